@@ -102,7 +102,18 @@ def trial_options_from(values: dict[str, Any]) -> TrialOptions:
     """Take the values of ``trial_options`` out of a command's keyword arguments."""
     from rnnspike.trials.data import TrialOptions
 
-    names = ["table", "align", "condition", "units", "covariates", "bin_s", "burn_in_s", "segment_s", "observation", "min_spikes"]
+    names = [
+        "table",
+        "align",
+        "condition",
+        "units",
+        "covariates",
+        "bin_s",
+        "burn_in_s",
+        "segment_s",
+        "observation",
+        "min_spikes",
+    ]
     window = values.pop("window") or None
     return TrialOptions(window_s=window, **{name: values.pop(name) for name in names})
 

@@ -1,1 +1,1 @@
-"""dynamics"""
+"""The trained network as a dynamical system."""

@@ -1,1 +1,1 @@
-"""models"""
+"""Conditional-intensity models behind one protocol (``protocol.py``); one file a model."""

@@ -1,1 +1,1 @@
-"""neurons"""
+"""Simulated cells whose conditional intensity is known exactly."""

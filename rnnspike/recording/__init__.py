@@ -1,1 +1,1 @@
-"""recording"""
+"""What was measured: files in, plain arrays and findings out."""

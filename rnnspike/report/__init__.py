@@ -1,1 +1,1 @@
-"""report"""
+"""One self-contained HTML file from a run directory."""

@@ -1,1 +1,1 @@
-"""runs"""
+"""A fit as tasks on disk: settings, engine, store."""

@@ -1,1 +1,1 @@
-"""trials"""
+"""What is modelled: aligned, binned, masked and split into folds."""

@@ -126,7 +126,8 @@ class Trials:
         chosen = np.asarray(index)
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
-        per_trial = ["counts", "observed", "burn_in", "burn_in_observed", "covariates", "covariates_burn_in", "condition", "start_s", "group", "session_index"]
+        per_trial = ["counts", "observed", "burn_in", "burn_in_observed", "covariates", "covariates_burn_in"]
+        per_trial += ["condition", "start_s", "group", "session_index"]
         return replace(
             self,
             **{name: getattr(self, name)[chosen] for name in per_trial},
