@@ -18,7 +18,8 @@ class ModelSpec:
     """A rung: where its class is, and how the engine fits it.
 
     ``pooled`` models take all units of a recording in one fit; ``needs`` are rungs fitted before it on the same
-    split and handed to it (``IntensityModel.fit``'s ``fitted``); ``hidden`` rungs are helpers without rows.
+    split and handed to it (``IntensityModel.fit``'s ``fitted``); ``hidden`` rungs are helpers without rows;
+    ``costly`` ones are trained on fewer pairs of folds at standard effort (``runs.tasks``).
     """
 
     name: str
@@ -27,6 +28,7 @@ class ModelSpec:
     pooled: bool = False
     needs: tuple[str, ...] = ()
     hidden: bool = False
+    costly: bool = False
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -38,10 +40,18 @@ MODELS: dict[str, ModelSpec] = {
         ModelSpec("renewal", "rnnspike.models.renewal:Renewal", "time since the last spike", needs=("psth",)),
         ModelSpec("drive", "rnnspike.models.glm:Drive", "smooth drive and covariates, no history", hidden=True),
         ModelSpec("glm", "rnnspike.models.glm:HistoryGlm", "drive and spike history fitted jointly"),
-        ModelSpec("linear-rnn", "rnnspike.models.recurrent:LinearRnn", "linear recurrent memory", needs=("drive",)),
-        ModelSpec("rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",)),
-        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",)),
-        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",)),
+        ModelSpec(
+            "linear-rnn",
+            "rnnspike.models.recurrent:LinearRnn",
+            "linear recurrent memory",
+            needs=("drive",),
+            costly=True,
+        ),
+        ModelSpec(
+            "rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",), costly=True
+        ),
+        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",), costly=True),
+        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",), costly=True),
         ModelSpec(
             "spike-lstm",
             "rnnspike.models.spike_lstm:SpikeLstm",
