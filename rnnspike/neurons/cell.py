@@ -1,0 +1,113 @@
+"""What a simulated cell is, and how it is run: forward with draws, or along spikes that are given.
+
+A cell is a deterministic recursion: its state at the start of a bin is a function of its spikes in the bins
+before and of its input, and the intensity of the bin is a function of that state and the bin's input. So the
+intensity given the recorded past is known exactly, and is the same function in a simulation and after it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.models.protocol import draw
+from rnnspike.trials.data import CountArray, FloatArray
+
+#: State of cells in one bin: arrays whose first axes are (row, unit).
+State = tuple[FloatArray, ...]
+
+#: No cell's intensity goes above this, so that a simulation cannot run away (science.md b.5).
+CEILING_HZ = 5000.0
+#: Intensities below this are zero: a spike there would be one in 10^9 bins of 1 ms.
+FLOOR_HZ = 1e-6
+_MANTISSA_BITS = 10
+
+
+class Cell(Protocol):
+    """Parameters of a kind of cell; all methods are pure, vectorised over rows (trials) and units."""
+
+    def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
+        """Return the state of rest, after a long silence."""
+
+    def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
+        """Return the intensity (row, unit) of a bin, given the state at its start and the bin's input."""
+
+    def advance(self, state: State, x: FloatArray, spikes: CountArray, bin_s: float) -> State:
+        """Return the state at the start of the next bin; ``x`` and ``spikes`` (row, unit) are this bin's."""
+
+
+def simulate(cell: Cell, x: FloatArray, bin_s: float, rng: np.random.Generator) -> tuple[CountArray, FloatArray]:
+    """Run cells from rest and draw their spikes; return counts (0 or 1) and the ``mu`` they were drawn from.
+
+    Parameters
+    ----------
+    cell
+        The kind of cell.
+    x
+        Input (row, bin, unit), dimensionless; each cell says how it enters. Rows are independent.
+    bin_s
+        Bin width in seconds.
+    rng
+        Source of the draws, one uniform number a bin.
+
+    Returns
+    -------
+    counts
+        uint8 (row, bin, unit).
+    mu
+        float64 of that shape, exact: ``P(spike | past, input) = 1 - exp(-mu)`` (science.md a).
+    """
+    return _run(cell, x, bin_s, None, rng)
+
+
+def intensity(cell: Cell, counts: npt.NDArray[np.integer], x: FloatArray, bin_s: float) -> FloatArray:
+    """Return ``mu`` (row, bin, unit) of each bin given the spikes before it in that row, and the input.
+
+    Of spikes that ``simulate`` drew it is what they were drawn from, to the last bit.
+    """
+    return _run(cell, x, bin_s, np.asarray(counts, dtype=np.uint8), None)[1]
+
+
+def round_intensity(lambda_hz: FloatArray) -> FloatArray:
+    """Round intensities to 11 significant bits (one part in 4000), within floor and ceiling.
+
+    Cells draw from the rounded intensity, so a file can hold it in little room and still exactly.
+    """
+    mantissa, exponent = np.frexp(np.minimum(lambda_hz, CEILING_HZ))
+    scale = float(2 ** (_MANTISSA_BITS + 1))
+    return np.where(lambda_hz < FLOOR_HZ, 0.0, np.ldexp(np.rint(mantissa * scale) / scale, exponent))
+
+
+def _run(
+    cell: Cell, x: FloatArray, bin_s: float, given: CountArray | None, rng: np.random.Generator | None
+) -> tuple[CountArray, FloatArray]:
+    n_rows, n_bins, n_units = x.shape
+    by_bin = np.ascontiguousarray(np.moveaxis(x, 1, 0))  # (bin, row, unit)
+    counts = np.zeros(by_bin.shape, dtype=np.uint8)
+    mu = np.zeros(by_bin.shape)
+    state = cell.start(n_rows, n_units, bin_s)
+    for k in range(n_bins):
+        mu[k] = round_intensity(cell.intensity_hz(state, by_bin[k])) * bin_s
+        if given is not None:
+            counts[k] = given[:, k]
+        elif rng is not None:
+            counts[k] = draw(mu[k], "bernoulli", rng)
+        state = cell.advance(state, by_bin[k], counts[k], bin_s)
+    return np.moveaxis(counts, 0, 1).copy(), np.moveaxis(mu, 0, 1).copy()
+
+
+def lag_at_rest(n_rows: int, n_units: int) -> FloatArray:
+    """Return a time since the last spike (row, unit) that stands for a long silence."""
+    return np.full((n_rows, n_units), np.inf)
+
+
+def next_lag(lag_s: FloatArray, spikes: CountArray, bin_s: float) -> FloatArray:
+    """Return the time since the last spike, in seconds, at the next bin (one bin width right after a spike)."""
+    return np.where(spikes > 0, 0.0, lag_s) + bin_s
+
+
+def is_refractory(lag_s: FloatArray, absolute_s: float) -> npt.NDArray[np.bool_]:
+    """Return where bins are absolutely refractory: the first ``absolute_s / bin_s`` after a spike."""
+    return lag_s < absolute_s + 1e-9

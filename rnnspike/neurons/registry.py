@@ -1,0 +1,140 @@
+"""The simulated cells by the name that ``rnnspike simulate --neuron`` uses; one line a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rnnspike.errors import ConfigError
+from rnnspike.neurons.cell import Cell
+from rnnspike.neurons.loglinear import CoupledPair, Kernel, LogLinear, power_law
+from rnnspike.neurons.membrane import IntegrateAndFire, Izhikevich, ThresholdAdapting
+from rnnspike.neurons.states import Bistable, BurstCounter
+
+Kind = Literal["log-linear", "membrane", "state-dependent"]
+
+_RECOVERY = Kernel(-3.0, 0.008)
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """A simulated cell: its parameters, what kind of memory it has, and how its units come.
+
+    Units come in multiples of ``group`` (2 for pairs); ``units`` is how many there are unless asked otherwise.
+    ``slow_sd`` and ``slow_tau_s`` give a slow input shared by all units of the cell (0: none).
+    """
+
+    name: str
+    cell: Cell
+    kind: Kind
+    does: str
+    group: int = 1
+    units: int = 1
+    slow_sd: float = 0.0
+    slow_tau_s: float = 20.0
+
+
+def _izhikevich(name: str, does: str, **parameters: float) -> CellSpec:
+    return CellSpec(f"izhikevich-{name}", Izhikevich(**parameters), "membrane", f"Izhikevich's {does}")
+
+
+CELLS: dict[str, CellSpec] = {
+    spec.name: spec
+    for spec in (
+        CellSpec("poisson", LogLinear(20.0), "log-linear", "no memory: the input alone"),
+        CellSpec(
+            "refractory",
+            LogLinear(40.0, absolute_s=0.002, kernels=(_RECOVERY,)),
+            "log-linear",
+            "absolute refractory time of 2 ms, relative one of 8 ms",
+        ),
+        CellSpec(
+            "adapting",
+            LogLinear(60.0, absolute_s=0.002, kernels=(Kernel(-3.0, 0.006), Kernel(-0.4, 0.15))),
+            "log-linear",
+            "spike-frequency adaptation of 150 ms",
+        ),
+        CellSpec(
+            "adapting2",
+            LogLinear(70.0, absolute_s=0.002, kernels=(Kernel(-3.0, 0.006), Kernel(-0.5, 0.06), Kernel(-0.12, 0.8))),
+            "log-linear",
+            "adaptation with two time constants, 60 and 800 ms",
+        ),
+        CellSpec(
+            "power-law",
+            LogLinear(80.0, absolute_s=0.002, kernels=(Kernel(-3.0, 0.006), *power_law(-0.8, 0.7))),
+            "log-linear",
+            "adaptation that falls with the lag to the power -.7, 10 ms to 10 s",
+        ),
+        CellSpec(
+            "bursting",
+            LogLinear(12.0, absolute_s=0.002, kernels=(Kernel(7.0, 0.006), Kernel(-2.2, 0.03))),
+            "log-linear",
+            "bursts of intervals of 3-6 ms, then suppression of 30 ms",
+        ),
+        CellSpec(
+            "resonant",
+            LogLinear(22.0, gain=0.4, absolute_s=0.002, kernels=(Kernel(-3.5, 0.008), Kernel(1.1, 0.1, 20.0))),
+            "log-linear",
+            "a rhythm of 20 Hz that every spike sets going",
+        ),
+        CellSpec(
+            "coupled-pair",
+            CoupledPair(
+                LogLinear(25.0, absolute_s=0.002, kernels=(_RECOVERY,)),
+                onto_first=Kernel(-1.0, 0.02),
+                onto_second=Kernel(1.2, 0.01),
+            ),
+            "log-linear",
+            "two refractory cells: the first excites the second (10 ms), which inhibits the first (20 ms)",
+            group=2,
+            units=2,
+        ),
+        CellSpec(
+            "shared-gain",
+            LogLinear(30.0, gain=0.5, absolute_s=0.002, kernels=(_RECOVERY,)),
+            "log-linear",
+            "refractory cells with one slow gain (20 s, log-rate sd .5); the intensity is given the gain too",
+            units=3,
+            slow_sd=1.0,
+        ),
+        CellSpec(
+            "integrate-and-fire",
+            IntegrateAndFire(current_mv=17.0),
+            "membrane",
+            "escape noise, reset, and a threshold that spikes raise for 100 ms",
+        ),
+        _izhikevich("rs", "regular spiking cell: adapts", gain=1.5, softness_mv=5.0),
+        _izhikevich("ib", "intrinsically bursting cell", c=-55.0, d=4.0, gain=1.5, softness_mv=5.0),
+        _izhikevich("ch", "chattering cell: bursts of 3 ms intervals", c=-50.0, d=2.0, current=6.0, gain=1.5,
+                    softness_mv=5.0),
+        _izhikevich("fs", "fast spiking cell", a=0.1, d=2.0, current=5.0, gain=1.0, softness_mv=5.0),
+        _izhikevich("lts", "low-threshold spiking cell", b=0.25, d=2.0, current=1.0, gain=1.0, softness_mv=5.0),
+        _izhikevich("rz", "resonator", a=0.1, b=0.26, d=2.0, current=0.0, gain=0.5, softness_mv=5.0),
+        CellSpec(
+            "threshold-adapting",
+            ThresholdAdapting(),
+            "state-dependent",
+            "a moving threshold that saturates and recovers the faster the higher it is",
+        ),
+        CellSpec(
+            "burst-counter",
+            BurstCounter(),
+            "state-dependent",
+            "bursts of at most 4 spikes: a full one ends in a pause of 120 ms, a broken one of 20 ms",
+        ),
+        CellSpec(
+            "bistable",
+            Bistable(),
+            "state-dependent",
+            "an up and a down state, toggled by doublets of at most 6 ms",
+        ),
+    )
+}  # fmt: skip
+
+
+def cell_spec(name: str) -> CellSpec:
+    """Return a cell by its name; ConfigError with the names there are."""
+    if name not in CELLS:
+        raise ConfigError(f"--neuron {name}: no such cell (there are {', '.join(CELLS)})")
+    return CELLS[name]

@@ -1,0 +1,210 @@
+"""Simulated cells as a recording: trials laid out in session time, spikes between them, the true intensity beside.
+
+A session is blocks, one a trial: ``inter_trial_s`` without stimulus, then the trial. All of it is recorded, so every
+trial has a real past. Cells start each block from rest, so a block's intensity depends on its own spikes alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rnnspike.errors import ConfigError
+from rnnspike.neurons.cell import simulate
+from rnnspike.neurons.inputs import slow_path, stimulus
+from rnnspike.neurons.registry import CellSpec, cell_spec
+from rnnspike.neurons.truth import truth_name
+from rnnspike.recording.data import Covariate, Recording, Unit
+from rnnspike.recording.write import write_nwb
+from rnnspike.trials.data import CountArray, FloatArray, IntArray
+
+#: Places within a bin where a spike can be: it never lies on an edge, so it is binned where it was drawn.
+_PLACES_PER_BIN = 32
+
+Truth = tuple[FloatArray, npt.NDArray[np.float32], str]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a simulated session is laid out; times are rounded to whole bins."""
+
+    n_trials: int = 200
+    duration_s: float = 1.0
+    inter_trial_s: float = 2.5
+    bin_s: float = 0.001
+    n_conditions: int = 1
+    seed: int = 0
+
+    @property
+    def n_window(self) -> int:
+        """Bins of a trial."""
+        return round(self.duration_s / self.bin_s)
+
+    @property
+    def n_before(self) -> int:
+        """Bins between trials, at the start of each block."""
+        return round(self.inter_trial_s / self.bin_s)
+
+    @property
+    def n_block(self) -> int:
+        """Bins of a block."""
+        return self.n_before + self.n_window
+
+    @property
+    def times_s(self) -> FloatArray:
+        """Start of every bin of the session, in seconds."""
+        return np.arange(self.n_trials * self.n_block, dtype=np.float64) * self.bin_s
+
+    def check(self) -> None:
+        """Raise ConfigError where no session can be made of these."""
+        if self.n_trials < 1 or self.bin_s <= 0 or self.n_window < 1 or self.n_before < 0:
+            raise ConfigError("--trials, --duration and --bin must be above 0, --inter-trial at least 0")
+        if not 1 <= self.n_conditions <= self.n_trials:
+            raise ConfigError(f"--conditions {self.n_conditions}: must be from 1 to the number of trials")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A simulated session.
+
+    ``counts`` uint8 and ``mu`` float64 (trial, bin, unit) are whole blocks: ``n_before`` bins, then the window.
+    ``truth`` maps the name of a series to what ``write_nwb`` takes as ``extra``.
+    """
+
+    recording: Recording
+    counts: CountArray
+    mu: FloatArray
+    truth: Mapping[str, Truth] = field(default_factory=dict)
+
+    def write(self, path: Path | str) -> None:
+        """Write the recording with its true intensity as NWB."""
+        write_nwb(path, self.recording, extra=self.truth)
+
+
+def simulate_cell(name: str, n_units: int | None, options: SessionOptions) -> Session:
+    """Simulate independent units (or pairs) of one kind of cell; ConfigError where their number does not fit."""
+    spec = cell_spec(name)
+    n_units = spec.units if n_units is None else n_units
+    if n_units < 1 or n_units % spec.group:
+        raise ConfigError(f"--units {n_units}: {name} comes in multiples of {spec.group}")
+    return simulate_session([spec] * (n_units // spec.group), options, name)
+
+
+def simulate_session(
+    specs: Sequence[CellSpec],
+    options: SessionOptions,
+    name: str = "simulated",
+    truth_in: Literal["session", "trials"] = "session",
+) -> Session:
+    """Simulate cells side by side on one stimulus; unit ids count from 0 in the order of ``specs``.
+
+    A unit's spikes depend on the seed and its place in the list only. Slow inputs of equal time constant are one
+    and the same path. ``truth_in`` trials stores NaN between trials, to keep a file small.
+    """
+    options.check()
+    seeds = np.random.SeedSequence(options.seed).spawn(len(specs) + 2)
+    condition, signal = _stimuli(options, np.random.default_rng(seeds[0]))
+    slow = _slow_inputs(specs, options, seeds[1])
+    parts = []
+    for spec, seed in zip(specs, seeds[2:], strict=True):
+        x = signal + spec.slow_sd * slow[spec.slow_tau_s] if spec.slow_sd else signal  # (trial, bin)
+        x = np.broadcast_to(x[:, :, None], (*x.shape, spec.group))
+        parts.append(simulate(spec.cell, x, options.bin_s, np.random.default_rng(seed)))
+    counts = np.concatenate([counts for counts, _ in parts], axis=2)
+    mu: FloatArray = np.concatenate([mu for _, mu in parts], axis=2)
+    kinds = [spec.name for spec in specs for _ in range(spec.group)]
+    times_s = options.times_s
+    recording = _recording(name, counts, kinds, condition, (times_s, signal), options)
+    truth = _truth(mu, times_s, options, truth_in)
+    for tau_s, path in slow.items():
+        truth[f"slow_input_{tau_s:g}s"] = (times_s, path.reshape(-1).astype(np.float32), "1")
+    return Session(recording, counts, mu, truth)
+
+
+def _stimuli(options: SessionOptions, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    """Return each trial's condition, balanced in random order, and the stimulus (trial, bin) over its block."""
+    condition = rng.permutation(np.arange(options.n_trials) % options.n_conditions)
+    windows = np.stack([stimulus(options.n_window, options.bin_s, rng) for _ in range(options.n_conditions)])
+    signal = np.zeros((options.n_trials, options.n_block))
+    # float32, so that the file's stimulus is the input that the cells had
+    signal[:, options.n_before :] = windows[condition].astype(np.float32)
+    return condition.astype(np.int64), signal
+
+
+def _slow_inputs(
+    specs: Sequence[CellSpec], options: SessionOptions, seed: np.random.SeedSequence
+) -> dict[float, FloatArray]:
+    """Return the slow path (trial, bin) of each time constant in use."""
+    taus_s = sorted({spec.slow_tau_s for spec in specs if spec.slow_sd})
+    rng = np.random.default_rng(seed)
+    paths = {tau_s: slow_path(options.times_s, tau_s, rng).astype(np.float32) for tau_s in taus_s}
+    return {tau_s: path.astype(np.float64).reshape(options.n_trials, -1) for tau_s, path in paths.items()}
+
+
+def _recording(
+    name: str,
+    counts: CountArray,
+    kinds: Sequence[str],
+    condition: IntArray,
+    signal: tuple[FloatArray, FloatArray],
+    options: SessionOptions,
+) -> Recording:
+    span_s = (0.0, counts.shape[0] * counts.shape[1] * options.bin_s)
+    spike_times_s = spike_times(counts, options.bin_s, np.random.default_rng([options.seed, 1]))
+    units = tuple(
+        Unit(str(i), times_s, np.array([span_s]), {"cell": kind})
+        for i, (times_s, kind) in enumerate(zip(spike_times_s, kinds, strict=True))
+    )
+    times_s, values = signal[0], signal[1].reshape(-1, 1)
+    stimulus_series = Covariate("stimulus", "1", len(times_s), 1, lambda: (times_s, values.astype(np.float32)))
+    cells = ", ".join(dict.fromkeys(kinds))
+    return Recording(
+        path=Path(f"{name}.nwb"),
+        sha256=hashlib.sha256(b"".join(times.tobytes() for times in spike_times_s)).hexdigest(),
+        size_bytes=0,
+        format="simulated",
+        units=units,
+        intervals={"trials": _trial_table(condition, options)},
+        covariates={"stimulus": stimulus_series},
+        span_s=span_s,
+        session={
+            "session_description": f"Simulated cells with known intensity: {cells}",
+            "session_id": name,
+            "notes": f"rnnspike simulated cells, seed {options.seed}. Each inter-trial time starts from rest.",
+        },
+    )
+
+
+def spike_times(counts: CountArray, bin_s: float, rng: np.random.Generator) -> list[FloatArray]:
+    """Return each unit's spike times (s) of counts (trial, bin, unit) end to end, at a random place in their bins."""
+    trains = []
+    for train in counts.reshape(-1, counts.shape[2]).T:
+        bins = np.flatnonzero(train)
+        place = (rng.integers(_PLACES_PER_BIN, size=len(bins)) + 0.5) / _PLACES_PER_BIN
+        trains.append((bins + place) * bin_s)
+    return trains
+
+
+def _trial_table(condition: IntArray, options: SessionOptions) -> pd.DataFrame:
+    first = np.arange(options.n_trials) * options.n_block + options.n_before
+    table = pd.DataFrame(
+        {"start_time": first * options.bin_s, "stop_time": (first + options.n_window) * options.bin_s}
+    )
+    if options.n_conditions > 1:
+        table["condition"] = [f"stimulus {c}" for c in condition]
+    return table
+
+
+def _truth(mu: FloatArray, times_s: FloatArray, options: SessionOptions, truth_in: str) -> dict[str, Truth]:
+    """Return each unit's intensity (Hz) on the bin grid; float32 holds it exactly (``cell.round_intensity``)."""
+    lambda_hz = (mu / options.bin_s).astype(np.float32)
+    if truth_in == "trials":
+        lambda_hz[:, : options.n_before] = np.nan
+    return {truth_name(str(unit)): (times_s, lambda_hz[:, :, unit].reshape(-1), "Hz") for unit in range(mu.shape[2])}
