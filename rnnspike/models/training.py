@@ -1,0 +1,268 @@
+"""The training loop of every network here, to be read from top to bottom.
+
+Maximum likelihood by AdamW on a one-cycle schedule (Smith & Topin 2019), gradients clipped by their global norm
+(Pascanu et al. 2013), the best state kept for each validation set; science.md b.8 and d.3. An interrupted training
+goes on from its last epoch to the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.trials.data import FloatArray
+
+#: (epoch, rng of that epoch) -> one (summed loss, its weight) per update, made when asked for.
+Batches = Callable[[int, np.random.Generator], Iterable[tuple[torch.Tensor, float]]]
+#: () -> mean loss on one validation set, or (part,) of them where parts (units) are to be stopped apart.
+Validator = Callable[[], "float | FloatArray"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and how fast to train.
+
+    A cycle of ``n_epochs`` warms the rate up over its first part ``warm_up`` and anneals it to nothing; where a best
+    epoch lies in a cycle's last fifth, another cycle of double length follows, ``max_cycles`` in all. ``patience``
+    epochs without a new best of any validation set end the training. ``weight_decay`` is on matrices only.
+    """
+
+    n_epochs: int
+    updates_per_epoch: int
+    learning_rate: float = 1e-2
+    warm_up: float = 0.15
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    max_cycles: int = 1
+    patience: int | None = None
+    save_every_s: float = 5.0
+
+
+@dataclass
+class History:
+    """What a training did; index 0 of the lists is before the first update, then one entry an epoch."""
+
+    train_loss: list[float | None] = field(default_factory=list)
+    validation_loss: list[list[float | None]] = field(default_factory=list)
+    grad_norm: list[float | None] = field(default_factory=list)
+    best_epoch: list[int] = field(default_factory=list)
+    updates: int = 0
+    clipped: int = 0
+    skipped: int = 0
+    cycle_ends: list[int] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """Return all of it as plain values, for a model's config; no time of day and no seconds (byte-equal runs)."""
+        taken = max(self.updates, 1)
+        return {
+            "epochs": len(self.train_loss) - 1,
+            "updates": self.updates,
+            "train_loss": self.train_loss,
+            "validation_loss": self.validation_loss,
+            "best_epoch": self.best_epoch,
+            "grad_norm": self.grad_norm,
+            "clipped_fraction": self.clipped / taken,
+            "skipped_steps": self.skipped,
+            "cycle_ends": self.cycle_ends,
+        }
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Best states, flat over the validators and their parts in order, and the history."""
+
+    best: tuple[Tensors, ...]
+    history: History
+
+
+def train(
+    module: torch.nn.Module,
+    batches: Batches,
+    validators: Sequence[Validator],
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> TrainingResult:
+    """Train a module in place and return the best state for each validation set.
+
+    ``seed`` gives each epoch its generator, so that an epoch's batches depend on nothing that came before. State 0,
+    before any update, competes too: a network that starts at its base is never worse than it on validation.
+    """
+    run = _Run(module, settings, checkpoint)
+    if not run.resume():
+        run.validate(validators)
+    try:
+        while run.epoch < run.end:
+            module.train()
+            rng = np.random.default_rng([seed, run.epoch])
+            for i, (loss_sum, weight) in enumerate(batches(run.epoch, rng)):
+                run.update(loss_sum, weight, i)
+            run.close_epoch()
+            run.validate(validators)
+            run.plan_next_cycle()
+            run.save_if_due()
+    except (KeyboardInterrupt, SystemExit):
+        run.save()
+        raise
+    run.save()
+    return run.result()
+
+
+def one_cycle(progress: float, warm_up: float) -> float:
+    """Return the factor on the peak rate at this part (0 to 1) of a cycle: cosine up, then cosine down to 1e-3."""
+    if progress < warm_up:
+        return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / warm_up))
+    down = (progress - warm_up) / (1 - warm_up)
+    return 1e-3 + (1 - 1e-3) * 0.5 * (1 + math.cos(math.pi * down))
+
+
+class _Run:
+    """The state of a training between two epochs, and the steps of the loop that change it."""
+
+    def __init__(self, module: torch.nn.Module, settings: TrainingSettings, checkpoint: Checkpoint | None) -> None:
+        self.module, self.settings, self.checkpoint = module, settings, checkpoint
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.parameters = parameters
+        self.optimizer = torch.optim.AdamW(
+            [group for group in groups if group["params"]], lr=settings.learning_rate, fused=True
+        )
+        self.history = History()
+        self.epoch, self.cycle_start, self.end = 0, 0, settings.n_epochs
+        self.best_loss: list[float] = []
+        self.states: dict[int, Tensors] = {}  # epoch -> weights, kept while they are some set's best
+        self.last_save = time.monotonic()
+        self.snapshot: tuple[Tensors, dict[str, Any]] | None = None
+        self._loss_sum = self._weight = self._norm_sum = 0.0
+        self._steps = 0
+
+    def update(self, loss_sum: torch.Tensor, weight: float, index: int) -> None:
+        """Make one step on the mean loss of a batch, with its gradient clipped; skip it where it is not finite."""
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss_sum / weight).backward()  # type: ignore[no-untyped-call]
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm))
+        self.history.updates += 1
+        self.history.clipped += norm > self.settings.clip_norm
+        if not math.isfinite(norm):
+            self.history.skipped += 1
+            return
+        done = self.epoch - self.cycle_start + min(index / self.settings.updates_per_epoch, 1.0)
+        rate = self.settings.learning_rate * one_cycle(done / (self.end - self.cycle_start), self.settings.warm_up)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self._loss_sum, self._weight = self._loss_sum + float(loss_sum.detach()), self._weight + weight
+        self._norm_sum, self._steps = self._norm_sum + norm, self._steps + 1
+
+    def close_epoch(self) -> None:
+        """Write the epoch's means down."""
+        self.epoch += 1
+        self.history.train_loss.append(self._loss_sum / self._weight if self._weight else None)
+        self.history.grad_norm.append(self._norm_sum / self._steps if self._steps else None)
+        self._loss_sum = self._weight = self._norm_sum = 0.0
+        self._steps = 0
+
+    def validate(self, validators: Sequence[Validator]) -> None:
+        """Score the weights on every validation set and keep them where they are the best so far."""
+        self.module.eval()
+        with torch.no_grad():
+            losses = np.concatenate([np.atleast_1d(np.asarray(v(), np.float64)) for v in validators])
+        if not self.best_loss:
+            self.best_loss = [math.inf] * len(losses)
+            self.history.best_epoch = [0] * len(losses)
+            self.history.train_loss.append(None)
+            self.history.grad_norm.append(None)
+        self.history.validation_loss.append([float(x) if math.isfinite(x) else None for x in losses])
+        better = [i for i, loss in enumerate(losses) if loss < self.best_loss[i]]  # NaN is never better
+        for i in better:
+            self.best_loss[i], self.history.best_epoch[i] = float(losses[i]), self.epoch
+        if better or not self.states:
+            self.states[self.epoch] = _copy(self.module.state_dict())
+        wanted = set(self.history.best_epoch)
+        self.states = {epoch: state for epoch, state in self.states.items() if epoch in wanted}
+
+    def plan_next_cycle(self) -> None:
+        """End on patience; at a cycle's end begin a longer one where the best epoch was still to come."""
+        latest = max(self.history.best_epoch)
+        patience = self.settings.patience
+        if patience is not None and self.epoch - max(latest, self.cycle_start) >= patience:
+            self.end = self.epoch
+        if self.epoch < self.end:
+            return
+        self.history.cycle_ends.append(self.epoch)
+        length = self.epoch - self.cycle_start
+        unfinished = latest > self.epoch - max(1, length // 5)
+        if unfinished and len(self.history.cycle_ends) < self.settings.max_cycles:
+            self.cycle_start, self.end = self.epoch, self.epoch + 2 * length
+
+    def save_if_due(self) -> None:
+        """Take a snapshot of this epoch's end, and write it where the last was some seconds ago."""
+        if self.checkpoint is None:
+            return
+        self.snapshot = self._snapshot()
+        if time.monotonic() - self.last_save > self.settings.save_every_s:
+            self.save()
+
+    def save(self) -> None:
+        """Write the last snapshot: the end of an epoch, also when interrupted within the next."""
+        if self.checkpoint is not None and self.snapshot is not None:
+            self.checkpoint.save(*self.snapshot)
+            self.last_save = time.monotonic()
+
+    def _snapshot(self) -> tuple[Tensors, dict[str, Any]]:
+        tensors = {f"module.{name}": tensor for name, tensor in _copy(self.module.state_dict()).items()}
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in _copy(moments).items()}
+        for epoch, state in self.states.items():
+            tensors |= {f"best.{epoch}.{name}": tensor for name, tensor in state.items()}
+        values = {name: getattr(self, name) for name in ("epoch", "cycle_start", "end", "best_loss")}
+        values["history"] = {name: _plain(value) for name, value in vars(self.history).items()}
+        return tensors, values
+
+    def resume(self) -> bool:
+        """Take up a stored training; False where there is none."""
+        stored = self.checkpoint.load() if self.checkpoint else None
+        if stored is None:
+            return False
+        tensors, values = stored
+        self.module.load_state_dict(_under(tensors, "module."))
+        optimizer = self.optimizer.state_dict()
+        for name, tensor in _under(tensors, "optimizer.").items():
+            i, moment = name.split(".", 1)
+            optimizer["state"].setdefault(int(i), {})[moment] = tensor
+        self.optimizer.load_state_dict(optimizer)
+        for name, tensor in _under(tensors, "best.").items():
+            epoch, inner = name.split(".", 1)
+            self.states.setdefault(int(epoch), {})[inner] = tensor
+        self.epoch, self.cycle_start, self.end = values["epoch"], values["cycle_start"], values["end"]
+        self.best_loss = [float(x) for x in values["best_loss"]]
+        self.history = History(**values["history"])
+        self.snapshot = stored
+        return True
+
+    def result(self) -> TrainingResult:
+        """Return the best state for each validation set."""
+        return TrainingResult(tuple(self.states[epoch] for epoch in self.history.best_epoch), self.history)
+
+
+def _copy(tensors: dict[str, Any]) -> Tensors:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def _under(tensors: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else value
