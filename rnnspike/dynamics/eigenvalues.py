@@ -1,0 +1,148 @@
+"""Reading eigenvalues in milliseconds and hertz, with guards where they cannot be read (science.md b.10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.trials.data import FloatArray
+
+ComplexArray = npt.NDArray[np.complex128]
+Stability = Literal["stable", "saddle", "unstable", "neutral"]
+
+#: |1 - |lambda|| below which a mode neither decays nor grows within any recording.
+NEUTRAL = 1e-6
+#: |arg lambda| above which an oscillation is the grid's, not the network's (a negative real eigenvalue is pi).
+NYQUIST_ANGLE = 0.98 * np.pi
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Eigenvalues of Jacobians (..., mode), largest modulus first, and what they say.
+
+    ``tau_s`` decay time -bin/ln|lambda| (infinite where neutral, NaN where growing); ``growth_s`` e-folding time
+    bin/ln|lambda| of growing modes (NaN else); ``frequency_hz`` |arg lambda|/(2 pi bin), 0 where real and positive;
+    ``damping`` ratio zeta = -ln|lambda| / sqrt(ln^2|lambda| + arg^2), negative where growing; ``quality`` pi f tau.
+    ``note`` is empty or what keeps the figure from being read: ``< 2 bins``, ``> window``, ``neutral``,
+    ``Nyquist``.
+    """
+
+    eigenvalues: ComplexArray
+    tau_s: FloatArray
+    growth_s: FloatArray
+    frequency_hz: FloatArray
+    damping: FloatArray
+    quality: FloatArray
+    note: npt.NDArray[np.str_]
+
+    @property
+    def n_unstable(self) -> npt.NDArray[np.int64]:
+        """Number of growing directions, (...)."""
+        return np.asarray((np.abs(self.eigenvalues) > 1 + NEUTRAL).sum(axis=-1), dtype=np.int64)
+
+
+def read_modes(eigenvalues: ComplexArray, bin_s: float, window_s: float | None = None) -> Modes:
+    """Read eigenvalues (..., mode) as time constants and frequencies.
+
+    Parameters
+    ----------
+    eigenvalues
+        (..., mode), any order.
+    bin_s
+        Width of a step, in seconds.
+    window_s
+        Length of what the network was trained on: longer time constants are not identified.
+
+    Examples
+    --------
+    >>> modes = read_modes(np.exp([-0.1 + 0.5j, -0.1 - 0.5j]), 0.001)
+    >>> modes.tau_s.round(6).tolist(), modes.frequency_hz.round(2).tolist()
+    ([0.01, 0.01], [79.58, 79.58])
+    """
+    values = np.asarray(eigenvalues, dtype=np.complex128)
+    order = np.argsort(-np.abs(values), axis=-1, kind="stable")
+    values = np.take_along_axis(values, order, axis=-1)
+    log_modulus = np.log(np.maximum(np.abs(values), 1e-300))
+    neutral = np.abs(log_modulus) < NEUTRAL
+    safe = np.where(neutral, 1.0, log_modulus)
+    tau_s = np.where(neutral, np.inf, np.where(log_modulus < 0, -bin_s / safe, np.nan))
+    growth_s = np.where(~neutral & (log_modulus > 0), bin_s / safe, np.nan)
+    angle = np.abs(np.angle(values))
+    frequency_hz = angle / (2 * np.pi * bin_s)
+    radius = np.hypot(log_modulus, angle)
+    damping = np.where(radius > 0, -log_modulus / np.where(radius > 0, radius, 1.0), 0.0)
+    quality = np.where(np.isfinite(tau_s), np.pi * frequency_hz * np.nan_to_num(tau_s), np.inf)
+    note = np.full(values.shape, "", dtype="<U10")
+    note[angle > NYQUIST_ANGLE] = "Nyquist"
+    if window_s is not None:
+        note[tau_s > window_s] = "> window"
+    note[neutral] = "neutral"
+    note[(tau_s < 2 * bin_s) | (growth_s < 2 * bin_s)] = "< 2 bins"
+    return Modes(values, tau_s, growth_s, frequency_hz, damping, quality, note)
+
+
+def stability(eigenvalues: ComplexArray) -> Stability:
+    """Return the class of one point from its eigenvalues (mode,): growing in no, some or all directions."""
+    modulus = np.abs(eigenvalues)
+    growing = int((modulus > 1 + NEUTRAL).sum())
+    if growing:
+        return "unstable" if growing == len(modulus) else "saddle"
+    return "neutral" if bool((modulus > 1 - NEUTRAL).any()) else "stable"
+
+
+def oscillations_hz(modes: Modes, n_most: int = 5) -> list[float]:
+    """Return the distinct frequencies of modes that last at least 2 bins, longest-lived first (growing before).
+
+    Eigenvalues real and positive do not oscillate; those at the Nyquist frequency are the grid's.
+    """
+    lasting = (modes.frequency_hz > 0) & (modes.note != "Nyquist") & (modes.note != "< 2 bins")
+    lasting &= np.abs(modes.eigenvalues.imag) > 1e-9 * np.maximum(np.abs(modes.eigenvalues), 1e-300)
+    modulus, frequency = np.abs(modes.eigenvalues)[lasting], modes.frequency_hz[lasting]
+    found: list[float] = []
+    for k in np.argsort(-modulus, kind="stable"):
+        if all(abs(frequency[k] - other) > 1e-3 * other for other in found):
+            found.append(float(frequency[k]))
+    return found[:n_most]
+
+
+def henrici(jacobians: FloatArray) -> FloatArray:
+    """Return the departure from normality sqrt(|J|_F^2 - sum |lambda|^2) / |J|_F, (...), 0 for a normal matrix."""
+    norm_2 = (jacobians**2).sum(axis=(-2, -1))
+    spectrum_2 = (np.abs(np.linalg.eigvals(jacobians)) ** 2).sum(axis=-1)
+    departure = np.sqrt(np.maximum(norm_2 - spectrum_2, 0.0))
+    return np.asarray(departure / np.sqrt(np.where(norm_2 > 0, norm_2, 1.0)))
+
+
+def transient_growth(jacobian: FloatArray, max_steps: int = 200) -> tuple[float, int]:
+    """Return max over k of |J^k|_2 and the k where it is reached, of one stable Jacobian (state, state).
+
+    1 at k = 0 where perturbations only shrink. Stops once the power is below 1e-3 or after ``max_steps``;
+    a growing Jacobian has no maximum and gives infinity.
+    """
+    if np.abs(np.linalg.eigvals(jacobian)).max() > 1 + NEUTRAL:
+        return float("inf"), max_steps
+    power, best, at = np.eye(len(jacobian)), 1.0, 0
+    for k in range(1, max_steps + 1):
+        power = jacobian @ power
+        norm = float(np.linalg.norm(power, 2))
+        if norm > best * (1 + 1e-12):
+            best, at = norm, k
+        if norm < 1e-3:
+            break
+    return best, at
+
+
+def describe_tau(tau_s: float, note: str) -> str:
+    """Return a time constant as the tables show it: milliseconds, or the guard.
+
+    >>> describe_tau(0.0299, ""), describe_tau(0.0004, "< 2 bins")
+    ('29.9 ms', '< 2 bins')
+    """
+    if note in ("< 2 bins", "> window"):
+        return note
+    if not np.isfinite(tau_s):
+        return "does not decay"
+    return f"{tau_s * 1e3:.3g} ms"
