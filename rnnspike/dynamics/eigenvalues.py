@@ -44,7 +44,7 @@ class Modes:
         return np.asarray((np.abs(self.eigenvalues) > 1 + NEUTRAL).sum(axis=-1), dtype=np.int64)
 
 
-def read_modes(eigenvalues: ComplexArray, bin_s: float, window_s: float | None = None) -> Modes:
+def read_modes(eigenvalues: npt.ArrayLike, bin_s: float, window_s: float | None = None) -> Modes:
     """Read eigenvalues (..., mode) as time constants and frequencies.
 
     Parameters
