@@ -1,0 +1,156 @@
+"""Are spike times in seconds, and on the session's clock? Signs that real recordings do not give by chance.
+
+No single sign convicts: a quiet recording has long intervals, and trials may fill a small part of a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rnnspike.recording.checks import found
+from rnnspike.recording.data import Finding, FloatArray
+
+#: What times may be in instead of seconds, and the factor that mends it.
+SCALES = {"milliseconds": 1e-3, "microseconds": 1e-6, "samples at 30 kHz": 1 / 30000}
+_SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 2000
+#: A session longer than this is doubted where its units are also slower than any neuron.
+LONG_SESSION_S = 36_000.0
+
+
+@dataclass(frozen=True)
+class ClockSigns:
+    """What tells the unit of time: a sample of intervals over units, the last spike, and when the tables end."""
+
+    n_spikes: int
+    isi: FloatArray
+    whole_numbers: bool
+    first: float
+    last: float
+    shortest_train: float
+    tables_stop: float | None
+
+    @property
+    def median_isi(self) -> float:
+        """Median of the positive intervals; 0 where there are none."""
+        return float(np.median(self.isi)) if len(self.isi) else 0.0
+
+    def slow(self, median: float) -> bool:
+        """Return whether intervals are longer than any neuron's would be in seconds."""
+        return len(self.isi) >= 20 and self.median_isi > median and float(np.quantile(self.isi, 0.01)) > 0.1 * median
+
+
+def clock_signs(trains: Sequence[FloatArray], tables_stop: float | None) -> ClockSigns:
+    """Gather the signs from ascending spike trains; ``tables_stop`` is when trials and observed intervals end."""
+    filled = [times for times in trains if len(times)]
+    sample = filled[:: max(1, len(filled) // _SAMPLE_UNITS)]
+    heads = [times[:_SAMPLE_SPIKES] for times in sample]
+    isi = np.concatenate([np.diff(times) for times in heads]) if heads else np.empty(0)
+    pooled = np.concatenate(heads) if heads else np.empty(0)
+    return ClockSigns(
+        n_spikes=sum(len(times) for times in filled),
+        isi=isi[isi > 0],
+        whole_numbers=len(np.unique(pooled)) >= 20 and bool(np.all(pooled == np.round(pooled))),
+        first=min((float(times[0]) for times in filled), default=0.0),
+        last=max((float(times[-1]) for times in filled), default=0.0),
+        shortest_train=min((float(times[-1] - times[0]) for times in filled), default=0.0),
+        tables_stop=tables_stop,
+    )
+
+
+def scale_finding(signs: ClockSigns, resolution_s: float | None = None) -> Finding | None:
+    """Return the finding that spike times are not in seconds, or None."""
+    reason = _reason(signs)
+    if reason is None:
+        return None
+    name, scale = suggested_scale(signs, resolution_s)
+    return found(
+        "spike-times-scale",
+        f"spike times look like {name}, not seconds: {reason}",
+        count=signs.n_spikes,
+        option=f"--time-scale {scale:.6g}",
+    )
+
+
+def _reason(signs: ClockSigns) -> str | None:
+    if signs.whole_numbers:
+        return "all are whole numbers"
+    past_tables = signs.tables_stop is not None and 0 < 20 * signs.tables_stop < signs.last
+    if past_tables and signs.slow(median=1.0):
+        return f"they end at {signs.last:.6g} while the tables end at {signs.tables_stop:.6g} s"
+    if signs.slow(median=2.0) and signs.last - signs.first > LONG_SESSION_S and len(signs.isi) >= 100:
+        return f"the median interval would be {signs.median_isi:.3g} s over {signs.last / 3600:.3g} hours"
+    if len(signs.isi) >= 200 and signs.median_isi < 0.0004:
+        return f"the median interval would be {signs.median_isi * 1e3:.2g} ms"
+    return None
+
+
+def suggested_scale(signs: ClockSigns, resolution_s: float | None = None) -> tuple[str, float]:
+    """Return the likeliest unit of time and its factor.
+
+    By the tick where the file says it; by the ratio to the tables' end where that fits; else by the shortest
+    interval, which is over half a millisecond in a neuron.
+    """
+    if signs.median_isi < 0.0004 and not signs.whole_numbers:
+        return "minutes or hours", 60.0 if signs.last < 1000 else 3600.0
+    if signs.whole_numbers and resolution_s is not None and resolution_s < 0.5e-3:
+        return "samples", resolution_s
+    if signs.tables_stop:
+        ratio = signs.tables_stop / signs.last
+        name = min(SCALES, key=lambda key: abs(np.log(SCALES[key] / ratio)))
+        if 1 / 3 < SCALES[name] / ratio < 3:
+            return name, SCALES[name]
+    shortest = float(np.quantile(signs.isi, 0.001)) if len(signs.isi) else 1.0
+    if shortest < 15 or not signs.whole_numbers:
+        return "milliseconds", SCALES["milliseconds"]
+    return ("samples at 30 kHz", 1 / 30000) if shortest < 700 else ("microseconds", 1e-6)
+
+
+def tables_end(
+    tables: Sequence[pd.DataFrame], observed: Sequence[FloatArray], span_s: tuple[float, float] | None
+) -> float | None:
+    """Return when interval tables, observed intervals and the span end, whichever is last; None without any."""
+    stops = [float(table["stop_time"].max()) for table in tables if "stop_time" in table and len(table)]
+    stops += [float(np.nanmax(intervals)) for intervals in observed if len(intervals)]
+    stops += [span_s[1]] if span_s else []
+    stops = [stop for stop in stops if np.isfinite(stop)]
+    return max(stops) if stops else None
+
+
+def trial_relative(
+    trains: Mapping[str, FloatArray], resets: Mapping[str, int], intervals: Mapping[str, pd.DataFrame]
+) -> Finding | None:
+    """Return the finding that spike times count from their trial's start, or None.
+
+    ``trains`` are ascending; ``resets`` says how often each unit's stored times step back by more than 1 s.
+    Either the times step back again and again within the length of a trial, or all spikes lie within the length of
+    one trial though there are many.
+    """
+    filled = {unit: times for unit, times in trains.items() if len(times)}
+    if not filled:
+        return None
+    low, high = min(times[0] for times in filled.values()), max(times[-1] for times in filled.values())
+    table = intervals.get("trials", next(iter(intervals.values()), None))
+    longest, covered, n_trials = _trial_lengths(table)
+    n_resets = float(np.median([resets.get(unit, 0) for unit in filled]))
+    again_and_again = n_resets >= max(2.0, 0.3 * n_trials) and high - low <= (2 * longest if longest else 60.0)
+    n_spikes = sum(map(len, filled.values()))
+    in_one_trial = n_trials >= 5 and covered > 3 * longest and high - low <= 1.2 * longest and n_spikes >= 50
+    if not (again_and_again or in_one_trial):
+        return None
+    message = (
+        f"all spikes lie within {high - low:.4g} s: times count from each trial's start; "
+        "export them as CSV with columns trial, unit, time_s"
+    )
+    return found("trial-relative-times", message, count=n_spikes)
+
+
+def _trial_lengths(table: pd.DataFrame | None) -> tuple[float, float, int]:
+    """Return the longest trial, the time from the first start to the last stop, and the number of trials."""
+    if table is None or "stop_time" not in table or len(table) == 0:
+        return 0.0, 0.0, 0
+    length = float((table["stop_time"] - table["start_time"]).max())
+    return length, float(table["stop_time"].max() - table["start_time"].min()), len(table)

@@ -1,0 +1,107 @@
+"""A recording from a path: the format told from the name and the first bytes, the right reader, one result type."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+
+from rnnspike.errors import RecordingError
+from rnnspike.recording.assemble import assemble
+from rnnspike.recording.contents import Contents
+from rnnspike.recording.data import Finding, ReadOptions, Recording
+from rnnspike.recording.formats import format_of
+
+Reader = Callable[[Path, ReadOptions], Contents]
+
+
+def read_recording(path: Path | str, options: ReadOptions | None = None) -> Recording:
+    """Read a recording, checked and mended, of any format in ``formats.FORMATS``.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder where the format is one (Phy, Neuralynx, TDT, a text file per unit).
+    options
+        What the file does not say (``ReadOptions``).
+
+    Returns
+    -------
+    Recording
+        Spike times ascending in session seconds, its findings of level warning and info.
+
+    Raises
+    ------
+    RecordingError
+        Where the file cannot be read, or has a finding of level error; one line that names the fix.
+    """
+    recording = examine_recording(path, options)
+    for finding in recording.findings:
+        if finding.level == "error":
+            raise error_of(recording, finding)
+    return recording
+
+
+def examine_recording(path: Path | str, options: ReadOptions | None = None) -> Recording:
+    """Read a recording and keep findings of level error among the others, to show them beside what is there.
+
+    Raises
+    ------
+    RecordingError
+        Where nothing can be read.
+    """
+    path, options = Path(path), options or ReadOptions()
+    _refuse_missing(path)
+    chosen = format_of(path)
+    module, function = chosen.reader.split(":")
+    reader: Reader = getattr(import_module(module), function)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # hashlib and h5py let go of the interpreter's lock, so the hash is free where there is a second core
+        early = pool.submit(content_hash, [path]) if path.is_file() else None
+        contents = reader(path, options)
+        if options.events_file is not None:
+            contents = _with_events(contents, options.events_file)
+        sources = contents.sources or (path,)
+        sha256, size_bytes = early.result() if early and sources == (path,) else content_hash(sources)
+    return assemble(path, contents, options, sha256, size_bytes)
+
+
+def _with_events(contents: Contents, events_file: Path) -> Contents:
+    from rnnspike.recording.events_file import add_events
+
+    return add_events(contents, events_file)
+
+
+def error_of(recording: Recording, finding: Finding) -> RecordingError:
+    """Return a finding of level error as the exception it ends with."""
+    return RecordingError(recording.path, finding.message, finding.option, finding.id)
+
+
+def _refuse_missing(path: Path) -> None:
+    try:
+        if not path.exists():
+            raise RecordingError(path, "no such file or folder")
+        if path.is_file():
+            with path.open("rb"):
+                pass
+        elif not path.is_dir():
+            raise RecordingError(path, "neither a file nor a folder")
+    except PermissionError as error:
+        raise RecordingError(path, "no permission to read it: chmod u+r") from error
+    except OSError as error:
+        raise RecordingError(path, f"cannot be opened ({error.strerror})") from error
+
+
+def content_hash(files: Sequence[Path]) -> tuple[str, int]:
+    """Return the SHA-256 of a file and its size; of several files, that of their names and hashes."""
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append((file.name, hashlib.file_digest(stream, "sha256").hexdigest(), file.stat().st_size))
+    size_bytes = sum(size for _, _, size in digests)
+    if len(digests) == 1:
+        return digests[0][1], size_bytes
+    listing = "".join(f"{digest}  {name}\n" for name, digest, _ in sorted(digests))
+    return hashlib.sha256(listing.encode()).hexdigest(), size_bytes
