@@ -1,6 +1,6 @@
 """What comes from outside: the settings of a fit, where each value came from, and their validation.
 
-Precedence: command-line flag > ``RNNSPIKE_*`` variable > ``--config`` file or ./rnnspike.toml > user config > default.
+Precedence: flag > ``RNNSPIKE_*`` variable > ``--config`` file or ./rnnspike.toml > user config > default.
 """
 
 from __future__ import annotations
@@ -79,8 +79,10 @@ class FitSettings(BaseModel):
     fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     effort: Literal["fast", "standard", "thorough"] = Field("standard", description="how much is trained")
     replicates: int = Field(200, ge=0, description="free-run replicates, 0 for none")
+    save_intensities: bool = Field(False, description="store every held-out intensity")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks are trained")
     seed: int = Field(0, ge=0, description="seed of everything random")
+    report: bool = Field(True, description="write report.html")
     out: Path = Field(Path("rnnspike_runs"), description="folder of run directories")
     workers: int = Field(1, ge=1, description="processes")
 
@@ -139,7 +141,7 @@ class FitSettings(BaseModel):
 
 
 #: Settings that change where and how fast, not what is computed: no part of a run's content id.
-INCIDENTAL = frozenset({"out", "workers"})
+INCIDENTAL = frozenset({"out", "workers", "report"})
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

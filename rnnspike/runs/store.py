@@ -79,10 +79,11 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
     write_bytes(path, text.getvalue().encode())
 
 
-def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
-    """Write arrays as a compressed npz whose bytes depend on the arrays alone."""
+def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike], compressed: bool = True) -> None:
+    """Write arrays as an npz whose bytes depend on the arrays alone."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})  # type: ignore[arg-type]
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue())
 
 
@@ -90,6 +91,12 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read all arrays of an npz; pickled objects are refused."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+def read_arrays_named(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read some arrays of an npz and leave the others on disk."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in names}
 
 
 def safe_name(text: str) -> str:

@@ -33,7 +33,7 @@ class Pair:
 
     @property
     def members(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return (test fold, validation fold) of the two models that the training gives."""
+        """Return (test fold, validation fold) of the two models that the training gives: chosen on a, chosen on b."""
         return (self.b, self.a), (self.a, self.b)
 
 

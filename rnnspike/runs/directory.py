@@ -1,0 +1,135 @@
+"""The run directory: what is written when a recording is done, and how it is read back."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rnnspike._version import __version__
+from rnnspike.errors import RunError
+from rnnspike.evaluation.evaluate import finalise_verdicts
+from rnnspike.runs.job import Job, Loaded
+from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
+from rnnspike.runs.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
+
+
+def is_complete(folder: Path, content_id: str) -> bool:
+    """Say whether a run directory holds the finished fit of this content id."""
+    mark = folder / "done.json"
+    return mark.is_file() and read_json(mark).get("id") == content_id
+
+
+def open_run(folder: Path) -> Path:
+    """Return the folder if it is a complete run of this schema; RunError where it is not."""
+    mark = folder / "done.json"
+    if not mark.is_file():
+        inside = sorted(each.name for each in folder.glob("*/done.json")) if folder.is_dir() else []
+        hint = f"; there are {len(inside)} run directories in it" if inside else ""
+        raise RunError(f"{folder}: is no finished run directory (done.json is missing{hint})")
+    found = read_json(mark).get("schema")
+    if found != SCHEMA:
+        raise RunError(f"{folder}: has schema {found}, this version reads {SCHEMA} (fit it again)")
+    return folder
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run."""
+    return read_jsonl(folder / "rows.jsonl")
+
+
+def write_run(
+    job: Job, loaded: Loaded, finished: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Write everything that tells of the run as a whole, the completion mark last; return the rows with seconds.
+
+    Stored rows have no ``seconds``: equal inputs give equal bytes, and time is provenance (run.json).
+    """
+    evaluated = finalise_verdicts({each["unit"]: each["rows"] for each in finished})
+    rows = [each for unit in finished for each in unit_rows(job.name, unit, evaluated[unit["unit"]])]
+    rows += [left_out_row(job.name, loaded, unit, why) for unit, why in sorted(loaded.plan.left_out.items())]
+    pairs = [pair(job.name, unit["unit"], each) for unit in finished for each in unit["pairs"]]
+    stored = [{**each, "seconds": None} for each in rows]
+    write_json(job.folder / "settings.json", settings_of(job, loaded, provenance))
+    findings = [*loaded.recording.findings, *loaded.plan.findings]
+    write_jsonl(job.folder / "findings.jsonl", [asdict(finding) for finding in findings])
+    write_jsonl(job.folder / "rows.jsonl", stored)
+    write_csv(job.folder / "rows.csv", stored, ROW_COLUMNS)
+    write_csv(job.folder / "pairs.csv", pairs, PAIR_COLUMNS)
+    seconds = {f"{each['unit']} {each['model']}": each["seconds"] for each in rows if each["seconds"] is not None}
+    write_json(job.folder / "run.json", run_provenance(job, loaded, provenance, seconds))
+    shutil.rmtree(job.work, ignore_errors=True)
+    write_json(job.folder / "done.json", {"schema": SCHEMA, "id": job.id, "units": [u["unit"] for u in finished]})
+    return rows
+
+
+def unit_rows(
+    recording: str, finished: Mapping[str, Any], evaluated: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return a unit's rows: evaluated ones, and those of rungs that were skipped or failed."""
+    scored = {each["model"]: each for each in evaluated}
+    rows = []
+    for rung in finished["rungs"]:
+        values = {key: value for key, value in scored.pop(rung["model"], {}).items() if value is not None}
+        outcome = {key: value for key, value in rung.items() if value is not None}
+        rows.append(row(**{"recording": recording, "unit": finished["unit"], **values, **outcome}))
+    for name, values in scored.items():
+        rows.append(
+            row(**{"recording": recording, "unit": finished["unit"], "status": "ok", **values, "model": name})
+        )
+    return rows
+
+
+def left_out_row(recording: str, loaded: Loaded, unit: str, why: str) -> dict[str, Any]:
+    """Return the row of a unit that was not fitted, which says why; model ``constant`` stands for all."""
+    return row(recording=recording, unit=unit, model="constant", status="skipped", message=why)
+
+
+def settings_of(job: Job, loaded: Loaded, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that matter with the source of each, and what they came to on this recording."""
+    sources = provenance.get("sources", {})
+    values = job.settings.model_dump(mode="json", exclude={"out", "workers"})
+    plan = loaded.plan
+    return {
+        "settings": {key: {"value": value, "source": sources.get(key, "default")} for key, value in values.items()},
+        "resolved": {
+            "table": plan.table_name,
+            "align": plan.align,
+            "window_s": plan.window_s,
+            "n_trials": plan.n_trials,
+            "n_folds": loaded.n_folds,
+            "units": plan.unit_ids,
+            "left_out": plan.left_out,
+        },
+    }
+
+
+def run_provenance(
+    job: Job, loaded: Loaded, provenance: Mapping[str, Any], seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return where the run came from: the only file that may differ between two equal runs."""
+    packages = ("numpy", "scipy", "torch", "pandas", "pynwb", "neo", "h5py")
+    return {
+        "input": str(job.path),
+        "sha256": loaded.recording.sha256,
+        "size_bytes": loaded.recording.size_bytes,
+        "format": loaded.recording.format,
+        "versions": {
+            "rnnspike": __version__,
+            "python": platform.python_version(),
+            **{package: metadata.version(package) for package in packages},
+        },
+        "argv": provenance.get("argv", sys.argv),
+        "host": platform.node(),
+        "start": provenance.get("start"),
+        "end": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "out": str(job.settings.out),
+        "workers": job.settings.workers,
+        "seconds": seconds,
+    }

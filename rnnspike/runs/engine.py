@@ -1,0 +1,202 @@
+"""Runs a fit: plans the tasks of a recording, spreads them over processes, and writes the run directory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnspike.config import FitSettings
+from rnnspike.errors import RecordingError, RunError
+from rnnspike.models.registry import MODELS
+from rnnspike.runs.directory import is_complete, read_rows, write_run
+from rnnspike.runs.finish import finish_unit
+from rnnspike.runs.job import Job, Loaded, job_id, load_job, load_recording
+from rnnspike.runs.store import read_json, safe_name, write_json
+from rnnspike.runs.tasks import Pair, ladder, pairs_of
+from rnnspike.runs.training import fit_pooled, fit_unit
+
+#: Called with (tasks done, tasks in all, what was done last).
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call of a worker: ``fit`` a unit's rungs or the ``pooled`` ones without a pair of folds, or ``finish``."""
+
+    kind: str
+    unit: str | None
+    pair: Pair | None
+
+    @property
+    def label(self) -> str:
+        """Return the task in words."""
+        what = {"fit": f"unit {self.unit}", "pooled": "all units", "finish": f"unit {self.unit} evaluated"}[self.kind]
+        return what if self.pair is None else f"{what}, folds {self.pair.a} and {self.pair.b} left out"
+
+
+def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tuple[Job, Loaded]:
+    """Read and plan a recording and name its run directory (with its hash where the plain name is taken)."""
+    loaded = load_recording(path, settings)
+    name = safe_name(path.stem or path.name)
+    if name in taken:
+        name = f"{name}-{loaded.recording.sha256[:8]}"
+    return Job(path, name, settings.out / name, settings, job_id(loaded.recording, settings)), loaded
+
+
+def stages(loaded: Loaded, settings: FitSettings) -> list[list[Task]]:
+    """Return the tasks of a recording; each stage needs the one before."""
+    rungs = ladder(settings.models)
+    own, pooled = (
+        sorted(
+            {
+                (pair.a, pair.b)
+                for name in rungs
+                if MODELS[name].pooled == kind
+                for pair in pairs_of(name, loaded.n_folds, settings.effort)
+            }
+        )
+        for kind in (False, True)
+    )
+    units = loaded.plan.unit_ids
+    return [
+        [Task("fit", unit, Pair(*pair)) for unit in units for pair in own],
+        [Task("pooled", None, Pair(*pair)) for pair in pooled],
+        [Task("finish", unit, None) for unit in units],
+    ]
+
+
+def run_task(job: Job, task: Task) -> dict[str, Any] | None:
+    """Do one task (in a worker or here)."""
+    if task.kind == "finish":
+        assert task.unit is not None
+        return finish_unit(job, task.unit)
+    assert task.pair is not None
+    if task.kind == "pooled":
+        fit_pooled(job, task.pair)
+    else:
+        assert task.unit is not None
+        fit_unit(job, task.unit, task.pair)
+    return None
+
+
+def fit_recording(
+    job: Job,
+    loaded: Loaded,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    provenance: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Fit the ladder to a recording and return its rows; finished work is not done again.
+
+    Raises
+    ------
+    RunError
+        Where the run directory holds another fit and ``overwrite`` is not asked for.
+    """
+    if overwrite and job.folder.exists():
+        shutil.rmtree(job.folder)
+    if is_complete(job.folder, job.id):
+        return read_rows(job.folder)
+    claim(job)
+    plan = stages(loaded, job.settings)
+    total, done = sum(map(len, plan)), 0
+    finished: list[dict[str, Any]] = []
+    for tasks in plan:
+        for task, result in completed(job, tasks, executor):
+            done += 1
+            if progress:
+                progress(done, total, task.label)
+            if result is not None:
+                finished.append(result)
+    order = {unit: i for i, unit in enumerate(loaded.plan.unit_ids)}
+    finished.sort(key=lambda each: order[each["unit"]])
+    return write_run(job, loaded, finished, provenance or {})
+
+
+def claim(job: Job) -> None:
+    """Take the run directory for this fit; RunError where another fit lies in it."""
+    mark = job.work / "id.json"
+    other = job.folder / "done.json"
+    if other.is_file() or (mark.is_file() and read_json(mark)["id"] != job.id):
+        raise RunError(f"{job.folder}: holds a fit with other settings or input (try --overwrite or another --out)")
+    write_json(mark, {"id": job.id})
+
+
+def completed(
+    job: Job, tasks: Sequence[Task], executor: Executor | None
+) -> Iterator[tuple[Task, dict[str, Any] | None]]:
+    """Do tasks, here or by an executor, and yield each as it is done."""
+    if executor is None:
+        for task in tasks:
+            yield task, run_task(job, task)
+        return
+    futures: dict[Future[dict[str, Any] | None], Task] = {
+        executor.submit(run_task, job, task): task for task in tasks
+    }
+    while futures:
+        finished, _ = wait(futures, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield futures.pop(future), future.result()
+
+
+@contextmanager
+def workers(n_workers: int) -> Iterator[Executor | None]:
+    """Give an executor of processes with one torch thread each; None for one worker (work is done here).
+
+    Left by an interruption, running trainings save their checkpoints before their processes end.
+    """
+    if n_workers <= 1:
+        yield None
+        return
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["rnnspike.runs.worker"])
+    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start_worker)
+    try:
+        yield pool
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _start_worker() -> None:
+    import signal
+
+    from rnnspike.runs.training import use_one_thread
+
+    def stop(signum: int, frame: object) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, stop)
+    use_one_thread()
+
+
+def dry_run(path: Path, settings: FitSettings) -> Iterator[dict[str, Any]]:
+    """Yield the tasks of a recording as plain rows, and whether each is done."""
+    job, loaded = make_job(path, settings)
+    complete = is_complete(job.folder, job.id)
+    for stage in stages(loaded, settings):
+        for task in stage:
+            pair = None if task.pair is None else [task.pair.a, task.pair.b]
+            yield {
+                "recording": job.name,
+                "task": task.kind,
+                "unit": task.unit,
+                "folds_left_out": pair,
+                "content_id": job.id,
+                "done": complete,
+            }
+
+
+__all__ = ["RecordingError", "dry_run", "fit_recording", "load_job", "make_job", "workers"]

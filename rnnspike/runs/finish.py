@@ -1,0 +1,104 @@
+"""The last task of a unit: predictions put together, free runs, evaluation, and its folder in the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnspike.evaluation.evaluate import evaluate_unit
+from rnnspike.models.protocol import simulate
+from rnnspike.neurons.truth import true_intensity
+from rnnspike.runs.job import Job, load_job
+from rnnspike.runs.predictions import Rung, UnitPredictions
+from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
+from rnnspike.runs.tasks import rng_for
+from rnnspike.runs.training import use_one_thread
+from rnnspike.trials.data import CountArray, IntArray, Trials
+
+#: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
+FREE_RUN_BINS = {"fast": 2_000_000, "standard": 6_000_000, "thorough": 60_000_000}
+
+
+def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
+    """Evaluate a unit on its held-out trials and write ``units/<id>/``; return what the rows are made of.
+
+    The result (``rows``, ``pairs``, ``rungs``) is kept in the work folder and returned from there when the task
+    was done before.
+    """
+    done = job.work / f"finished_{safe_name(unit_id)}.json"
+    if done.is_file():
+        return dict(read_json(done))
+    use_one_thread()
+    predictions = UnitPredictions(job, unit_id)
+    trials, rungs = predictions.trials, predictions.rungs()
+    mu = {name: rung.mu for name, rung in rungs.items() if rung.mu is not None}
+    truth = true_intensity(load_job(job).recording, trials)
+    if truth is not None:
+        mu["oracle"] = truth[:, :, 0]
+    design, simulated = free_runs(job, unit_id, predictions, rungs)
+    result = evaluate_unit(
+        trials,
+        mu,
+        simulated=simulated,
+        simulated_trials=design,
+        rng=rng_for(job.id, unit_id, "evaluation"),
+    )
+    folder = job.folder / "units" / safe_name(unit_id)
+    write_arrays(folder / "curves.npz", result.curves)
+    write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
+    write_json(
+        folder / "stack.json", {str(t): w for t, w in rungs["stack"].weights.items()} if "stack" in rungs else {}
+    )
+    if job.settings.save_intensities:
+        write_arrays(folder / "intensity.npz", {name: each.astype(np.float32) for name, each in mu.items()})
+    finished = {
+        "unit": unit_id,
+        "rows": result.rows,
+        "pairs": result.pairs,
+        "rungs": [rung_outcome(rung) for rung in rungs.values()],
+    }
+    write_json(done, finished)
+    return dict(plain(finished))
+
+
+def rung_outcome(rung: Rung) -> dict[str, Any]:
+    """Return what became of a rung, without its arrays."""
+    return {"model": rung.name, "status": rung.status, "message": rung.message, "seconds": rung.seconds}
+
+
+def free_runs(
+    job: Job, unit_id: str, predictions: UnitPredictions, rungs: Mapping[str, Rung]
+) -> tuple[IntArray, dict[str, CountArray]]:
+    """Run every rung free over a sub-design of the held-out trials; (replicate, trial, bin) for each.
+
+    A trial is simulated by a model that never saw it: of a bag, the member chosen on its first validation fold.
+    """
+    trials, n_replicates = predictions.trials, job.settings.replicates
+    design = sub_design(trials, n_replicates, FREE_RUN_BINS[job.settings.effort])
+    simulated: dict[str, CountArray] = {}
+    if n_replicates == 0:
+        return design, simulated
+    for name, rung in rungs.items():
+        if rung.mu is None:
+            continue
+        counts = np.zeros((n_replicates, len(design), trials.n_bins), np.uint8)
+        for test, model in rung.free_runners.items():
+            here = np.flatnonzero(predictions.loaded.folds[design] == test)
+            if not len(here):
+                continue
+            rows = np.tile(design[here], n_replicates)
+            rng = rng_for(job.id, unit_id, name, test, "free run")
+            runs = simulate(model, trials.take(rows), rng)
+            counts[:, here] = runs.reshape(n_replicates, len(here), trials.n_bins)
+        simulated[name] = counts
+    return design, simulated
+
+
+def sub_design(trials: Trials, n_replicates: int, max_bins: int) -> IntArray:
+    """Return the trials that are simulated: all, or as many, evenly spaced, as the bound allows (one at the least)."""
+    affordable = max(1, max_bins // max(1, n_replicates * trials.n_bins))
+    if affordable >= trials.n_trials:
+        return np.arange(trials.n_trials)
+    return np.unique(np.linspace(0, trials.n_trials - 1, affordable).round().astype(np.int64))

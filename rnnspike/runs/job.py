@@ -1,0 +1,93 @@
+"""One recording to fit: what every worker needs to know, and what it reads from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike._version import __version__
+from rnnspike.config import INCIDENTAL, FitSettings
+from rnnspike.errors import RecordingError
+from rnnspike.recording.data import Recording
+from rnnspike.recording.read import read_recording
+from rnnspike.runs.tasks import content_id
+from rnnspike.trials.data import IntArray, Trials
+from rnnspike.trials.plan import TrialPlan, plan_trials
+from rnnspike.trials.split import assign_folds
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording, its settings, and the run directory that it fills.
+
+    ``id`` is the content id: file hash, settings that matter and version; equal ids give equal results.
+    """
+
+    path: Path
+    name: str
+    folder: Path
+    settings: FitSettings
+    id: str
+
+    @property
+    def work(self) -> Path:
+        """Folder of finished tasks and checkpoints; gone when the run is complete."""
+        return self.folder / "work"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recording read and planned: everything but the counts, which are binned unit by unit."""
+
+    recording: Recording
+    plan: TrialPlan
+    folds: IntArray
+    n_folds: int
+
+    def trials(self, unit_ids: list[str]) -> Trials:
+        """Bin these units."""
+        return self.plan.trials(unit_ids)
+
+    def rows_of(self, *left_out: int) -> npt.NDArray[np.bool_]:
+        """Return which trials train when these folds are left out."""
+        return ~np.isin(self.folds, left_out)
+
+
+def job_id(recording: Recording, settings: FitSettings) -> str:
+    """Return the content id of a fit."""
+    kept = {key: value for key, value in settings.model_dump(mode="json").items() if key not in INCIDENTAL}
+    events = settings.events.read_text() if settings.events and settings.events.is_file() else None
+    return content_id(recording.sha256, kept, events, __version__)
+
+
+def load_recording(path: Path, settings: FitSettings) -> Loaded:
+    """Read and plan a recording; RecordingError where it cannot be used."""
+    recording = read_recording(path, settings.read_options())
+    plan = plan_trials(recording, settings.trial_options())
+    if not plan.unit_ids:
+        reasons = sorted(set(plan.left_out.values()))
+        raise RecordingError(path, f"no unit is left to fit: {'; '.join(reasons)}", "--units or --min-spikes 10")
+    one = plan.trials(list(plan.unit_ids[:1]))
+    n_folds = min(settings.folds, len(np.unique(one.group)))
+    if n_folds < 3:
+        raise RecordingError(
+            path, f"{one.n_trials} trials are too few to hold any out (3 at the least)", "--segment 2s"
+        )
+    folds = assign_folds(one.condition, one.group, n_folds, settings.fold_scheme)
+    return Loaded(recording, plan, folds, n_folds)
+
+
+@lru_cache(maxsize=2)
+def load_job(job: Job) -> Loaded:
+    """Read and plan a job's recording once per process."""
+    return load_recording(job.path, job.settings)
+
+
+@lru_cache(maxsize=4)
+def unit_trials(job: Job, unit_ids: tuple[str, ...]) -> Trials:
+    """Bin units of a job, keeping the last few in memory (the tasks of a unit follow one another)."""
+    return load_job(job).trials(list(unit_ids))

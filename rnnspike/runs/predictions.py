@@ -1,0 +1,137 @@
+"""Held-out predictions of one unit, put together from its trainings: bags over validation folds, and the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnspike.errors import ModelError
+from rnnspike.models.protocol import FittedModel
+from rnnspike.models.registry import MODELS, build, load
+from rnnspike.models.stack import Stack, fit_weights
+from rnnspike.runs.job import Job, load_job, unit_trials
+from rnnspike.runs.store import read_arrays_named, read_json, safe_name
+from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
+from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key
+from rnnspike.trials.data import FloatArray, Trials
+
+Member = tuple[int, int]
+
+
+@dataclass
+class Rung:
+    """One rung of one unit: held-out mu (trial, bin), or why there is none; a model per test fold for free runs."""
+
+    name: str
+    status: str = "ok"
+    message: str | None = None
+    seconds: float = 0.0
+    mu: FloatArray | None = None
+    free_runners: dict[int, FittedModel] = field(default_factory=dict)
+    weights: dict[int, dict[str, float]] = field(default_factory=dict)
+
+
+class UnitPredictions:
+    """Reads what the trainings of a unit left, and assembles each rung's prediction of every held-out trial."""
+
+    def __init__(self, job: Job, unit_id: str) -> None:
+        self.job, self.unit_id = job, unit_id
+        self.loaded = load_job(job)
+        self.trials: Trials = unit_trials(job, (unit_id,))
+        self.effort, self.n_folds = job.settings.effort, self.loaded.n_folds
+
+    def rungs(self) -> dict[str, Rung]:
+        """Return every rung that was asked for, the null and the reference among them, in the ladder's order."""
+        asked = {*self.job.settings.models, "constant", "psth-gain"}
+        rungs = {name: self._rung(name) for name in ladder(self.job.settings.models) if name in asked}
+        if "stack" in asked:
+            rungs["stack"] = self._stack(rungs)
+        return rungs
+
+    def _rung(self, name: str) -> Rung:
+        rung = Rung(name)
+        body = self._closed_form if name in CLOSED_FORM else self._bag
+        rung.status, rung.message = attempt(lambda: body(rung))
+        if rung.status != "ok":
+            rung.mu = None
+        return rung
+
+    def _closed_form(self, rung: Rung) -> None:
+        """Fit on all training folds at once: there is nothing to choose on validation trials."""
+        rung.mu = np.empty(self.trials.counts.shape[:2])
+        for test in range(self.n_folds):
+            train = self.trials.take(self.loaded.rows_of(test))
+            fitted: dict[str, Sequence[FittedModel]] = {}
+            for name in [*MODELS[rung.name].needs, rung.name]:
+                rng = rng_for(self.job.id, self.unit_id, test, name)
+                fitted[name] = build(name, self.effort).fit(train, [train], rng, fitted)
+            rung.free_runners[test] = fitted[rung.name][0]
+            rung.free_runners[test].save(model_folder(self.job, rung.name, self.unit_id) / member_name(test, test))
+            here = self.loaded.folds == test
+            rung.mu[here] = rung.free_runners[test].intensity(self.trials.take(here))[:, :, 0]
+
+    def _bag(self, rung: Rung) -> None:
+        """Average the log-rates of the members of each test fold (science.md d.4)."""
+        pooled = MODELS[rung.name].pooled
+        for pair in pairs_of(rung.name, self.n_folds, self.effort):
+            self._check(rung, pair, pooled)
+        rung.mu = np.empty(self.trials.counts.shape[:2])
+        members = members_of(rung.name, self.n_folds, self.effort)
+        for test in range(self.n_folds):
+            mine = [member for member in members if member[0] == test]
+            rung.mu[self.loaded.folds == test] = np.exp(np.mean([self._log_mu(rung.name, m, test) for m in mine], 0))
+            folder = model_folder(self.job, rung.name, None if pooled else self.unit_id)
+            rung.free_runners[test] = load(rung.name, folder / member_name(*mine[0]))
+
+    def _check(self, rung: Rung, pair: Pair, pooled: bool) -> None:
+        done = read_json(pair_folder(self.job, None if pooled else self.unit_id, pair) / "done.json")
+        outcome = done["outcome"].get(rung.name, {"status": "skipped", "message": "was not trained", "seconds": 0.0})
+        rung.seconds += outcome["seconds"] / (len(done["units"]) if pooled else 1)
+        if pooled and self.unit_id not in done["units"]:
+            raise ModelError(f"needs {', '.join(MODELS[rung.name].needs)}, which could not be fitted to this unit")
+        if outcome["status"] == "failed":
+            raise RuntimeError(outcome["message"])
+        if outcome["status"] != "ok":
+            raise ModelError(outcome["message"])
+
+    def _log_mu(self, name: str, member: Member, fold: int) -> FloatArray:
+        """Return a member's prediction of a fold, float64 (trial, bin)."""
+        test, validation = member
+        pair = Pair(*sorted(member))
+        file = pair_folder(self.job, None if MODELS[name].pooled else self.unit_id, pair) / "predictions.npz"
+        key = prediction_key(name, test, validation, fold, safe_name(self.unit_id))
+        return read_arrays_named(file, [key])[key].astype(np.float64)
+
+    def _stack(self, rungs: Mapping[str, Rung]) -> Rung:
+        rung = Rung("stack")
+        rung.status, rung.message = attempt(lambda: self._fit_stack(rung, rungs))
+        if rung.status != "ok":
+            rung.mu = None
+        return rung
+
+    def _fit_stack(self, rung: Rung, rungs: Mapping[str, Rung]) -> None:
+        """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
+        cover = members_of("glm", self.n_folds, self.effort)
+        names = [
+            name
+            for name, other in rungs.items()
+            if other.mu is not None and (name in CLOSED_FORM or members_of(name, self.n_folds, self.effort) == cover)
+        ]
+        names = [name for name in names if name != "constant"]
+        if len(names) < 2:
+            raise ModelError(f"a stack needs two rungs at the least, and has {', '.join(names) or 'none'}")
+        rung.mu = np.empty(self.trials.counts.shape[:2])
+        for test in range(self.n_folds):
+            folds = [validation for t, validation in cover if t == test]
+            rows = np.concatenate([np.flatnonzero(self.loaded.folds == fold) for fold in folds])
+            seen = self.trials.take(rows)
+            log_mu = [np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names]
+            weights = fit_weights(log_mu, seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation)
+            here = self.loaded.folds == test
+            bagged = [np.log(other) for name in names if (other := rungs[name].mu) is not None]
+            rung.mu[here] = np.exp(sum(w * each[here] for w, each in zip(weights, bagged, strict=True)))
+            rung.weights[test] = {name: float(w) for name, w in zip(names, weights, strict=True)}
+            runners = [rungs[name].free_runners[test] for name in names]
+            rung.free_runners[test] = Stack(runners, [float(w) for w in weights])
