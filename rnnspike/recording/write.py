@@ -30,6 +30,8 @@ RESERVED_UNIT_COLUMNS = {
     "waveform_sd",
 }
 Series = tuple[npt.ArrayLike, npt.ArrayLike, str]
+#: Series of more bytes than this are compressed.
+_COMPRESS_ABOVE_BYTES = 16384
 
 _SESSION_KEYS = ("institution", "lab", "notes", "session_id", "source_script", "protocol", "stimulus_notes")
 _SUBJECT_KEYS = ("subject_id", "species", "sex", "age", "description", "strain", "genotype")
@@ -223,7 +225,19 @@ def _series(name: str, times: npt.ArrayLike, values: npt.ArrayLike, unit: str) -
         data = data[:, 0]
     rate_hz = _even_rate(times_s)
     clock = {"timestamps": times_s} if rate_hz is None else {"starting_time": float(times_s[0]), "rate": rate_hz}
-    return TimeSeries(name=name.replace("/", "_"), description=name, data=data, unit=unit or "unknown", **clock)
+    return TimeSeries(
+        name=name.replace("/", "_"), description=name, data=_compact(data), unit=unit or "unknown", **clock
+    )
+
+
+def _compact(data: npt.NDArray[Any]) -> Any:
+    """Return long data wrapped so that they are stored shuffled and gzipped; no loss, any reader knows it."""
+    from hdmf.backends.hdf5 import H5DataIO
+
+    if data.nbytes <= _COMPRESS_ABOVE_BYTES:
+        return data
+    chunk = (min(len(data), 2**17), *data.shape[1:])
+    return H5DataIO(data, compression="gzip", compression_opts=9, shuffle=True, chunks=chunk)
 
 
 def _even_rate(times_s: FloatArray) -> float | None:
