@@ -22,7 +22,7 @@ State = tuple[FloatArray, ...]
 CEILING_HZ = 5000.0
 #: Intensities below this are zero: a spike there would be one in 10^9 bins of 1 ms.
 FLOOR_HZ = 1e-6
-_MANTISSA_BITS = 10
+_SIGNIFICANT_BITS = 7
 
 
 class Cell(Protocol):
@@ -71,12 +71,12 @@ def intensity(cell: Cell, counts: npt.NDArray[np.integer], x: FloatArray, bin_s:
 
 
 def round_intensity(lambda_hz: FloatArray) -> FloatArray:
-    """Round intensities to 11 significant bits (one part in 4000), within floor and ceiling.
+    """Round intensities to 7 significant bits (by at most .8 %), within floor and ceiling.
 
     Cells draw from the rounded intensity, so a file can hold it in little room and still exactly.
     """
     mantissa, exponent = np.frexp(np.minimum(lambda_hz, CEILING_HZ))
-    scale = float(2 ** (_MANTISSA_BITS + 1))
+    scale = 2.0**_SIGNIFICANT_BITS
     return np.where(lambda_hz < FLOOR_HZ, 0.0, np.ldexp(np.rint(mantissa * scale) / scale, exponent))
 
 

@@ -6,13 +6,15 @@ import numpy as np
 
 from rnnspike.trials.data import FloatArray
 
+#: Input between trials: cells are spontaneously active, at about half their driven rate.
+SPONTANEOUS = -1.0
 _RAMP_S = 0.02
 
 
 def stimulus(n_bins: int, bin_s: float, rng: np.random.Generator) -> FloatArray:
     """Return a smooth signal (bin,) of about unit standard deviation: an onset and waves of .7 to 8 Hz.
 
-    Zero just outside the window, which it leaves and enters by ramps of 20 ms.
+    Mean about 0; it comes from ``SPONTANEOUS`` and goes back to it by ramps of 20 ms inside the window.
     """
     time_s = (np.arange(n_bins) + 0.5) * bin_s
     frequency_hz = np.geomspace(0.7, 8.0, 6) * rng.uniform(0.85, 1.15, 6)
@@ -21,7 +23,7 @@ def stimulus(n_bins: int, bin_s: float, rng: np.random.Generator) -> FloatArray:
     onset = 1.5 * np.exp(-time_s / 0.05)
     end_s = n_bins * bin_s
     ramp = np.clip(np.minimum(time_s, end_s - time_s) / _RAMP_S, 0.0, 1.0)
-    signal: FloatArray = (0.9 * waves + onset) * ramp
+    signal: FloatArray = ramp * (0.9 * waves + onset) + (1.0 - ramp) * SPONTANEOUS
     return signal
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rnnspike.errors import ConfigError
@@ -138,3 +138,18 @@ def cell_spec(name: str) -> CellSpec:
     if name not in CELLS:
         raise ConfigError(f"--neuron {name}: no such cell (there are {', '.join(CELLS)})")
     return CELLS[name]
+
+
+def population() -> tuple[CellSpec, ...]:
+    """Return the cells of ``sample_data/simulated_population``, eight units.
+
+    0 refractory, 1 adapting, 2 bursting, 3 Poisson, 4 and 5 a coupled pair, 6 refractory and 7 adapting with two time
+    constants, these two on one slow gain.
+    """
+    quieter = {"poisson": 12.0, "shared-gain": 20.0, "adapting2": 35.0}
+    names = ("refractory", "adapting", "bursting", "poisson", "coupled-pair", "shared-gain", "adapting2")
+    specs = {name: cell_spec(name) for name in names}
+    for name, rate_hz in quieter.items():
+        specs[name] = replace(specs[name], cell=replace(specs[name].cell, rate_hz=rate_hz))  # type: ignore[type-var]
+    specs["adapting2"] = replace(specs["adapting2"], slow_sd=specs["shared-gain"].slow_sd)
+    return tuple(specs.values())

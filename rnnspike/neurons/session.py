@@ -18,7 +18,7 @@ import pandas as pd
 
 from rnnspike.errors import ConfigError
 from rnnspike.neurons.cell import simulate
-from rnnspike.neurons.inputs import slow_path, stimulus
+from rnnspike.neurons.inputs import SPONTANEOUS, slow_path, stimulus
 from rnnspike.neurons.registry import CellSpec, cell_spec
 from rnnspike.neurons.truth import truth_name
 from rnnspike.recording.data import Covariate, Recording, Unit
@@ -37,7 +37,7 @@ class SessionOptions:
 
     n_trials: int = 200
     duration_s: float = 1.0
-    inter_trial_s: float = 2.5
+    inter_trial_s: float = 2.0
     bin_s: float = 0.001
     n_conditions: int = 1
     seed: int = 0
@@ -132,7 +132,7 @@ def _stimuli(options: SessionOptions, rng: np.random.Generator) -> tuple[IntArra
     """Return each trial's condition, balanced in random order, and the stimulus (trial, bin) over its block."""
     condition = rng.permutation(np.arange(options.n_trials) % options.n_conditions)
     windows = np.stack([stimulus(options.n_window, options.bin_s, rng) for _ in range(options.n_conditions)])
-    signal = np.zeros((options.n_trials, options.n_block))
+    signal = np.full((options.n_trials, options.n_block), SPONTANEOUS)
     # float32, so that the file's stimulus is the input that the cells had
     signal[:, options.n_before :] = windows[condition].astype(np.float32)
     return condition.astype(np.int64), signal
@@ -144,8 +144,9 @@ def _slow_inputs(
     """Return the slow path (trial, bin) of each time constant in use."""
     taus_s = sorted({spec.slow_tau_s for spec in specs if spec.slow_sd})
     rng = np.random.default_rng(seed)
-    paths = {tau_s: slow_path(options.times_s, tau_s, rng).astype(np.float32) for tau_s in taus_s}
-    return {tau_s: path.astype(np.float64).reshape(options.n_trials, -1) for tau_s, path in paths.items()}
+    # in steps of 1/128: a file then holds the path that the cells had, in little room
+    paths = {tau_s: np.rint(128.0 * slow_path(options.times_s, tau_s, rng)) / 128.0 for tau_s in taus_s}
+    return {tau_s: path.reshape(options.n_trials, -1) for tau_s, path in paths.items()}
 
 
 def _recording(
