@@ -25,8 +25,6 @@ from rnnspike.cli.output import Log, RowWriter, message_console
 from rnnspike.errors import ExitCode, RecordingError, RnnspikeError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from rnnspike.config import FitSettings
     from rnnspike.runs.engine import Progress
 
@@ -62,7 +60,7 @@ RENAMED = {
 @format_option
 @log_options
 @click.pass_context
-def command(ctx: click.Context, recordings: tuple[str, ...], **values: Any) -> None:
+def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -> None:
     """Climb the ladder of models on each recording and score every rung on held-out trials.
 
     Each recording gets a run directory OUT/NAME; finished work is not done again. Rows go to stdout, one per unit

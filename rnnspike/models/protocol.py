@@ -35,7 +35,9 @@ class Stepper(Protocol):
 class FittedModel(Protocol):
     """A fitted model of one unit (or of all units of the trials, where it is a pooled one)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the rung."""
 
     def intensity(self, trials: Trials) -> FloatArray:
         """Return mu, float64 (trial, bin, unit), given the recorded past: teacher-forced, exact, causal."""
@@ -53,7 +55,9 @@ class FittedModel(Protocol):
 class IntensityModel(Protocol):
     """A model to be fitted."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the rung."""
 
     def fit(
         self,

@@ -36,8 +36,8 @@ MODELS: dict[str, ModelSpec] = {
     for spec in (
         ModelSpec("constant", "rnnspike.models.constant:Constant", "homogeneous Poisson, training-mean rate"),
         ModelSpec("psth", "rnnspike.models.psth:Psth", "smoothed trial average, per condition"),
-        ModelSpec("psth-gain", "rnnspike.models.gain:PsthGain", "a causal slow gain", needs=("psth",)),
-        ModelSpec("renewal", "rnnspike.models.renewal:Renewal", "time since the last spike", needs=("psth",)),
+        ModelSpec("psth-gain", "rnnspike.models.gain:PsthGain", "a causal slow gain"),
+        ModelSpec("renewal", "rnnspike.models.renewal:Renewal", "time since the last spike"),
         ModelSpec("drive", "rnnspike.models.glm:Drive", "smooth drive and covariates, no history", hidden=True),
         ModelSpec("glm", "rnnspike.models.glm:HistoryGlm", "drive and spike history fitted jointly"),
         ModelSpec(

@@ -51,7 +51,10 @@ def write_run(
 
     Stored rows have no ``seconds``: equal inputs give equal bytes, and time is provenance (run.json).
     """
-    evaluated = finalise_verdicts({each["unit"]: each["rows"] for each in finished})
+    verdicts = finalise_verdicts({**each, "unit": unit["unit"]} for unit in finished for each in unit["rows"])
+    evaluated: dict[str, list[dict[str, Any]]] = {unit["unit"]: [] for unit in finished}
+    for each in verdicts:
+        evaluated[each["unit"]].append(each)
     rows = [each for unit in finished for each in unit_rows(job.name, unit, evaluated[unit["unit"]])]
     rows += [left_out_row(job.name, loaded, unit, why) for unit, why in sorted(loaded.plan.left_out.items())]
     pairs = [pair(job.name, unit["unit"], each) for unit in finished for each in unit["pairs"]]

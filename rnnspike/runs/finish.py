@@ -97,7 +97,7 @@ def free_runs(
 
 
 def sub_design(trials: Trials, n_replicates: int, max_bins: int) -> IntArray:
-    """Return the trials that are simulated: all, or as many, evenly spaced, as the bound allows (one at the least)."""
+    """Return the trials that are simulated: all, or as many, evenly spaced, as the bound allows."""
     affordable = max(1, max_bins // max(1, n_replicates * trials.n_bins))
     if affordable >= trials.n_trials:
         return np.arange(trials.n_trials)

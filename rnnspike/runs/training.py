@@ -81,13 +81,7 @@ def fit_pooled(job: Job, pair: Pair) -> None:
     needs = sorted({need for name in rungs for need in MODELS[name].needs})
     units = [unit for unit in load_job(job).plan.unit_ids if has_models(job, unit, pair, needs)]
     split = Split(job, unit_trials(job, tuple(units)), pair, folder, tuple(units))
-    fitted: Fitted = {
-        need: [
-            PerUnit([load(need, model_folder(job, need, unit) / member_name(*member)) for unit in units])
-            for member in pair.members[::-1]
-        ]
-        for need in needs
-    }
+    fitted: Fitted = {need: [_side_by_side(job, need, units, member) for member in pair.members] for need in needs}
     for name in rungs:
         split.fit(name, fitted)
     split.close()
@@ -122,7 +116,7 @@ class Split:
         self.outcome[name] = {"status": status, "message": message, "seconds": seconds}
 
     def _fit(self, name: str, fitted: Fitted) -> None:
-        missing = [need for need in MODELS[name].needs if need not in fitted and need not in CLOSED_FORM]
+        missing = [need for need in MODELS[name].needs if need not in fitted]
         if missing:
             raise ModelError(f"needs {', '.join(missing)}, which could not be fitted")
         settings, pair = self.job.settings, self.pair
