@@ -1,0 +1,163 @@
+"""Exposure: when a unit was observed, as intervals and as a mask of bins; never as zeros (science.md b.14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnspike.recording.data import Finding, Recording, Unit
+from rnnspike.trials.align import EDGE_TOLERANCE
+from rnnspike.trials.data import BoolArray, FloatArray
+
+#: Intervals closer than this are one: rounding of times that touch.
+TOUCHING_S = 1e-9
+#: Spikes of all units that a stretch should have held, at the rate beside it, before its silence is not believed.
+EXPECTED_IN_SILENCE = 20.0
+#: What a spike may lie outside an interval and still count as inside: resolution of stored times.
+SLACK_S = 1e-3
+
+
+def as_intervals(intervals: object) -> FloatArray:
+    """Return (interval, 2) float64, ascending, overlapping and touching ones joined, empty ones left out."""
+    rows = np.asarray(intervals, dtype=np.float64).reshape(-1, 2)
+    rows = rows[rows[:, 1] > rows[:, 0]]
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    if len(rows) == 0:
+        return rows
+    reach = np.maximum.accumulate(rows[:, 1])  # latest end so far
+    first = np.concatenate([[True], rows[1:, 0] > reach[:-1] + TOUCHING_S])
+    last = np.concatenate([first[1:], [True]])
+    return np.stack([rows[first, 0], reach[last]], axis=1)
+
+
+def complement(intervals: FloatArray) -> FloatArray:
+    """Return the time between, before and after joined intervals, out to infinity."""
+    ends = np.concatenate([[-np.inf], intervals.ravel(), [np.inf]])
+    return as_intervals(ends.reshape(-1, 2))
+
+
+def intersect(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the time in both of two joined sets of intervals."""
+    low = np.searchsorted(b[:, 1], a[:, 0], side="right")
+    high = np.searchsorted(b[:, 0], a[:, 1], side="left")
+    n = np.maximum(high - low, 0)
+    left = np.repeat(np.arange(len(a)), n)
+    right = np.arange(n.sum()) + np.repeat(low - np.concatenate([[0], np.cumsum(n)[:-1]]), n) if len(a) else left
+    rows = np.stack([np.maximum(a[left, 0], b[right, 0]), np.minimum(a[left, 1], b[right, 1])], axis=1)
+    return as_intervals(rows)
+
+
+def duration_s(intervals: FloatArray) -> float:
+    """Return the total length of joined intervals."""
+    return float((intervals[:, 1] - intervals[:, 0]).sum())
+
+
+def observed_bins(
+    intervals: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float, n_before: int = 0
+) -> BoolArray:
+    """Return which bins of each window lie wholly within the intervals: bool (trial, n_before + bin).
+
+    Parameters
+    ----------
+    intervals
+        (interval, 2) joined, seconds.
+    start_s
+        (trial,) start of each window; ``n_before`` bins before it are covered too.
+    """
+    n_trials, width = len(start_s), n_before + n_bins
+    low = np.searchsorted(intervals[:, 1], start_s - n_before * bin_s, side="right")
+    high = np.searchsorted(intervals[:, 0], start_s + n_bins * bin_s, side="left")
+    n = np.maximum(high - low, 0)
+    trial = np.repeat(np.arange(n_trials), n)
+    which = np.arange(len(trial)) + np.repeat(low - (np.cumsum(n) - n), n)
+    ends = (intervals[which] - start_s[trial, None]) / bin_s  # (pair, 2) in bins from the window's start
+    first = np.ceil(np.maximum(ends[:, 0], -n_before) - EDGE_TOLERANCE).astype(np.int64) + n_before
+    stop = np.floor(np.minimum(ends[:, 1], n_bins) + EDGE_TOLERANCE).astype(np.int64) + n_before
+    whole = stop > first
+    change = np.zeros((n_trials, width + 1), np.int32)
+    np.add.at(change, (trial[whole], first[whole]), 1)
+    np.add.at(change, (trial[whole], stop[whole]), -1)
+    return np.asarray(np.cumsum(change[:, :width], axis=1) > 0)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """When each unit was observed, in intervals; what the file does not say is assumed and stated.
+
+    ``assumed_s`` (interval, 2) stands for units without observed intervals; ``allowed_s`` is the recording's
+    span less its invalid times.
+    """
+
+    assumed_s: FloatArray
+    allowed_s: FloatArray
+    findings: tuple[Finding, ...] = ()
+
+    def of(self, unit: Unit) -> FloatArray:
+        """Return the observed intervals of one unit, joined."""
+        own = self.assumed_s if unit.observed_s is None else as_intervals(unit.observed_s)
+        return intersect(own, self.allowed_s)
+
+
+def exposure(recording: Recording, trial_intervals: FloatArray) -> Exposure:
+    """Return when the units of a recording were observed.
+
+    Units without observed intervals are taken to be observed in the trials (``trial_intervals`` (trial, 2)) and
+    between the first and last spike of all units; but stretches between trials in which no unit ever fires,
+    where many spikes were to be expected, are taken to be unrecorded.
+    """
+    allowed = complement(as_intervals(recording.invalid_s))
+    if recording.span_s is not None:
+        allowed = intersect(allowed, as_intervals(recording.span_s))
+    silent = [unit for unit in recording.units if unit.observed_s is None]
+    if not silent:
+        return Exposure(np.empty((0, 2)), allowed)
+    spikes = np.sort(np.concatenate([unit.spike_times_s for unit in silent]))
+    trials = as_intervals(trial_intervals)
+    ends = np.concatenate([spikes[[0, -1]] if len(spikes) else [], trials.ravel(), recording.span_s or ()])
+    whole = as_intervals([ends.min(), ends.max()]) if len(ends) else np.empty((0, 2))
+    extent_s = recorded_beyond_trials(spikes, trials)
+    stated = any(finding.id == "no-obs-intervals" for finding in recording.findings)
+    findings = [] if stated else [_assumed(len(silent))]
+    if extent_s is not None:
+        whole = intersect(whole, as_intervals(trials + np.array([-extent_s, extent_s])))
+        findings.append(_gaps(extent_s))
+    return Exposure(whole, allowed, tuple(findings))
+
+
+def recorded_beyond_trials(spike_times_s: FloatArray, trials: FloatArray) -> float | None:
+    """Return how far beyond the trials spikes were stored, or None where recording seems to have gone on.
+
+    Spikes of all units that lie between trials are looked at by their distance to the nearest trial. If beyond the
+    greatest such distance the gaps should still have held many spikes at the rate of the trials, what lies
+    beyond was not recorded: files that keep the spikes of trials only are not silent in between.
+    """
+    if len(trials) < 2 or len(spike_times_s) == 0:
+        return None
+    gaps = np.stack([trials[:-1, 1], trials[1:, 0]], axis=1)
+    within = np.searchsorted(trials[:, 0], spike_times_s + SLACK_S, side="right") - 1
+    in_trial = (within >= 0) & (spike_times_s <= trials[within, 1] + SLACK_S)
+    rate_hz = in_trial.sum() / duration_s(trials)
+    which = np.searchsorted(gaps[:, 0], spike_times_s[~in_trial], side="right") - 1
+    between = spike_times_s[~in_trial][(which >= 0)]
+    gap = gaps[which[which >= 0]]
+    distance = np.minimum(between - gap[:, 0], gap[:, 1] - between)
+    extent_s = float(distance.max(initial=0.0))
+    unheard_s = np.maximum(gaps[:, 1] - gaps[:, 0] - 2 * (extent_s + SLACK_S), 0.0).sum()
+    return extent_s if rate_hz * unheard_s >= EXPECTED_IN_SILENCE else None
+
+
+def _assumed(n_units: int) -> Finding:
+    return Finding(
+        "no-obs-intervals",
+        "info",
+        f"{n_units} units have no observed intervals: exposure is assumed to be the trials",
+        count=n_units,
+    )
+
+
+def _gaps(extent_s: float) -> Finding:
+    beyond = f"more than {extent_s:.3g} s from a trial" if extent_s > SLACK_S else "outside the trials"
+    return Finding(
+        "gaps-not-recorded", "warning", f"no unit ever fires {beyond}: that time is taken as unrecorded, not silent"
+    )

@@ -1,0 +1,82 @@
+"""Folds over trials: stratified by condition, trials that share recorded time kept together, deterministic."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from rnnspike.errors import ConfigError
+from rnnspike.trials.data import IntArray
+
+Scheme = Literal["interleaved", "blocked"]
+
+
+def assign_folds(
+    condition: IntArray, group: IntArray, n_folds: int = 5, scheme: Scheme | str = "interleaved"
+) -> IntArray:
+    """Return the fold of each trial, int64 (trial,) in 0 .. n_folds - 1; trials are taken to be in order of time.
+
+    Groups are dealt out to the fold that has the fewest trials of the group's condition, then the fewest trials.
+    ``interleaved`` breaks ties at random (the same way for the same input): a fixed order would put the same
+    stimulus of a cycle of ``n_folds`` stimuli always into the same fold. ``blocked`` deals each condition's
+    trials in contiguous stretches of time, so that the held-out trials are far from the training trials
+    where the recording drifts.
+
+    Parameters
+    ----------
+    condition, group
+        (trial,) as in ``Trials``.
+
+    Raises
+    ------
+    ConfigError
+        Where there are fewer groups of trials than folds, or the scheme is unknown.
+    """
+    condition, group = np.asarray(condition), np.asarray(group)
+    if scheme not in ("interleaved", "blocked"):
+        raise ConfigError(f"--fold-scheme {scheme}: no such scheme (there are interleaved, blocked)")
+    _, first, group_index = np.unique(group, return_index=True, return_inverse=True)
+    if not 2 <= n_folds <= len(first):
+        raise ConfigError(f"--folds {n_folds}: {len(first)} trials that do not overlap allow 2 to {len(first)} folds")
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(first))  # groups in order of their first trial
+    group_index = rank[group_index]
+    _, stratum = np.unique(condition, return_inverse=True)
+    members = np.zeros((len(first), int(stratum.max()) + 1), np.int64)  # (group, condition) trials
+    np.add.at(members, (group_index, stratum), 1)
+    fold_of_group = _interleave(members, n_folds) if scheme == "interleaved" else _block(members, n_folds)
+    return fold_of_group[group_index]
+
+
+def _interleave(members: IntArray, n_folds: int) -> IntArray:
+    rng = np.random.default_rng(0)
+    filled = np.zeros((n_folds, members.shape[1]), np.int64)
+    fold = np.empty(len(members), np.int64)
+    for i, trials in enumerate(members):
+        same = filled @ trials  # (fold,) trials already there of this group's conditions
+        fold[i] = np.lexsort((rng.random(n_folds), filled.sum(axis=1), same))[0]
+        filled[fold[i]] += trials
+    return _no_empty_fold(fold, n_folds)
+
+
+def _block(members: IntArray, n_folds: int) -> IntArray:
+    """Cut each condition's trials (a group's, by its commonest condition) into contiguous parts."""
+    fold = np.empty(len(members), np.int64)
+    commonest = members.argmax(axis=1)
+    for condition in np.unique(commonest):
+        own = np.flatnonzero(commonest == condition)
+        size = members[own].sum(axis=1)
+        middle = np.cumsum(size) - size / 2  # in trials of this condition so far
+        fold[own] = np.minimum((middle * n_folds / size.sum()).astype(np.int64), n_folds - 1)
+    return _no_empty_fold(fold, n_folds)
+
+
+def _no_empty_fold(fold: IntArray, n_folds: int) -> IntArray:
+    """Give each empty fold the last group of the fullest one."""
+    fold = fold.copy()
+    for empty in range(n_folds):
+        if not np.any(fold == empty):
+            fullest = np.bincount(fold, minlength=n_folds).argmax()
+            fold[np.flatnonzero(fold == fullest)[-1]] = empty
+    return fold
