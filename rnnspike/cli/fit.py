@@ -134,7 +134,7 @@ def fit_all(
                 job, loaded = make_job(path, settings, taken)
                 taken.append(job.name)
                 say_findings(log, [*loaded.recording.findings, *loaded.plan.findings])
-                for unit, why in loaded.plan.left_out.items():
+                for unit, why in (loaded.plan.left_out or {}).items():
                     log.info(f"{path.name}: unit {unit} left out: {why}")
                 with progress_bar(f"{job.name} ({number} of {len(paths)})", log) as progress:
                     rows = fit_recording(job, loaded, executor, progress, values["overwrite"], provenance)

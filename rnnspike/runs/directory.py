@@ -56,7 +56,7 @@ def write_run(
     for each in verdicts:
         evaluated[each["unit"]].append(each)
     rows = [each for unit in finished for each in unit_rows(job.name, unit, evaluated[unit["unit"]])]
-    rows += [left_out_row(job.name, loaded, unit, why) for unit, why in sorted(loaded.plan.left_out.items())]
+    rows += [left_out_row(job.name, loaded, unit, why) for unit, why in sorted((loaded.plan.left_out or {}).items())]
     pairs = [pair(job.name, unit["unit"], each) for unit in finished for each in unit["pairs"]]
     stored = [{**each, "seconds": None} for each in rows]
     write_json(job.folder / "settings.json", settings_of(job, loaded, provenance))
@@ -77,15 +77,12 @@ def unit_rows(
 ) -> list[dict[str, Any]]:
     """Return a unit's rows: evaluated ones, and those of rungs that were skipped or failed."""
     scored = {each["model"]: each for each in evaluated}
+    outcomes = {rung["model"]: rung for rung in finished["rungs"]}
     rows = []
-    for rung in finished["rungs"]:
-        values = {key: value for key, value in scored.pop(rung["model"], {}).items() if value is not None}
-        outcome = {key: value for key, value in rung.items() if value is not None}
-        rows.append(row(**{"recording": recording, "unit": finished["unit"], **values, **outcome}))
-    for name, values in scored.items():
-        rows.append(
-            row(**{"recording": recording, "unit": finished["unit"], "status": "ok", **values, "model": name})
-        )
+    for name in [*outcomes, *(name for name in scored if name not in outcomes)]:
+        outcome = {key: value for key, value in outcomes.get(name, {}).items() if value is not None}
+        values = {"status": "ok", **scored.get(name, {}), **outcome}
+        rows.append(row(**{**values, "recording": recording, "unit": finished["unit"], "model": name}))
     return rows
 
 
@@ -103,7 +100,7 @@ def settings_of(job: Job, loaded: Loaded, provenance: Mapping[str, Any]) -> dict
         "settings": {key: {"value": value, "source": sources.get(key, "default")} for key, value in values.items()},
         "resolved": {
             "table": plan.table_name,
-            "align": plan.align,
+            "align": plan.options.align or "start_time",
             "window_s": plan.window_s,
             "n_trials": plan.n_trials,
             "n_folds": loaded.n_folds,

@@ -69,7 +69,7 @@ def load_recording(path: Path, settings: FitSettings) -> Loaded:
     recording = read_recording(path, settings.read_options())
     plan = plan_trials(recording, settings.trial_options())
     if not plan.unit_ids:
-        reasons = sorted(set(plan.left_out.values()))
+        reasons = sorted(set((plan.left_out or {}).values()))
         raise RecordingError(path, f"no unit is left to fit: {'; '.join(reasons)}", "--units or --min-spikes 10")
     one = plan.trials(list(plan.unit_ids[:1]))
     n_folds = min(settings.folds, len(np.unique(one.group)))

@@ -10,7 +10,6 @@ import numpy as np
 from rnnspike.errors import ModelError
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build, load
-from rnnspike.models.stack import Stack, fit_weights
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.store import read_arrays_named, read_json, safe_name
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
@@ -113,6 +112,8 @@ class UnitPredictions:
 
     def _fit_stack(self, rung: Rung, rungs: Mapping[str, Rung]) -> None:
         """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
+        from rnnspike.models.stack import Stack, fit_weights
+
         cover = members_of("glm", self.n_folds, self.effort)
         names = [
             name

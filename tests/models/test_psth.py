@@ -11,9 +11,9 @@ from rnnspike.models.psth import Kernel, LeftOut, Psth, choose_smoothing, scan_s
 
 
 def modulated(rng: np.random.Generator, n_trials: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """20 trials of 1 s at 10 Hz with 2 Hz modulation; counts and the true expected count of a bin."""
+    """20 trials of 1 s at 10 Hz with 2 Hz modulation (.25 bits/spike); counts and the true expected count of a bin."""
     t = (np.arange(1000) + 0.5) * 1e-3
-    mu = 0.010 * (1 + np.sin(2 * np.pi * 2 * t))
+    mu = 0.010 * (1 + 0.8 * np.sin(2 * np.pi * 2 * t))
     return (rng.random((n_trials, 1000, 1)) < mu[None, :, None]).astype(np.uint8), mu
 
 

@@ -1,0 +1,48 @@
+"""The command line as a whole: quick help, exit codes, documentation of every command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rnnspike.cli.main import COMMANDS
+
+HEAVY = ("torch", "pandas", "pynwb", "neo", "plotly", "matplotlib", "scipy", "h5py")
+
+
+def run(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = ["-c", code] if code else ["-m", "rnnspike", *arguments]
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom rnnspike.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    result = run(code=code)
+    assert result.stderr.strip() == "[]"
+    assert all(name in result.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["config", "completion", "fit"])
+def test_help_of_commands_starts_with_examples(name: str) -> None:
+    result = run(name, "--help")
+    assert result.returncode == 0
+    assert "Examples:" in result.stdout
+
+
+def test_usage_errors_exit_with_2() -> None:
+    assert run("fit").returncode == 2
+    assert run("nonsense").returncode == 2
+
+
+def test_bad_input_is_one_line_and_exits_with_3(tmp_path) -> None:
+    result = run("fit", str(tmp_path / "absent.nwb"))
+    assert result.returncode == 3
+    assert "absent.nwb" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

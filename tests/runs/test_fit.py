@@ -1,0 +1,132 @@
+"""A fit from file to run directory, on a tiny simulated recording."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from rnnspike.cli.main import cli
+from rnnspike.config import resolve_settings
+from rnnspike.errors import RunError
+from rnnspike.recording.data import Recording, Unit
+from rnnspike.recording.write import write_nwb
+from rnnspike.runs.engine import fit_recording, make_job, workers
+from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS
+
+MODELS = ["constant", "psth", "psth-gain"]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two units, 40 trials of .5 s, the second one too quiet to be fitted."""
+    rng = np.random.default_rng(3)
+    path = tmp_path_factory.mktemp("data") / "session.nwb"
+    starts = np.arange(40) * 1.0 + 1.0
+    times = np.sort(rng.uniform(0, 42, 42 * 20))
+    units = (
+        Unit("7", times, np.array([[0.0, 42.0]])),
+        Unit("8", np.array([1.1, 2.2, 3.3]), np.array([[0.0, 42.0]])),
+    )
+    trials = pd.DataFrame({"start_time": starts, "stop_time": starts + 0.5})
+    write_nwb(path, Recording(path, "", 0, "nwb", units, intervals={"trials": trials}))
+    return path
+
+
+def settings(out: Path, **more: object):
+    return resolve_settings({"models": MODELS, "out": out, "replicates": 5, "report": False, **more}, environment={})[
+        0
+    ]
+
+
+def fit(path: Path, out: Path, **more: object) -> tuple[Path, list[dict]]:
+    job, loaded = make_job(path, settings(out, **more))
+    return job.folder, fit_recording(job, loaded)
+
+
+def test_run_directory(session: Path, tmp_path: Path) -> None:
+    folder, rows = fit(session, tmp_path)
+    assert [(row["unit"], row["model"], row["status"]) for row in rows] == [
+        ("7", "constant", "ok"),
+        ("7", "psth", "ok"),
+        ("7", "psth-gain", "ok"),
+        ("8", "constant", "skipped"),
+    ]
+    assert tuple(rows[0])[: len(ROW_COLUMNS)] == ROW_COLUMNS
+    stored = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    assert [{**row, "seconds": None} for row in rows] == stored
+    pairs = pd.read_csv(folder / "pairs.csv")
+    assert tuple(pairs.columns) == PAIR_COLUMNS
+    assert len(pairs) == 3
+    per_trial = pd.read_csv(folder / "units" / "7" / "per_trial.csv")
+    gain = per_trial["ll_psth"].sum() - per_trial["ll_constant"].sum()
+    assert gain / per_trial["n_spikes"].sum() / np.log(2) == pytest.approx(rows[1]["bits_per_spike"], abs=1e-9)
+    assert rows[0]["bits_per_spike"] == 0
+    assert json.loads((folder / "done.json").read_text())["schema"] == 1
+    assert not (folder / "work").exists()
+    assert {"settings.json", "findings.jsonl", "rows.csv", "run.json"} <= {each.name for each in folder.iterdir()}
+
+
+def test_equal_bytes_for_any_number_of_workers(session: Path, tmp_path: Path) -> None:
+    one, _ = fit(session, tmp_path / "one")
+    job, loaded = make_job(session, settings(tmp_path / "two", workers=2))
+    with workers(2) as executor:
+        fit_recording(job, loaded, executor)
+    files = sorted(each.relative_to(one) for each in one.rglob("*") if each.is_file())
+    assert files == sorted(each.relative_to(job.folder) for each in job.folder.rglob("*") if each.is_file())
+    differ = [str(f) for f in files if (one / f).read_bytes() != (job.folder / f).read_bytes()]
+    assert differ == ["run.json"]
+
+
+def test_finished_work_is_not_done_again_and_other_fits_are_not_overwritten(session: Path, tmp_path: Path) -> None:
+    folder, _ = fit(session, tmp_path)
+    before = (folder / "done.json").stat().st_mtime_ns
+    _, again = fit(session, tmp_path)
+    assert len(again) == 4
+    assert (folder / "done.json").stat().st_mtime_ns == before
+    with pytest.raises(RunError, match="--overwrite"):
+        fit(session, tmp_path, seed=1)
+
+
+def test_interrupted_fit_goes_on_to_the_same_rows(session: Path, tmp_path: Path, monkeypatch) -> None:
+    _, whole = fit(session, tmp_path / "whole")
+    job, loaded = make_job(session, settings(tmp_path / "cut"))
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:
+        patch.setattr("rnnspike.runs.engine.finish_unit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        fit_recording(job, loaded)
+    resumed = fit_recording(job, loaded)
+    assert [{**row, "seconds": None} for row in resumed] == [{**row, "seconds": None} for row in whole]
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_one_bad_recording_does_not_stop_the_others(session: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.nwb"
+    bad.write_bytes(b"not a recording")
+    options = ["--out", tmp_path / "runs", "--replicates", 0, "--no-report", *[x for m in MODELS for x in ("-m", m)]]
+    result = invoke("fit", bad, session, *options)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 4
+    assert all(json.loads(line)["schema"] == 1 for line in result.stdout.splitlines())
+    assert "bad.nwb" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert invoke("fit", bad, *options).exit_code == 3
+
+
+def test_dry_run_lists_the_tasks(session: Path, tmp_path: Path) -> None:
+    result = invoke("fit", session, "--dry-run", "--out", tmp_path, "-m", "psth")
+    tasks = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [task["task"] for task in tasks] == ["fit"] * 10 + ["finish"]
+    assert not any(tmp_path.iterdir())
+
+
+def test_unknown_model_is_refused_with_a_hint(session: Path) -> None:
+    result = invoke("fit", session, "-m", "lstn")
+    assert result.exception is not None
+    assert "did you mean 'lstm'" in str(result.exception)
