@@ -77,7 +77,8 @@ def round_intensity(lambda_hz: FloatArray) -> FloatArray:
     """
     mantissa, exponent = np.frexp(np.minimum(lambda_hz, CEILING_HZ))
     scale = 2.0**_SIGNIFICANT_BITS
-    return np.where(lambda_hz < FLOOR_HZ, 0.0, np.ldexp(np.rint(mantissa * scale) / scale, exponent))
+    rounded: FloatArray = np.ldexp(np.rint(mantissa * scale) / scale, exponent)
+    return np.where(rounded < FLOOR_HZ, 0.0, rounded)
 
 
 def _run(

@@ -31,7 +31,7 @@ class IntegrateAndFire:
     State: time since the last spike, V, what the threshold is raised by.
     """
 
-    current_mv: float = 14.0
+    current_mv: float = 17.0
     gain: float = 2.5
     membrane_s: float = 0.015
     threshold_mv: float = 13.0
@@ -122,10 +122,10 @@ class Izhikevich:
     c: float = -65.0
     d: float = 8.0
     current: float = 8.0
-    gain: float = 2.0
+    gain: float = 1.5
     threshold_mv: float = -45.0
-    softness_mv: float = 4.0
-    at_threshold_hz: float = 200.0
+    softness_mv: float = 8.0
+    at_threshold_hz: float = 100.0
     peak_mv: float = 30.0
     rest_mv: float = -65.0
     absolute_s: float = 0.002

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -81,11 +81,27 @@ class Session:
     recording: Recording
     counts: CountArray
     mu: FloatArray
+    n_before: int
+    bin_s: float
     truth: Mapping[str, Truth] = field(default_factory=dict)
 
     def write(self, path: Path | str) -> None:
         """Write the recording with its true intensity as NWB."""
         write_nwb(path, self.recording, extra=self.truth)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row a unit: its cell, and its trials, spikes and rate within the trials' windows."""
+        window = self.counts[:, self.n_before :]
+        return [
+            {
+                "unit": unit.id,
+                "cell": unit.metadata["cell"],
+                "n_trials": window.shape[0],
+                "n_spikes": int(window[:, :, i].sum()),
+                "rate_hz": float(window[:, :, i].mean() / self.bin_s),
+            }
+            for i, unit in enumerate(self.recording.units)
+        ]
 
 
 def simulate_cell(name: str, n_units: int | None, options: SessionOptions) -> Session:
@@ -125,7 +141,7 @@ def simulate_session(
     truth = _truth(mu, times_s, options, truth_in)
     for tau_s, path in slow.items():
         truth[f"slow_input_{tau_s:g}s"] = (times_s, path.reshape(-1).astype(np.float32), "1")
-    return Session(recording, counts, mu, truth)
+    return Session(recording, counts, mu, options.n_before, options.bin_s, truth)
 
 
 def _stimuli(options: SessionOptions, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:

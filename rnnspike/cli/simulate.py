@@ -1,0 +1,101 @@
+"""``rnnspike simulate``: trials from a simulated cell whose intensity is known, or from a fitted model, as NWB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnspike.cli.options import DURATION, format_option, log_from, log_options
+from rnnspike.cli.output import Log, RowWriter
+from rnnspike.errors import ConfigError
+
+CELL_COLUMNS = ("neuron", "kind", "units", "does")
+UNIT_COLUMNS = ("recording", "unit", "cell", "n_trials", "n_spikes", "rate_hz")
+
+
+@click.command("simulate")
+@click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
+@click.option("--neuron", metavar="NAME", help="Simulated cell (--list shows them).")
+@click.option("--list", "list_cells", is_flag=True, help="List the simulated cells.")
+@click.option("--model", metavar="NAME", help="Rung of RUN to simulate.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="NWB file to write.")
+@click.option("--trials", "n_trials", type=int, default=200, show_default=True, help="Number of trials.")
+@click.option("--duration", "duration_s", type=DURATION, default=1.0, show_default="1s", help="Length of a trial.")
+@click.option(
+    "--inter-trial",
+    "inter_trial_s",
+    type=DURATION,
+    default=2.0,
+    show_default="2s",
+    help="Recorded time before each trial.",
+)
+@click.option("--units", "n_units", type=int, help="Number of units (default: see --list).")
+@click.option("--conditions", "n_conditions", type=int, default=1, show_default=True, help="Number of stimuli.")
+@click.option("--bin", "bin_s", type=DURATION, default=0.001, show_default="1ms", help="Bin width.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all draws.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE where it exists.")
+@format_option
+@log_options
+def command(run: Path | None, list_cells: bool, output_format: str | None, **values: Any) -> None:
+    """Simulate trials and write them as NWB, with the true intensity beside the spikes.
+
+    \b
+    Examples:
+      rnnspike simulate --list
+      rnnspike simulate --neuron adapting --out adapting.nwb
+      rnnspike simulate --neuron burst-counter --trials 400 --duration 2s --units 4 --seed 1 --out bursts.nwb
+      rnnspike simulate runs/session --model stack --out session_stack.nwb
+
+    One row a unit goes to stdout. `rnnspike fit` on the file adds the row `oracle`.
+    """  # fmt: skip
+    log = log_from(values)
+    if list_cells or values["neuron"] == "list":
+        _list_cells(output_format)
+        return
+    if (run is None) == (values["neuron"] is None):
+        raise click.UsageError("give either a RUN directory or --neuron NAME (--list shows the cells)")
+    out = _free_path(values.pop("out"), values.pop("overwrite"))
+    model = values.pop("model")
+    if run is not None:
+        _from_run(run, model, out, output_format, log)
+    else:
+        _from_cell(values, out, output_format, log)
+
+
+def _list_cells(output_format: str | None) -> None:
+    from rnnspike.neurons.registry import CELLS
+
+    writer = RowWriter(output_format, CELL_COLUMNS)
+    for spec in CELLS.values():
+        writer.write({"neuron": spec.name, "kind": spec.kind, "units": spec.units, "does": spec.does})
+    writer.close()
+
+
+def _free_path(out: Path | None, overwrite: bool) -> Path:
+    """Return where to write; refuse a missing folder, and a file that is there."""
+    if out is None:
+        raise click.UsageError("give --out FILE.nwb")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}")
+    if out.exists() and not overwrite:
+        raise ConfigError(f"--out {out}: exists already (try --overwrite)")
+    return out
+
+
+def _from_cell(values: dict[str, Any], out: Path, output_format: str | None, log: Log) -> None:
+    from rnnspike.neurons.session import SessionOptions, simulate_cell
+
+    name, n_units = values.pop("neuron"), values.pop("n_units")
+    session = simulate_cell(name, n_units, SessionOptions(**values))
+    session.write(out)
+    writer = RowWriter(output_format, UNIT_COLUMNS)
+    for row in session.rows():
+        writer.write({"recording": str(out), **row})
+    writer.close()
+    log.info(f"wrote {out}; next: rnnspike fit {out}")
+
+
+def _from_run(run: Path, model: str | None, out: Path, output_format: str | None, log: Log) -> None:
+    raise ConfigError(f"{run}: trials from a fitted model are not written yet (try --neuron NAME)")
