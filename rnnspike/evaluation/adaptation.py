@@ -1,0 +1,101 @@
+"""Adaptation: spikes by how many there were in the last 100, 500 and 1000 ms (science.md a).
+
+Only bins beyond the recovery horizon count, so that refractoriness is not taken for adaptation. The three
+windows sort the same bins three ways: their deviances add up, and the tail of the sum takes the overlap of the
+strata into account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnspike.evaluation.capture import correlated_tail
+from rnnspike.evaluation.history import History, Strata, strata_of
+from rnnspike.trials.data import FloatArray, IntArray
+
+WINDOWS_S = (0.100, 0.500, 1.000)
+#: Strata of one window: at most this many, each with at least this many spikes expected by the reference.
+MAX_STRATA = 6
+MIN_EXPECTED = 5.0
+
+
+@dataclass(frozen=True)
+class RecentCounts:
+    """Strata of recent counts for each window that the recorded past reaches back over.
+
+    ``strata`` are the joint cells of all windows; ``membership`` (cell, stratum) is 1 where a joint cell
+    belongs to a stratum; ``window_s`` and ``lowest_count`` (stratum,) say which: counts from ``lowest_count``
+    up to the next stratum of that window.
+    """
+
+    strata: Strata
+    membership: FloatArray
+    window_s: FloatArray
+    lowest_count: IntArray
+
+    @property
+    def n_strata(self) -> int:
+        """Number of strata, over all windows."""
+        return int(self.membership.shape[1])
+
+    def by_trial(self, values: np.ndarray) -> tuple[FloatArray, FloatArray]:
+        """Return sums per trial and stratum (trial, stratum), and totals per joint cell (cell,)."""
+        cells = self.strata.by_trial(values)
+        return cells @ self.membership, cells.sum(axis=0)
+
+    def tail(self, deviance: float, cell_expected: FloatArray) -> float:
+        """Return the tail probability of a summed deviance under the model that expects these joint cells."""
+        overlap = self.membership.T @ (cell_expected[:, None] * self.membership)  # (stratum, stratum)
+        scale = np.sqrt(np.maximum(np.diag(overlap), 1e-300))
+        return correlated_tail(deviance, overlap / np.outer(scale, scale))
+
+
+def recent_counts(history: History, reference: FloatArray, horizon: int) -> RecentCounts:
+    """Return the strata of the adaptation score; ``reference`` is dense expected counts (trial, bin).
+
+    A window gives no strata where the past before every bin is shorter, or where there is just one stratum.
+    """
+    eligible = history.observed & (history.silent_bins >= horizon)
+    code = np.zeros(history.spikes.shape, dtype=np.int64)
+    lowest, window_s, sizes = [], [], []
+    for window in WINDOWS_S:
+        n_back = history.in_bins(window)
+        count = np.where(eligible, history.recent_count(n_back), -1)
+        edges = count_edges(count, reference) if n_back > horizon else np.empty(0, np.int64)
+        if len(edges) < 2:
+            continue
+        table = np.searchsorted(edges, np.arange(int(count.max()) + 1), side="right")
+        stratum = np.where(count >= 0, table[np.maximum(count, 0)], 0)  # 0: past not known this far back
+        code = code * (len(edges) + 1) + stratum
+        sizes.append(len(edges) + 1)
+        lowest += [int(edge) for edge in edges]
+        window_s += [window] * len(edges)
+    return _joint(code, sizes, np.array(lowest, dtype=np.int64), np.array(window_s))
+
+
+def count_edges(count: np.ndarray, reference: FloatArray) -> IntArray:
+    """Return the lowest count of each stratum of about equal expectation; counts of -1 are unknown."""
+    known = count >= 0
+    if not known.any():
+        return np.empty(0, np.int64)
+    expected = np.bincount(count[known], weights=reference[known])
+    least = max(MIN_EXPECTED, float(expected.sum()) / MAX_STRATA)
+    edges, running = [0], 0.0
+    for value, amount in enumerate(expected[:-1]):
+        running += float(amount)
+        if running >= least and float(expected[value + 1 :].sum()) >= MIN_EXPECTED:
+            edges.append(value + 1)
+            running = 0.0
+    return np.array(edges, dtype=np.int64)
+
+
+def _joint(code: np.ndarray, sizes: list[int], lowest: IntArray, window_s: FloatArray) -> RecentCounts:
+    """Return the cells of all windows together; the cell in which no window is known is left out."""
+    n_cells = int(np.prod(sizes)) if sizes else 1
+    digits = np.array(np.unravel_index(np.arange(n_cells), sizes)) if sizes else np.zeros((0, 1), np.int64)
+    columns = [digits[i] == stratum for i, size in enumerate(sizes) for stratum in range(1, size)]
+    membership = np.stack(columns, axis=1).astype(np.float64) if columns else np.zeros((n_cells, 0))
+    cells = strata_of(np.where(code > 0, code, -1), n_cells)
+    return RecentCounts(cells, membership, window_s, lowest)

@@ -1,0 +1,150 @@
+"""Capture scores: what share of a departure from the reference a model explains (science.md a).
+
+A set of strata of bins has observed counts O and, under a model, expected counts E. The deviance
+``D = 2 sum [O log(O/E) - (O - E)]`` is about its number of strata S when the model is right, so
+``capture = 1 - max(0, D(model) - S) / (D(reference) - S)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import pdtr, xlogy
+from scipy.stats import chi2, poisson
+
+from rnnspike.evaluation.resampling import benjamini_hochberg
+from rnnspike.trials.data import FloatArray
+
+Verdict = Literal["captured", "partly", "missed", "nothing to capture"]
+
+#: Below this many expected spikes a stratum's deviance has its exact distribution, above it chi-square.
+EXACT_BELOW = 5.0
+ALPHA = 0.05
+#: Lower end of the interval above which a departure counts as captured although the rest is significant.
+CAPTURED_ABOVE = 0.9
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One model's capture of one departure.
+
+    ``score`` is None where there is nothing to capture, ``low`` and ``high`` where no interval can be given.
+    ``deviance_p`` is the tail probability of the model's deviance, ``reference_p`` that of the reference.
+    """
+
+    score: float | None
+    low: float | None
+    high: float | None
+    deviance: float
+    deviance_p: float
+    reference_deviance: float
+    reference_p: float
+    n_strata: int
+    verdict: Verdict
+
+
+def deviance(observed: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return the Poisson deviance summed over the last axis; infinite where a spike fell where none was expected."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_ratio = np.where(observed > 0, np.log(observed / expected), 0.0)
+    return np.asarray(2 * (xlogy(observed, 1.0) + observed * log_ratio - observed + expected).sum(axis=-1))
+
+
+def deviance_tail(value: float, expected: FloatArray) -> float:
+    """Return ``P(D >= value)`` for independent Poisson strata with these means.
+
+    Strata with fewer than 5 expected spikes enter with their exact distribution (convolved on a grid of .05),
+    the others as chi-square with one degree of freedom each.
+    """
+    expected = expected[expected > 0]
+    large = int((expected >= EXACT_BELOW).sum())
+    small = expected[expected < EXACT_BELOW]
+    if not np.isfinite(value):
+        return 0.0
+    if not len(small):
+        return float(chi2.sf(value, large)) if large else 1.0
+    step = 0.05
+    pmf = _small_deviance_pmf(small, step, int(value / step) + 2)
+    rest = value - step * np.arange(len(pmf))
+    # half a step of slack per stratum: rounding on the grid must not move an atom over the line
+    tail = chi2.sf(rest, large) if large else (rest <= step * math.sqrt(len(small))).astype(float)
+    beyond = max(0.0, 1.0 - float(pmf.sum()))
+    return min(1.0, float((pmf * tail).sum()) + beyond)
+
+
+def _small_deviance_pmf(means: FloatArray, step: float, size: int) -> FloatArray:
+    """Return the distribution of the summed deviance of small strata on a grid; mass beyond it is dropped."""
+    pmf = np.zeros(size)
+    pmf[0] = 1.0
+    for mean in means:
+        counts = np.arange(int(poisson.isf(1e-12, mean)) + 2)
+        mass = np.diff(np.concatenate([[0.0], pdtr(counts, mean)]))
+        cells = np.rint(deviance(counts[:, None].astype(float), np.full((1, 1), mean)) / step).astype(int)
+        mixed = np.zeros(size)
+        for cell, weight in zip(cells, mass, strict=True):
+            if cell < size:
+                mixed[cell:] += weight * pmf[: size - cell]
+        pmf = mixed
+    return pmf
+
+
+def correlated_tail(value: float, correlation: FloatArray) -> float:
+    """Return ``P(z'z >= value)`` for normal z with this correlation matrix (strata that share bins).
+
+    Scaled chi-square with the first two moments (Satterthwaite 1946); exact where strata are disjoint.
+    """
+    if not np.isfinite(value):
+        return 0.0
+    mean, half_variance = float(np.trace(correlation)), float((correlation**2).sum())
+    if mean <= 0:
+        return 1.0
+    return float(chi2.sf(value * mean / half_variance, mean**2 / half_variance))
+
+
+def capture_score(model: float, reference: float, n_strata: int) -> float:
+    """Return ``1 - max(0, D(model) - S) / (D(reference) - S)``."""
+    return 1.0 - max(0.0, model - n_strata) / (reference - n_strata)
+
+
+def capture_interval(
+    observed: FloatArray, model: FloatArray, reference: FloatArray, weights: FloatArray
+) -> tuple[float | None, float | None]:
+    """Return the 95 % bootstrap interval of a capture score from sums per trial (trial, stratum).
+
+    Resampling trials adds the sampling variance of O - E a second time, about S to each deviance, so a draw's
+    score is taken with 2 S. A draw in which the reference leaves nothing to explain counts as minus infinity;
+    an end that is infinite is None.
+    """
+    n_strata = observed.shape[1]
+    drawn = weights @ observed
+    left = np.maximum(deviance(drawn, weights @ model) - 2 * n_strata, 0.0)
+    to_explain = deviance(drawn, weights @ reference) - 2 * n_strata
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.where(to_explain > 0, 1.0 - left / to_explain, -np.inf)
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    low, high = np.quantile(scores, [0.025, 0.975], method="lower")
+    return _finite(low), _finite(high)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def verdict(capture: Capture, significant: bool) -> Verdict:
+    """Return the verdict, ``significant`` saying whether the model's deviance is so after correction over units.
+
+    A model that explains no more than the reference is never called captured, however few the spikes.
+    """
+    if capture.score is None:
+        return "nothing to capture"
+    if capture.score > 0 and (not significant or (capture.low is not None and capture.low > CAPTURED_ABOVE)):
+        return "captured"
+    return "partly" if capture.low is not None and capture.low > 0 else "missed"
+
+
+def significant_over_units(p: FloatArray) -> np.ndarray:
+    """Return which p are significant at .05 after Benjamini and Hochberg over the units of a recording."""
+    return np.asarray(benjamini_hochberg(p) <= ALPHA)

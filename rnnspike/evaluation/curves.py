@@ -1,0 +1,181 @@
+"""The arrays that figures are drawn from, and their names.
+
+One array per name, stacked over the models in the order of ``models``; shapes use M models. Rates are per bin
+unless the unit says Hz.
+
+================================  ==================  ======  =================================================
+name                              shape               unit    meaning
+================================  ==================  ======  =================================================
+models                            (M,) text                   models in the order of all stacked arrays
+reference                         () text                     reference of the capture scores
+bin_s, window_s                   (), (2,)            s       bin width; window around time zero
+hazard.lag_ms                     (lag,)              ms      lag since the last spike, 1 bin to 200 ms
+hazard.at_risk, .spikes           (lag,)                      bins at risk, spikes at that lag
+hazard.data, .low, .high          (lag,)              1/bin   hazard of the data with 95 % band (Greenwood)
+hazard.model                      (M, lag)            1/bin   mean expected count of the bins at risk
+survivor.data, .low, .high        (lag,)                      product limit of the data with Greenwood's band
+refractory.lag_low_ms, _high_ms   (stratum,)          ms      strata of the score: low <= lag < high
+refractory.observed               (stratum,)          spikes  O
+refractory.expected               (M, stratum)        spikes  E: deviance and capture follow from O and E
+adaptation.window_ms              (stratum,)          ms      window that spikes were counted in before the bin
+adaptation.count_low, count_high  (stratum,)          spikes  strata: low <= count <= high (-1: no upper end)
+adaptation.observed               (stratum,)          spikes  O, bins beyond the recovery horizon only
+adaptation.expected               (M, stratum)        spikes  E
+recovery_ms                       ()                  ms      recovery horizon
+ks.grid                           (u,)                        grid of the PIT
+ks.pit                            (M, u)                      mean distribution of z (non-randomised PIT)
+ks.z_rank                         (point,)                    ranks (1 to n) of the points of ks.z, at most 2000
+ks.z                              (M, point)                  sorted z of the randomisation with the median D
+ks.n                              ()                          number of intervals
+ks.band                           ()                          1.36/sqrt(n): half-width of the 95 % band
+independence.lag                  (10,)                       lag in intervals
+independence.autocorrelation      (M, 10)                     of the normal scores of z
+independence.band                 ()                          1.96/sqrt(n)
+example.trial                     (example,)                  rows of the per-trial table that are shown
+example.time_s                    (bin,)              s       start of each bin, from time zero
+example.spikes, .observed         (example, bin)              spikes as scored, observed bins
+example.rate_hz                   (M, example, bin)   Hz      conditional intensity, float32
+raster.trial, raster.bin          (spike,)                    all spikes: row of the per-trial table, bin
+psth.time_s                       (position,)         s       middle of each piece of the window
+psth.data_hz                      (position,)         Hz      observed spikes over exposure
+psth.model_hz                     (M, position)       Hz      expected spikes over exposure
+================================  ==================  ======  =================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.evaluation.history import History, Strata, strata_of
+from rnnspike.evaluation.refractoriness import hazard_curve, hazard_strata
+from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, Independence, RescaledTrain, ks_distance, pit_curve
+from rnnspike.trials.data import FloatArray, IntArray, Trials
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+GRID = np.linspace(0.0, 1.0, 501)
+MAX_POINTS = 2000
+#: Longest piece of a trial shown as an example, and pieces of the window in the PSTH.
+EXAMPLE_BINS = 2000
+PSTH_POSITIONS = 200
+
+
+class UnitCurves:
+    """Curves of one unit: those of the data at once, those of each model as it comes, stacked at the end."""
+
+    def __init__(self, trials: Trials, history: History, n_examples: int) -> None:
+        self.history = history
+        self._hazard, self._position = hazard_strata(history), position_strata(history)
+        self._at_risk = self._hazard.size().sum(axis=0)
+        self._exposure_s = self._position.size().sum(axis=0) * history.bin_s
+        self._examples, self._first = choose_examples(history, n_examples)
+        n = int(history.spikes.sum())
+        self._rank = np.unique(np.linspace(1, n, min(n, MAX_POINTS)).round().astype(np.int64))
+        self._data = self._of_data(trials, n)
+        self._models: list[str] = []
+        self._stacks: dict[str, list[npt.NDArray[Any]]] = {}
+
+    def _of_data(self, trials: Trials, n: int) -> Arrays:
+        curve = hazard_curve(self._at_risk, self._hazard.by_trial(self.history.spikes).sum(axis=0))
+        trial, position = np.nonzero(self.history.spikes)
+        times_s = trials.window_s[0] + np.arange(self.history.n_bins) * trials.bin_s
+        edges = np.linspace(0, self.history.n_bins, self._position.n_strata + 1)
+        return {
+            "bin_s": np.array(trials.bin_s),
+            "window_s": np.array(trials.window_s),
+            "hazard.lag_ms": 1000 * trials.bin_s * np.arange(1, self._hazard.n_strata + 1),
+            "hazard.at_risk": curve.at_risk,
+            "hazard.spikes": curve.spikes,
+            "hazard.data": curve.hazard,
+            "hazard.low": curve.low,
+            "hazard.high": curve.high,
+            "survivor.data": curve.survivor,
+            "survivor.low": curve.survivor_low,
+            "survivor.high": curve.survivor_high,
+            "ks.grid": GRID,
+            "ks.z_rank": self._rank,
+            "ks.n": np.array(n),
+            "ks.band": np.array(DETECTABLE / np.sqrt(max(n, 1))),
+            "independence.lag": np.arange(1, N_LAGS + 1),
+            "independence.band": np.array(1.96 / np.sqrt(max(n, 1))),
+            "example.trial": self._examples,
+            "example.time_s": times_s[self._piece],
+            "example.spikes": self.history.spikes[self._examples, self._piece],
+            "example.observed": self.history.observed[self._examples, self._piece],
+            "raster.trial": trial.astype(np.int32),
+            "raster.bin": position.astype(np.int32),
+            "psth.time_s": trials.window_s[0] + trials.bin_s * (edges[:-1] + edges[1:]) / 2,
+            "psth.data_hz": self._rate_hz(self.history.spikes),
+        }
+
+    @property
+    def _piece(self) -> slice:
+        """Bins of a trial that an example shows."""
+        return slice(self._first, self._first + EXAMPLE_BINS)
+
+    def _rate_hz(self, values: npt.NDArray[np.generic]) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self._position.by_trial(values).sum(axis=0) / self._exposure_s)
+
+    def add(
+        self,
+        model: str,
+        mu: FloatArray,
+        expected: FloatArray,
+        train: RescaledTrain,
+        z: FloatArray,
+        dependence: Independence,
+        strata: Mapping[str, FloatArray],
+    ) -> None:
+        """Take one model: its mu and expected counts (trial, bin), rescaled spikes, and expected counts by strata."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            hazard = self._hazard.by_trial(expected).sum(axis=0) / self._at_risk
+        arrays: Arrays = {
+            "hazard.model": hazard,
+            "ks.pit": pit_curve(train, GRID, z),
+            "ks.z": sorted_at(z, self._rank),
+            "independence.autocorrelation": dependence.autocorrelation,
+            "example.rate_hz": (mu[self._examples, self._piece] / self.history.bin_s).astype(np.float32),
+            "psth.model_hz": self._rate_hz(expected),
+        }
+        self._models.append(model)
+        for name, values in {**arrays, **strata}.items():
+            self._stacks.setdefault(name, []).append(values)
+
+    def arrays(self) -> Arrays:
+        """Return all arrays, those of models with the models first."""
+        stacked = {name: np.stack(values) for name, values in self._stacks.items()}
+        return {"models": np.array(self._models, dtype=np.str_), **self._data, **stacked}
+
+
+def position_strata(history: History) -> Strata:
+    """Return strata of the position in the window, at most 200 of equal width."""
+    n_strata = min(PSTH_POSITIONS, history.n_bins)
+    position = np.arange(history.n_bins) * n_strata // max(history.n_bins, 1)
+    return strata_of(np.where(history.observed, position, -1), n_strata)
+
+
+def choose_examples(history: History, n_examples: int) -> tuple[IntArray, int]:
+    """Return trials spread over the session among those with spikes, and the first bin of the piece to show.
+
+    Of trials longer than 2000 bins the piece is shown that holds most spikes over all trials.
+    """
+    with_spikes = np.flatnonzero(history.n_spikes > 0)
+    chosen = with_spikes if len(with_spikes) else np.arange(history.n_trials)
+    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(n_examples, len(chosen))).astype(np.int64))]
+    total = np.concatenate([[0], np.cumsum(history.spikes.sum(axis=0, dtype=np.int64))])
+    inside = total[EXAMPLE_BINS:] - total[:-EXAMPLE_BINS]
+    return chosen, int(np.argmax(inside)) if len(inside) else 0
+
+
+def sorted_at(z: FloatArray, rank: IntArray) -> npt.NDArray[np.float32]:
+    """Return z at these ranks, of the randomisation (row) whose KS distance is the median one; float32."""
+    if not z.shape[1]:
+        return np.zeros(0, np.float32)
+    distance = ks_distance(z)
+    median = int(np.argsort(distance)[len(distance) // 2])
+    return np.sort(z[median])[rank - 1].astype(np.float32)

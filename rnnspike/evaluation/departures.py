@@ -1,0 +1,113 @@
+"""The two departures from the reference that a model may capture, refractoriness and adaptation (science.md a)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.evaluation.adaptation import RecentCounts, recent_counts
+from rnnspike.evaluation.capture import (
+    ALPHA,
+    Capture,
+    capture_interval,
+    capture_score,
+    deviance,
+    deviance_tail,
+    verdict,
+)
+from rnnspike.evaluation.history import History, Strata
+from rnnspike.evaluation.refractoriness import recovery_horizon, refractory_strata
+from rnnspike.evaluation.resampling import MIN_TRIALS
+from rnnspike.trials.data import FloatArray, IntArray
+
+
+class Departure:
+    """Strata of bins, what was observed in them, and what the reference makes of it.
+
+    ``observed`` and ``reference`` are sums per trial and stratum, (trial, stratum).
+    """
+
+    def __init__(self, history: History, strata: Strata | RecentCounts, reference: FloatArray) -> None:
+        self.strata = strata
+        self.observed, _ = self.sums(history.spikes)
+        self.reference, cells = self.sums(reference)
+        self.n_strata = int((self.reference.sum(axis=0) > 0).sum())
+        self.reference_deviance = float(deviance(self.observed.sum(axis=0), self.reference.sum(axis=0)))
+        self.reference_p = self.tail(self.reference_deviance, cells)
+
+    def sums(self, values: npt.NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
+        """Return sums of (trial, bin) per trial and stratum, and totals of the cells that tails are worked out from."""
+        if isinstance(self.strata, RecentCounts):
+            return self.strata.by_trial(values)
+        by_trial = self.strata.by_trial(values)
+        return by_trial, by_trial.sum(axis=0)
+
+    def tail(self, value: float, cells: FloatArray) -> float:
+        """Return the probability of a deviance as large under a model that expects these cells."""
+        if isinstance(self.strata, RecentCounts):
+            return self.strata.tail(value, cells)
+        return deviance_tail(value, cells)
+
+    def capture(self, expected: FloatArray, weights: FloatArray) -> tuple[Capture, FloatArray]:
+        """Return a model's capture, and its expected counts per stratum (stratum,).
+
+        ``expected`` (trial, bin) are its expected counts, ``weights`` (draw, trial) the bootstrap's. There is
+        nothing to capture where the reference's deviance is not significant at .05; too few trials give no
+        interval.
+        """
+        sums, cells = self.sums(expected)
+        totals = sums.sum(axis=0)
+        value = float(deviance(self.observed.sum(axis=0), totals))
+        result = Capture(
+            score=None,
+            low=None,
+            high=None,
+            deviance=value,
+            deviance_p=self.tail(value, cells),
+            reference_deviance=self.reference_deviance,
+            reference_p=self.reference_p,
+            n_strata=self.n_strata,
+            verdict="nothing to capture",
+        )
+        if self.reference_p >= ALPHA or self.reference_deviance <= self.n_strata:
+            return result, totals
+        low = high = None
+        if len(self.observed) >= MIN_TRIALS:
+            low, high = capture_interval(self.observed, sums, self.reference, weights)
+        score = capture_score(value, self.reference_deviance, self.n_strata)
+        result = replace(result, score=score, low=low, high=high)
+        return replace(result, verdict=verdict(result, result.deviance_p < ALPHA)), totals
+
+
+class Departures:
+    """Both departures of a unit from its reference, and the recovery horizon (bins) between them."""
+
+    def __init__(self, history: History, reference: FloatArray) -> None:
+        self.horizon = recovery_horizon(history, reference)
+        lags, self.lag_edges = refractory_strata(history, reference, self.horizon)
+        self.counts: RecentCounts = recent_counts(history, reference, self.horizon)
+        self.refractory = Departure(history, lags, reference)
+        self.adaptation = Departure(history, self.counts, reference)
+
+    def by_kind(self) -> tuple[tuple[str, Departure], tuple[str, Departure]]:
+        """Return each departure with the name that rows and curves know it by."""
+        return (("refractory", self.refractory), ("adaptation", self.adaptation))
+
+    def describe(self, bin_s: float) -> dict[str, FloatArray | IntArray]:
+        """Return edges of the strata and observed counts, under the names of ``evaluation.curves``."""
+        window, lowest = self.counts.window_s, self.counts.lowest_count
+        follows = np.append(np.diff(window) == 0, False) if len(window) else np.zeros(0, bool)
+        highest = np.where(follows, np.append(lowest[1:], 0)[: len(lowest)] - 1, -1)
+        lag_ms = 1000 * bin_s * self.lag_edges
+        return {
+            "refractory.lag_low_ms": lag_ms[:-1],
+            "refractory.lag_high_ms": lag_ms[1:],
+            "refractory.observed": self.refractory.observed.sum(axis=0),
+            "adaptation.window_ms": 1000 * window,
+            "adaptation.count_low": lowest,
+            "adaptation.count_high": highest,
+            "adaptation.observed": self.adaptation.observed.sum(axis=0),
+            "recovery_ms": np.array(1000 * bin_s * self.horizon),
+        }

@@ -1,0 +1,314 @@
+"""One unit, all its models, all its held-out trials: everything that rows, pairs and figures are made of.
+
+``evaluate_unit`` is what a run calls for each unit, ``finalise_verdicts`` what it calls once for the rows of all
+units of a recording. Figures are drawn from ``UnitEvaluation.per_trial`` and ``.curves`` alone; the arrays in
+``curves`` are listed in ``rnnspike.evaluation.curves``.
+
+Per trial (``per_trial``): ``trial`` (number in the session), ``start_s``, ``condition``, ``n_spikes``,
+``exposure_bins`` and ``ll_<model>``, the held-out log-likelihood in nats, per model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rnnspike.evaluation.capture import Capture, significant_over_units, verdict
+from rnnspike.evaluation.comparison import TrialBootstrap, attained_share, compare_models, score_models
+from rnnspike.evaluation.curves import UnitCurves
+from rnnspike.evaluation.departures import Departures
+from rnnspike.evaluation.history import History, history_of
+from rnnspike.evaluation.likelihood import (
+    MIN_SPIKES,
+    bits_per_spike,
+    count_infinite,
+    evaluated_mean_null,
+    expected_counts,
+    log_likelihood,
+)
+from rnnspike.evaluation.resampling import MIN_TRIALS
+from rnnspike.evaluation.rescaling import Independence, KsTest, draw_uniform, independence, ks_test, rescale
+from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How a unit is evaluated.
+
+    ``null`` is the model of bits/spike 0, ``reference`` that of capture 0 (science.md a); where the reference was
+    not fitted, the first of ``psth``, ``constant`` that was. ``oracle`` and ``oracle_reference`` are the ends of
+    the attained share.
+    """
+
+    null: str = "constant"
+    reference: str = "psth-gain"
+    oracle: str = "oracle"
+    oracle_reference: str = "psth"
+    n_bootstrap: int = 2000
+    n_flips: int = 4999
+    n_randomisations: int = 20
+    n_examples: int = 12
+
+
+@dataclass(frozen=True)
+class UnitEvaluation:
+    """What was found for one unit: rows (one per model), pairs, curves, and the per-trial table."""
+
+    unit: str
+    rows: list[Row]
+    pairs: list[Row]
+    curves: dict[str, npt.NDArray[Any]]
+    per_trial: pd.DataFrame
+
+
+def evaluate_unit(
+    trials: Trials,
+    mu: Mapping[str, FloatArray],
+    *,
+    rng: np.random.Generator,
+    settings: EvaluationSettings = EvaluationSettings(),
+    simulated: Mapping[str, CountArray] | None = None,
+    simulated_trials: IntArray | None = None,
+    contamination: float | None = None,
+) -> UnitEvaluation:
+    """Score models on the held-out trials of one unit.
+
+    Parameters
+    ----------
+    trials
+        All held-out trials of one unit; taken in order of ``start_s``.
+    mu
+        Per model, in the ladder's order, the held-out integrated intensity, float64 (trial, bin) or
+        (trial, bin, 1): each trial's from models that have not seen it. Must hold ``settings.null``.
+    rng
+        Source of bootstrap draws and randomisations; the same state gives the same figures.
+    simulated, simulated_trials
+        Free runs per model, uint8 (replicate, trial, bin), over the design of these trials (index into
+        ``trials``); see ``free_run.simulate_replicates``.
+    contamination
+        Refractory-violation ratio from the spike times, where known; else it is taken from the bins.
+
+    Returns
+    -------
+    UnitEvaluation
+        Undefined figures are None or NaN. Verdicts are those of this unit alone until
+        ``finalise_verdicts`` has seen all units.
+
+    Raises
+    ------
+    ValueError
+        Where a shape does not fit, the null is missing, or the trials hold more than one unit.
+    """
+    trials, mu, simulated_trials = _in_order(trials, mu, simulated_trials)
+    unit = _Unit(trials, mu, settings, rng)
+    rows = {name: unit.row(name) for name in mu}
+    curves = unit.curves()
+    return UnitEvaluation(trials.unit_ids[0], list(rows.values()), unit.pairs(), curves, unit.per_trial())
+
+
+def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Return the rows of all units of a recording with verdicts corrected over units (science.md a).
+
+    A model's deviance is significant at .05 by Benjamini and Hochberg over the units that have something to
+    capture. Rows of models that were not scored pass unchanged; needs nothing but the rows.
+    """
+    finished = [dict(row) for row in rows]
+    for kind in ("refractory", "adaptation"):
+        by_model: dict[str, list[Row]] = {}
+        for row in finished:
+            if row.get(f"{kind}_capture") is not None:
+                by_model.setdefault(row["model"], []).append(row)
+        for group in by_model.values():
+            significant = significant_over_units(np.array([row[f"{kind}_p"] for row in group]))
+            for row, is_significant in zip(group, significant, strict=True):
+                row[f"{kind}_verdict"] = verdict(_stored_capture(row, kind), bool(is_significant))
+    return finished
+
+
+def _stored_capture(row: Row, kind: str) -> Capture:
+    score, low, high = (row[f"{kind}_capture{end}"] for end in ("", "_low", "_high"))
+    nan = float("nan")
+    return Capture(score, low, high, nan, row[f"{kind}_p"], nan, nan, 0, "missed")
+
+
+def _in_order(
+    trials: Trials, mu: Mapping[str, FloatArray], simulated_trials: IntArray | None
+) -> tuple[Trials, dict[str, FloatArray], IntArray | None]:
+    """Return everything in order of time, mu as (trial, bin)."""
+    shape = trials.counts.shape[:2]
+    flat = {name: np.asarray(values, dtype=np.float64) for name, values in mu.items()}
+    flat = {name: values[:, :, 0] if values.ndim == 3 else values for name, values in flat.items()}
+    for name, values in flat.items():
+        if values.shape != shape:
+            raise ValueError(f"{name}: mu has shape {values.shape}, the trials {shape}")
+    order = np.argsort(trials.start_s, kind="stable")
+    if (order == np.arange(len(order))).all():
+        return trials, flat, simulated_trials
+    if simulated_trials is not None:
+        simulated_trials = np.argsort(order)[simulated_trials]
+    return trials.take(order), {name: values[order] for name, values in flat.items()}, simulated_trials
+
+
+class _Unit:
+    """What the models of a unit share, worked out once."""
+
+    def __init__(
+        self, trials: Trials, mu: Mapping[str, FloatArray], settings: EvaluationSettings, rng: np.random.Generator
+    ) -> None:
+        if settings.null not in mu:
+            raise ValueError(f"bits/spike need the null {settings.null!r} among the models")
+        self.trials, self.settings = trials, settings
+        self.history: History = history_of(trials)
+        self.bad = {name: _not_usable(values, self.history) for name, values in mu.items()}
+        self.mu = {name: values for name, values in mu.items() if not self.bad[name]}
+        self.n_spikes, self.exposure = self.history.n_spikes, self.history.exposure_bins
+        self.total = int(self.n_spikes.sum())
+        boot, draws, self._rng = rng.spawn(3)
+        self.bootstrap = TrialBootstrap(trials.n_trials, boot, settings.n_bootstrap, settings.n_flips)
+        self.r = draw_uniform(self.total, draws, settings.n_randomisations)
+        self.log_likelihoods = {
+            name: log_likelihood(values, self.history.spikes, self.history.observed, trials.observation)
+            for name, values in self.mu.items()
+        }
+        self.enough = self.total >= MIN_SPIKES and settings.null in self.mu
+        self.scores = (
+            score_models(self.log_likelihoods, settings.null, self.n_spikes, self.bootstrap) if self.enough else {}
+        )
+        self._common = self._shared_fields()
+        self.shares = self._oracle_shares()
+        self.reference = next((n for n in (settings.reference, "psth", settings.null) if n in self.mu), "")
+        if self.enough:
+            self.departures = Departures(self.history, self.expected(self.reference))
+            self._curves = UnitCurves(trials, self.history, settings.n_examples)
+
+    def expected(self, name: str) -> FloatArray:
+        """Return a model's expected counts (trial, bin), 0 where not observed."""
+        return np.where(self.history.observed, expected_counts(self.mu[name], self.trials.observation), 0.0)
+
+    def _shared_fields(self) -> Row:
+        exposure_s = float(self.exposure.sum()) * self.trials.bin_s
+        return {
+            "n_trials": int((self.exposure > 0).sum()),
+            "n_spikes": self.total,
+            "rate_hz": self.total / exposure_s if exposure_s > 0 else None,
+            "n_merged": self.trials.n_merged,
+        }
+
+    def row(self, name: str) -> Row:
+        """Return the row of one model, and keep its curves."""
+        row: Row = {"unit": self.trials.unit_ids[0], "model": name, **self._common, "message": None}
+        if self.bad[name]:
+            return row | {"message": self.bad[name]}
+        log_lik = self.log_likelihoods[name]
+        row["log_likelihood"] = float(log_lik.sum())
+        row["n_infinite"] = count_infinite(self.mu[name], self.history.spikes, self.history.observed)
+        if not self.enough:
+            return row | {"message": f"{self.total} held-out spikes are too few to score (at least {MIN_SPIKES})"}
+        expected = self.expected(name)
+        strata = {}
+        for kind, departure in self.departures.by_kind():
+            capture, strata[f"{kind}.expected"] = departure.capture(expected, self.bootstrap.weights)
+            row |= _capture_fields(kind, capture)
+        train = rescale(self.mu[name], self.history.spikes, self.history.observed, self.trials.observation)
+        z = train.uniform(self.r)
+        dependence = independence(z)
+        row |= self._bits(name) | _goodness(ks_test(z), dependence)
+        row |= {
+            "capture_reference": self.reference,
+            "recovery_ms": 1000 * self.departures.horizon * self.trials.bin_s,
+        }
+        row["message"] = _remarks(row, self.trials.n_trials)
+        self._curves.add(name, self.mu[name], expected, train, z, dependence, strata)
+        return row
+
+    def _bits(self, name: str) -> Row:
+        value, low, high = self.scores[name]
+        null = evaluated_mean_null(self.history.spikes, self.history.observed, self.trials.observation)
+        base = log_likelihood(null, self.history.spikes, self.history.observed, self.trials.observation)
+        fields: Row = {
+            "bits_per_spike": value,
+            "bits_per_spike_low": low,
+            "bits_per_spike_high": high,
+            "bits_per_spike_evaluated_null": bits_per_spike(self.log_likelihoods[name], base, self.n_spikes),
+        }
+        if name in self.shares:
+            keys = ("oracle_share", "oracle_share_low", "oracle_share_high")
+            fields |= dict(zip(keys, self.shares[name], strict=True))
+        return fields
+
+    def _oracle_shares(self) -> dict[str, tuple[float, float, float]]:
+        oracle, reference = self.settings.oracle, self.settings.oracle_reference
+        if not self.enough or oracle not in self.mu or reference not in self.mu:
+            return {}
+        return attained_share(self.log_likelihoods, reference, oracle, self.bootstrap.weights)
+
+    def pairs(self) -> list[Row]:
+        """Return all pairs of models that could be scored."""
+        if not self.enough:
+            return []
+        return [asdict(pair) for pair in compare_models(self.log_likelihoods, self.n_spikes, self.bootstrap)]
+
+    def per_trial(self) -> pd.DataFrame:
+        """Return the per-trial table, in order of time."""
+        table = {
+            "trial": self.trials.session_index,
+            "start_s": self.trials.start_s,
+            "condition": self.trials.condition,
+            "n_spikes": self.n_spikes,
+            "exposure_bins": self.exposure,
+        }
+        return pd.DataFrame(table | {f"ll_{name}": values for name, values in self.log_likelihoods.items()})
+
+    def curves(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the curves of all models that could be scored; empty where there are too few spikes."""
+        if not self.enough:
+            return {}
+        about = {"reference": np.array(self.reference), **self.departures.describe(self.trials.bin_s)}
+        return {**self._curves.arrays(), **about}
+
+
+def _goodness(test: KsTest, dependence: Independence) -> Row:
+    return {f"ks_{key}": value for key, value in asdict(test).items()} | {
+        "lag1_autocorrelation": float(dependence.autocorrelation[0]),
+        "ljung_box_p": dependence.ljung_box_p,
+    }
+
+
+def _capture_fields(kind: str, capture: Capture) -> Row:
+    return {
+        f"{kind}_capture": capture.score,
+        f"{kind}_capture_low": capture.low,
+        f"{kind}_capture_high": capture.high,
+        f"{kind}_verdict": capture.verdict,
+        f"{kind}_deviance": capture.deviance,
+        f"{kind}_p": capture.deviance_p,
+        f"{kind}_reference_deviance": capture.reference_deviance,
+        f"{kind}_reference_p": capture.reference_p,
+        f"{kind}_strata": capture.n_strata,
+    }
+
+
+def _not_usable(mu: FloatArray, history: History) -> str | None:
+    """Say what is wrong with a model's intensity, None where it can be scored."""
+    scored = mu[history.observed]
+    wrong = int(np.count_nonzero(~np.isfinite(scored) | (scored < 0)))
+    return f"the intensity is not a finite, non-negative number in {wrong} bins" if wrong else None
+
+
+def _remarks(row: Row, n_trials: int) -> str | None:
+    """Say what a reader of the row must know, None where nothing."""
+    remarks: list[str] = []
+    if row["n_infinite"]:
+        remarks.append(f"{row['n_infinite']} spikes in bins where the model claims there can be none")
+    if row["n_merged"]:
+        remarks.append(f"{row['n_merged']} spikes share a bin with another and are not scored (narrower --bin)")
+    if n_trials < MIN_TRIALS:
+        remarks.append(f"no intervals with {n_trials} trials")
+    return "; ".join(remarks) or None

@@ -1,0 +1,113 @@
+"""Likelihoods of binned spikes and bits per spike (science.md b.2).
+
+Every model of a run is scored by one observation model, on the same bins: Bernoulli with ``p = 1 - exp(-mu)``
+(complementary log-log) where a bin holds at most one spike, or Poisson with mean ``mu``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln
+
+from rnnspike.models.protocol import MU_FLOOR
+from rnnspike.trials.data import BoolArray, FloatArray, Observation, Trials
+
+#: With fewer held-out spikes a unit is listed, without scores (science.md b.2).
+MIN_SPIKES = 10
+
+
+def log_likelihood(
+    mu: FloatArray,
+    spikes: Trials | npt.NDArray[np.integer],
+    observed: BoolArray | None = None,
+    observation: Observation = "bernoulli",
+) -> FloatArray:
+    """Return the log-likelihood of each trial in nats, float64 (trial, unit), or (trial,) without a unit axis.
+
+    Bernoulli: sum over observed bins of ``y log(1 - exp(-mu)) - (1 - y) mu``; Poisson:
+    ``y log mu - mu - log y!``. A spike where ``mu`` is 0 gives ``-inf``; ``count_infinite`` counts them.
+
+    Parameters
+    ----------
+    mu
+        Expected count of each bin, (trial, bin[, unit]).
+    spikes
+        Counts as scored, of that shape, or ``Trials`` (which bring mask and observation model along).
+    observed
+        Bins that are scored; all where None.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ, or a Bernoulli bin holds more than one spike (re-bin, or score
+        ``Trials.spikes``, which counts what it merges).
+
+    Examples
+    --------
+    >>> log_likelihood(np.array([[0.1, 0.1]]), np.array([[0, 1]])).round(4)
+    array([-2.4522])
+    """
+    if isinstance(spikes, Trials):
+        return log_likelihood(mu, spikes.spikes, spikes.observed, spikes.observation)
+    mu = np.asarray(mu, dtype=np.float64)
+    if mu.shape != spikes.shape:
+        raise ValueError(f"mu has shape {mu.shape}, the spikes {spikes.shape}")
+    scored = spikes > 0 if observed is None else (spikes > 0) & observed
+    where = np.nonzero(scored)
+    total: FloatArray = -np.sum(mu, axis=1, where=True if observed is None else observed)
+    np.add.at(total, (where[0], *where[2:]), spike_term(mu[where], spikes[where], observation))
+    return total
+
+
+def spike_term(mu: FloatArray, counts: npt.NDArray[np.integer], observation: Observation) -> FloatArray:
+    """Return what the spikes of a bin add to ``-mu``: ``log p + mu`` (Bernoulli), ``y log mu - log y!`` (Poisson)."""
+    with np.errstate(divide="ignore"):
+        if observation == "bernoulli":
+            if counts.size and int(counts.max()) > 1:
+                raise ValueError(
+                    "a Bernoulli bin holds at most one spike; use narrower bins or --observation poisson"
+                )
+            return np.asarray(np.log(-np.expm1(-mu)) + mu)
+        return np.asarray(counts * np.log(mu) - gammaln(counts + 1.0))
+
+
+def bits_per_spike(log_likelihood: FloatArray, null: FloatArray, n_spikes: npt.NDArray[np.integer]) -> float:
+    """Return ``(sum log_likelihood - sum null) / (sum n_spikes ln 2)``: a ratio of sums, NaN without spikes.
+
+    The null must be scored by the same observation model on the same bins.
+    """
+    total = float(np.sum(n_spikes))
+    if total == 0:
+        return math.nan
+    return float(np.sum(log_likelihood) - np.sum(null)) / (total * math.log(2))
+
+
+def evaluated_mean_null(
+    spikes: npt.NDArray[np.integer], observed: BoolArray | None = None, observation: Observation = "bernoulli"
+) -> FloatArray:
+    """Return the optimistic null of the latents benchmark: the rate of the very data that are scored, as mu.
+
+    Not deployable (it has seen the test data); offered for parity with ``nlb_tools`` and nemos. Shape as spikes.
+    """
+    seen = np.ones(spikes.shape, bool) if observed is None else observed
+    exposure = seen.sum(axis=(0, 1))
+    mean = np.where(seen, spikes, 0).sum(axis=(0, 1)) / np.maximum(exposure, 1)
+    mu = -np.log1p(-mean) if observation == "bernoulli" else mean
+    return np.asarray(np.broadcast_to(mu, spikes.shape).astype(np.float64))
+
+
+def expected_counts(mu: FloatArray, observation: Observation) -> FloatArray:
+    """Return what a bin is expected to score: ``1 - exp(-mu)`` under Bernoulli, ``mu`` under Poisson."""
+    return np.asarray(-np.expm1(-mu)) if observation == "bernoulli" else mu
+
+
+def count_infinite(mu: FloatArray, spikes: npt.NDArray[np.integer], observed: BoolArray | None = None) -> int:
+    """Return the spikes in bins where the model claims there can be none (mu at or under the floor).
+
+    The floor of ``mu`` turns each such infinite loss into some 20 nats, which must not pass unseen.
+    """
+    impossible = (spikes > 0) & (mu <= MU_FLOOR * (1 + 1e-9))
+    return int(np.count_nonzero(impossible if observed is None else impossible & observed))
