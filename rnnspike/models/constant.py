@@ -42,9 +42,13 @@ class Constant:
 
 
 def mean_mu(trials: Trials) -> FloatArray:
-    """Return the maximum-likelihood constant mu (unit,): ``-log(1 - p)`` under Bernoulli, the mean under Poisson."""
+    """Return the maximum-likelihood constant mu (unit,): ``-log(1 - p)`` under Bernoulli, the mean under Poisson.
+
+    A unit without spikes is given half a spike.
+    """
     exposure = np.maximum(trials.observed.sum(axis=(0, 1)), 1)
-    mean = (trials.spikes * trials.observed).sum(axis=(0, 1), dtype=np.float64) / exposure
+    n_spikes = (trials.spikes * trials.observed).sum(axis=(0, 1), dtype=np.float64)
+    mean = np.maximum(n_spikes, 0.5) / exposure  # half a spike where there is none: rare, not impossible
     if trials.observation == "bernoulli":
         mean = -np.log1p(-np.minimum(mean, 1 - 1e-9))
     return np.asarray(np.maximum(mean, MU_FLOOR))

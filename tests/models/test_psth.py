@@ -1,82 +1,108 @@
-"""The PSTH: closed-form leave-one-out, smoothing, shrinkage (science.md b.3, c.5)."""
+"""The PSTH as a model: protocol, masks, conditions (science.md b.3)."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter1d
 
 from rnnspike.errors import ModelError
-from rnnspike.models.psth import Kernel, LeftOut, Psth, choose_smoothing, scan_smoothing, summed
+from rnnspike.models.constant import Constant
+from rnnspike.models.protocol import MU_FLOOR
+from rnnspike.models.psth import Psth, fit_psth, flat_or_psth, left_out_mu
+from rnnspike.models.smoothing import Smoothing
 
 
-def modulated(rng: np.random.Generator, n_trials: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """20 trials of 1 s at 10 Hz with 2 Hz modulation (.25 bits/spike); counts and the true expected count of a bin."""
-    t = (np.arange(1000) + 0.5) * 1e-3
-    mu = 0.010 * (1 + 0.8 * np.sin(2 * np.pi * 2 * t))
-    return (rng.random((n_trials, 1000, 1)) < mu[None, :, None]).astype(np.uint8), mu
+def step_trials(make_trials, rng, n_trials: int = 40, **kwargs):
+    """Two units, 1 s: unit 0 steps from 5 to 40 Hz at .5 s, unit 1 stays at 20 Hz."""
+    mu = np.full((1000, 2), 0.02)
+    mu[:500, 0], mu[500:, 0] = 0.005, 0.04
+    return make_trials((rng.random((n_trials, 1000, 2)) < mu).astype(np.uint8), **kwargs)
 
 
-def test_kernel_is_a_gaussian() -> None:
-    x = np.random.default_rng(0).random((3, 200))
-    expected = gaussian_filter1d(x, 7.0, axis=-1, mode="constant", truncate=5.0)
-    np.testing.assert_allclose(Kernel(200, 7.0)(x), expected, rtol=1e-6)
-
-
-def test_left_out_equals_leaving_out(make_trials, rng) -> None:
-    counts = (rng.random((8, 120, 1)) < 0.1).astype(np.uint8)
-    trials = make_trials(counts, observed=rng.random(counts.shape) < 0.8, condition=np.arange(8) % 2)
-    kernel = Kernel(120, 6.0)
-    spikes, exposure = summed(trials, 1)
-    whole = LeftOut(spikes, exposure, trials.condition, kernel).mean_count(3.0)
-    inside = kernel(np.ones(120))
-    for r in range(8):
-        s, e, c = np.delete(spikes, r, 0), np.delete(exposure, r, 0), np.delete(trials.condition, r)
-        pooled = (kernel(s.sum(0)) + s.sum() / e.sum() * inside) / (kernel(e.sum(0)) + inside)
-        own = c == trials.condition[r]
-        expected = (kernel(s[own].sum(0)) + 3 * pooled * inside) / (kernel(e[own].sum(0)) + 3 * inside)
-        np.testing.assert_allclose(whole[r], expected, rtol=1e-6)
-
-
-def test_figures_of_smoothing(make_trials) -> None:
-    """In-sample and left-out bits/spike at 20 and 50 ms (science.md c.5: .348/.200 and .283/.220, oracle .256)."""
-    left_out: dict[float, list[float]] = {0.02: [], 0.05: []}
-    in_sample: dict[float, list[float]] = {0.02: [], 0.05: []}
-    nested, best = [], []
-    for seed in range(40):
-        counts, _ = modulated(np.random.default_rng(seed))
-        trials = make_trials(counts)
-        spikes, exposure = summed(trials, 1)
-        n, null = spikes.sum(), np.log(spikes.mean()) * spikes.sum() - spikes.sum()
-        for bandwidth_s in left_out:
-            kernel = Kernel(1000, bandwidth_s * 1000)
-            loo = LeftOut(spikes, exposure, trials.condition, kernel).log_likelihood(0.0)
-            left_out[bandwidth_s].append((loo - null) / n / np.log(2))
-            mean = kernel(spikes.sum(0)) / kernel(exposure.sum(0))
-            own = (spikes * np.log(mean)).sum() - mean.sum() * len(spikes)
-            in_sample[bandwidth_s].append((own - null) / n / np.log(2))
-        scan = list(scan_smoothing(trials))
-        by_width = {each.bandwidth_s: each.log_likelihood for each in scan}
-        best.append({width: (value - null) / n / np.log(2) for width, value in by_width.items()})
-        nested.append((choose_smoothing(trials).log_likelihood - null) / n / np.log(2))
-    assert np.mean(in_sample[0.02]) == pytest.approx(0.348, abs=0.03)
-    assert np.mean(left_out[0.02]) == pytest.approx(0.200, abs=0.03)
-    assert np.mean(in_sample[0.05]) == pytest.approx(0.283, abs=0.03)
-    assert np.mean(left_out[0.05]) == pytest.approx(0.220, abs=0.03)
-    fixed = max(np.mean([each[width] for each in best]) for width in best[0])
-    assert np.mean(nested) >= fixed - 0.005
-
-
-def test_conditions_shrink_to_the_pooled_psth_where_they_do_not_differ(make_trials, rng) -> None:
-    counts, mu = modulated(rng, 60)
-    trials = make_trials(counts, condition=np.arange(60) % 20)
+def test_finds_the_step_and_leaves_the_flat_unit_flat(make_trials, rng) -> None:
+    trials = step_trials(make_trials, rng, 200)
     (model,) = Psth().fit(trials, [trials], rng)
-    table = model.mu_table[:, :, 0]
-    assert np.abs(np.log(table / table.mean(axis=0))).max() < 0.7
-    assert np.corrcoef(table.mean(axis=0), mu)[0, 1] > 0.9
+    rate = model.intensity(trials)[0] / trials.bin_s
+    assert rate[100:400, 0].mean() == pytest.approx(5, rel=0.15)
+    assert rate[600:900, 0].mean() == pytest.approx(40, rel=0.1)
+    assert np.ptp(rate[:, 1]) < 6
+
+
+def test_several_units_are_each_as_if_alone(make_trials, rng) -> None:
+    trials = step_trials(make_trials, rng)
+    both = fit_psth(trials).intensity(trials)
+    for u in range(2):
+        one = trials.unit(u)
+        np.testing.assert_array_equal(both[:, :, [u]], fit_psth(one).intensity(one))
+
+
+def test_hidden_bins_do_not_count_as_silence(make_trials, rng) -> None:
+    observed = np.ones((60, 1000, 2), bool)
+    observed[::2, 400:700] = False
+    trials = step_trials(make_trials, rng, 60, observed=observed)
+    rate = fit_psth(trials).intensity(trials)[0, :, 0] / trials.bin_s
+    assert rate[550:650].mean() == pytest.approx(40, rel=0.15)
+
+
+def test_bernoulli_mu_reproduces_the_probability(make_trials, rng) -> None:
+    counts = (rng.random((300, 100, 1)) < 0.4).astype(np.uint8)
+    trials = make_trials(counts)
+    mu = fit_psth(trials).intensity(trials)
+    assert (1 - np.exp(-mu)).mean() == pytest.approx(counts.mean(), rel=1e-2)
+    poisson = make_trials(rng.poisson(3.0, (300, 100, 1)), observation="poisson", bin_s=0.02)
+    assert fit_psth(poisson).intensity(poisson).mean() == pytest.approx(3.0, rel=0.02)
+
+
+def test_left_out_mu_does_not_see_its_own_trial(make_trials, rng) -> None:
+    trials = step_trials(make_trials, rng).unit(0)
+    changed = make_trials(np.concatenate([1 - trials.counts[:1], trials.counts[1:]]))
+    before, after = (left_out_mu(each, Smoothing(0.02)) for each in (trials, changed))
+    np.testing.assert_allclose(before[0], after[0], rtol=1e-6)
+    assert np.abs(before[1:] - after[1:]).max() > 1e-3
+
+
+def test_trials_without_the_unit_are_left_aside(make_trials, rng) -> None:
+    observed = np.ones((20, 1000, 2), bool)
+    observed[:10, :, 0] = False
+    trials = step_trials(make_trials, rng, 20, observed=observed)
+    one, held = trials.unit(0), trials.take(np.arange(10, 20)).unit(0)
+    np.testing.assert_allclose(fit_psth(one).intensity(held), fit_psth(held).intensity(held))
+    assert (left_out_mu(one, Smoothing(0.02))[:10] == MU_FLOOR).all()
+
+
+def test_condition_without_training_trials_gets_the_pooled_psth(make_trials, rng) -> None:
+    trials = step_trials(make_trials, rng, 40, condition=np.arange(40) % 2).unit(0)
+    model = fit_psth(trials.take(trials.condition == 0))
+    test = trials.take(trials.condition == 1)
+    np.testing.assert_allclose(model.intensity(test)[0].mean(), trials.counts.mean(), rtol=0.2)
+
+
+def test_one_model_per_validation_set_and_stepper_equals_intensity(make_trials, rng) -> None:
+    trials = step_trials(make_trials, rng, 20)
+    models = Psth().fit(trials, [trials, trials], rng)
+    assert len(models) == 2
+    stepper = models[0].stepper(trials, unit=1)
+    walked = []
+    for k in range(trials.n_bins):
+        walked.append(stepper.mu())
+        stepper.push(trials.counts[:, k, 1])
+    np.testing.assert_array_equal(np.stack(walked, axis=1), models[0].intensity(trials)[:, :, 1])
+
+
+def test_round_trip(make_trials, rng, tmp_path: Path) -> None:
+    trials = step_trials(make_trials, rng, 20, condition=np.arange(20) % 2)
+    model = fit_psth(trials)
+    model.save(tmp_path / "psth")
+    loaded = Psth.load(tmp_path / "psth")
+    np.testing.assert_array_equal(loaded.intensity(trials), model.intensity(trials))
+    assert loaded.config == model.config
 
 
 def test_segments_have_nothing_to_average(make_trials, rng) -> None:
-    trials = make_trials(np.ones((4, 10, 1)), has_repeats=False)
+    trials = make_trials((rng.random((4, 100, 1)) < 0.1).astype(int), has_repeats=False)
     with pytest.raises(ModelError, match="nothing to average"):
         Psth().fit(trials, [trials], rng)
+    (flat,) = Constant().fit(trials, [trials], rng)
+    np.testing.assert_array_equal(flat_or_psth(trials).intensity(trials), flat.intensity(trials))
