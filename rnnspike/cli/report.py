@@ -1,0 +1,46 @@
+"""``rnnspike report``: the report again from stored runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--format", "output_format", type=click.Choice(["html", "md"]), default="html", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write (default: into the run; md to stdout).")
+@click.option("--figures", type=click.Path(path_type=Path), help="Write every figure as SVG, PNG and CSV here.")
+def command(runs: tuple[Path, ...], output_format: str, out: Path | None, figures: Path | None) -> None:
+    """Write the report of stored runs again, without fitting; several runs give one comparison.
+
+    \b
+    Examples:
+      rnnspike report rnnspike_runs/session
+      rnnspike report rnnspike_runs/* --out comparison.html
+      rnnspike report rnnspike_runs/session --figures figures
+      rnnspike report rnnspike_runs/session --format md
+    """
+    from rnnspike.report.build import build_comparison, build_report
+    from rnnspike.report.load import load_run
+    from rnnspike.runs.store import write_bytes
+
+    if figures is not None:
+        from rnnspike.report.figures import write_figures
+
+        for run in runs:
+            for path in write_figures(load_run(run), figures if len(runs) == 1 else figures / run.name):
+                click.echo(path)
+    elif output_format == "md":
+        from rnnspike.report.markdown import to_markdown
+
+        text = "\n".join(to_markdown(load_run(run)) for run in runs)
+        click.echo(text, nl=False) if out is None else write_bytes(out, text.encode())
+    elif len(runs) == 1:
+        path = build_report(runs[0])
+        if out is not None:
+            write_bytes(out, path.read_bytes())
+        click.echo(out or path)
+    else:
+        click.echo(build_comparison(runs, out or Path("comparison.html")))
