@@ -1,0 +1,259 @@
+"""Inputs of the spike-clocked LSTM on the bins of some trials: at the events, and between them (science.md d.2).
+
+One implementation serves training (points drawn between spikes), exact intensities (every bin) and the stepper (one
+bin of every row), so that the three agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.models.basis import COVARIATE_SQUARES, COVARIATE_TAU_S, LogTimeBasis, exponential_filters
+from rnnspike.models.spike_features import GAIN_TRIALS, TRACE_S, Events, Traces, read_events, session_gains, traces_at
+from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Trials
+
+#: The basis of the time since the last spike ends here, s.
+LONGEST_LAG_S = 1.0
+#: Lags at which the head sees how the log drive has changed, s.
+DRIVE_LAGS_S = (0.005, 0.01, 0.02, 0.05, 0.1)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What is normal for each unit in the training trials: rates (unit,) and by condition (condition, unit), Hz."""
+
+    rate_hz: FloatArray
+    condition_rate_hz: FloatArray
+
+    @classmethod
+    def of(cls, trials: Trials) -> Scales:
+        """Return the mean rates of these trials; half a spike is added, a condition is drawn to the mean."""
+        spikes = (trials.spikes * trials.observed).sum(axis=1, dtype=np.float64)  # (trial, unit)
+        exposure_s = trials.observed.sum(axis=1) * trials.bin_s
+        rate = (spikes.sum(axis=0) + 0.5) / (exposure_s.sum(axis=0) + 1.0)
+        by_condition = np.stack(
+            [
+                (spikes[trials.condition == c].sum(axis=0) + rate)
+                / (exposure_s[trials.condition == c].sum(axis=0) + 1.0)
+                for c in range(len(trials.conditions))
+            ]
+        )
+        return cls(rate, by_condition)
+
+    def of_units(self, index: IntArray) -> Scales:
+        """Return the scales of these units."""
+        return Scales(self.rate_hz[index], self.condition_rate_hz[:, index])
+
+
+@dataclass(frozen=True)
+class CovariateScale:
+    """Mean and spread of each filtered covariate in the training trials, (filter,)."""
+
+    mean: FloatArray
+    sd: FloatArray
+
+    @classmethod
+    def of(cls, trials: Trials) -> CovariateScale:
+        """Return the scale over the bins in which any unit was observed."""
+        values = filtered_covariates(trials)[trials.observed.any(axis=2)]
+        if not len(values):
+            return cls(np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        sd = values.std(axis=0)
+        return cls(values.mean(axis=0), np.where(sd > 1e-9, sd, 1.0))
+
+    def names(self, covariates: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the filtered covariates."""
+        own = [f"{1000 * tau_s:g}ms" for tau_s in COVARIATE_TAU_S]
+        own += [f"{own[i]}_squared" for i in COVARIATE_SQUARES]
+        return tuple(f"{covariate}_{name}" for covariate in covariates for name in own)
+
+    def apply(self, trials: Trials) -> FloatArray:
+        """Return filtered covariates in these units (trial, bin, filter)."""
+        scaled: FloatArray = (filtered_covariates(trials) - self.mean) / self.sd
+        return scaled
+
+
+def filtered_covariates(trials: Trials) -> FloatArray:
+    """Return covariates through causal exponential filters, and two squares (trial, bin, filter) (science.md d.1)."""
+    recorded = np.concatenate([trials.covariates_burn_in, trials.covariates], axis=1).astype(np.float64)
+    columns = []
+    for channel in range(recorded.shape[2]):
+        filters = [exponential_filters(recorded[:, :, channel], tau_s, trials.bin_s) for tau_s in COVARIATE_TAU_S]
+        filters += [filters[i] ** 2 for i in COVARIATE_SQUARES]
+        columns += [values[:, trials.n_burn_in :] for values in filters]
+    return np.stack(columns, axis=2) if columns else np.zeros((trials.n_trials, trials.n_bins, 0))
+
+
+@dataclass(frozen=True)
+class Design:
+    """Events and the inputs at and between them, for ``trials`` whose units are the model's ``units``.
+
+    Attributes
+    ----------
+    inputs
+        (event, input), in the order of ``input_names``, without the unit's one-hot code.
+    log_drive, log_base
+        (row, bin) log expected count of a bin: of the drive, and of the base that the network starts from.
+    covariates
+        (trial, bin, filter), filtered and standardised.
+    gains
+        (trial, unit, memory).
+    log_mean
+        (unit,) log expected count of a bin at the mean rate.
+    """
+
+    events: Events
+    inputs: npt.NDArray[Any]
+    log_drive: npt.NDArray[Any]
+    log_base: npt.NDArray[Any]
+    covariates: npt.NDArray[Any]
+    log_mean: npt.NDArray[Any]
+    lags: npt.NDArray[Any]
+    units: IntArray
+    bin_s: float
+
+    @property
+    def n_bins(self) -> int:
+        """Bins in a window."""
+        return int(self.log_drive.shape[1])
+
+    @property
+    def n_head_inputs(self) -> int:
+        """Columns of ``head_inputs``."""
+        return head_width(self.lags.shape[1], self.covariates.shape[2])
+
+    def head_inputs(self, event: IntArray, bins: IntArray) -> npt.NDArray[Any]:
+        """Return inputs (..., column) of the head at window bins (...), each within the interval of its event."""
+        events = self.events
+        row, unit = events.row[event], events.unit[event]
+        trial = row // len(self.units)
+        return compose_head(
+            lag=bins - events.bin[event],
+            known=~events.is_start[event],
+            log_drive=self.log_drive[row, bins] - self.log_mean[unit],
+            lagged=[self.log_drive[row, at] - self.log_mean[unit] for at in lagged_bins(bins, self.bin_s)],
+            position=(bins + 0.5) / self.n_bins,
+            covariates=self.covariates[trial, bins],
+            lags=self.lags,
+            bin_s=self.bin_s,
+        )
+
+
+def build_design(
+    trials: Trials,
+    units: IntArray,
+    scales: Scales,
+    log_drive: npt.NDArray[Any],
+    log_base: npt.NDArray[Any],
+    covariates: npt.NDArray[Any],
+) -> Design:
+    """Return the design of trials whose units are ``units`` of the model; arrays keep the dtype of ``log_drive``.
+
+    ``log_drive`` and ``log_base`` are (row, bin), ``scales`` are those of the trials' units.
+    """
+    dtype = log_drive.dtype
+    events = read_events(trials)
+    log_mean = np.log(scales.rate_hz * trials.bin_s).astype(dtype)
+    trial, bins = events.row // trials.n_units, np.maximum(events.bin, 0)
+    in_window = events.bin >= 0
+    spiked = in_window & ~events.is_start
+    drive_there = np.where(in_window, log_drive[events.row, bins] - log_mean[events.unit], 0.0)
+    surprise = np.where(spiked, log_base[events.row, bins] - log_drive[events.row, bins], 0.0)
+    inputs = compose_inputs(
+        interval=events.interval,
+        count=events.count,
+        is_first=events.is_first,
+        in_window=in_window,
+        drive=drive_there,
+        surprise=surprise,
+        traces=traces_at(events, trials.bin_s),
+        gains=session_gains(trials, scales.condition_rate_hz)[trial, events.unit],
+        covariates=covariates[trial, bins] * in_window[:, None],
+        rate_hz=scales.rate_hz[events.unit],
+        bin_s=trials.bin_s,
+    ).astype(dtype)
+    lags = lag_table(trials.bin_s).astype(dtype)
+    return Design(events, inputs, log_drive, log_base, covariates.astype(dtype), log_mean, lags, units, trials.bin_s)
+
+
+def lag_table(bin_s: float) -> FloatArray:
+    """Return functions of the time since the last spike (lag, function), the last row 0 and good for all beyond."""
+    table = LogTimeBasis(bin_s, last_s=max(LONGEST_LAG_S, 20 * bin_s)).table()
+    return np.concatenate([table, np.zeros((1, table.shape[1]))])
+
+
+def compose_inputs(
+    *,
+    interval: IntArray,
+    count: IntArray,
+    is_first: BoolArray,
+    in_window: BoolArray,
+    drive: FloatArray,
+    surprise: FloatArray,
+    traces: Traces,
+    gains: FloatArray,
+    covariates: npt.NDArray[Any],
+    rate_hz: FloatArray,
+    bin_s: float,
+) -> FloatArray:
+    """Return the inputs of events (event, input): see ``input_names``; a start has ``count`` 0.
+
+    ``drive`` is relative to the unit's mean, ``surprise`` is log base minus log drive; both 0 before the window.
+    """
+    relative = np.log(np.maximum(interval * bin_s * rate_hz, 1e-6)) * (interval > 0)
+    flags = [count == 0, is_first, ~in_window]
+    columns = [relative, *flags, drive, surprise, np.log(np.maximum(count, 1))]
+    return np.concatenate(
+        [np.stack(columns, axis=1).astype(np.float64), traces.log_ratio(rate_hz), gains, covariates], axis=1
+    )
+
+
+def input_names(covariate_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the meaning of each input of an event, without the unit's code."""
+    own = ("log_interval", "start", "first_spike", "burn_in", "drive", "surprise", "log_count")
+    traces = tuple(f"trace_{1000 * tau:g}ms" for tau in TRACE_S)
+    gains = tuple(f"gain_{memory:g}_trials" for memory in GAIN_TRIALS)
+    return own + traces + gains + tuple(covariate_names)
+
+
+def head_width(n_lag_functions: int, n_covariates: int) -> int:
+    """Return the number of inputs of the head."""
+    return n_lag_functions + 4 + len(DRIVE_LAGS_S) + n_covariates
+
+
+def lagged_bins(bins: IntArray, bin_s: float) -> list[IntArray]:
+    """Return the bins ``DRIVE_LAGS_S`` before these, at the earliest the window's first."""
+    return [np.maximum(bins - max(1, round(lag / bin_s)), 0) for lag in DRIVE_LAGS_S]
+
+
+def compose_head(
+    *,
+    lag: IntArray,
+    known: BoolArray,
+    log_drive: npt.NDArray[Any],
+    lagged: Sequence[npt.NDArray[Any]],
+    position: FloatArray,
+    covariates: npt.NDArray[Any],
+    lags: npt.NDArray[Any],
+    bin_s: float,
+) -> npt.NDArray[Any]:
+    """Return the head's inputs (..., column); ``lag`` (...) is in bins, drives are relative to the unit's mean.
+
+    After a start the time since the last spike is not ``known``: its basis is 0, the log lag stays (censored).
+    """
+    out = np.empty((*lag.shape, head_width(lags.shape[1], covariates.shape[-1])), dtype=lags.dtype)
+    n = lags.shape[1]
+    out[..., :n] = lags[np.minimum(lag, len(lags) - 1)] * known[..., None]
+    out[..., n] = known
+    out[..., n + 1] = 0.5 * np.log(lag * bin_s / 0.05)
+    out[..., n + 2] = log_drive
+    out[..., n + 3] = 2.0 * position - 1.0
+    for i, before in enumerate(lagged):
+        out[..., n + 4 + i] = log_drive - before
+    out[..., n + 4 + len(lagged) :] = covariates
+    return out

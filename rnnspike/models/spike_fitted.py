@@ -1,0 +1,154 @@
+"""A trained spike-clocked LSTM: exact intensities, free runs, and its folder on disk (science.md d.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.errors import ModelError
+from rnnspike.models.bag import bounded, load_members, save_members
+from rnnspike.models.checkpoint import load_weights, save_weights
+from rnnspike.models.protocol import FittedModel, Stepper
+from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design, input_names
+from rnnspike.models.spike_net import HazardWeights
+from rnnspike.models.spike_sequences import cut_sequences
+from rnnspike.models.spike_stepper import SpikeStepper
+from rnnspike.trials.data import FloatArray, Trials
+
+_CHUNK_BINS = 16384
+
+
+def log_rows(model: FittedModel, trials: Trials, dtype: Any = np.float64) -> npt.NDArray[Any]:
+    """Return log mu of a model of these units as (row, bin), a unit at a time."""
+    rows = np.empty((trials.n_trials, trials.n_units, trials.n_bins), dtype)
+    for u in range(trials.n_units):
+        rows[:, u] = np.log(model.intensity(trials.unit(u))[:, :, 0])
+    return rows.reshape(-1, trials.n_bins)
+
+
+def hidden_states(weights: HazardWeights, design: Design) -> FloatArray:
+    """Return h after every event of the runs that reach into the window (event, hidden), 0 elsewhere."""
+    sequences = cut_sequences(design.events, None, design.events.n_events)
+    projected = weights.project(design.inputs, design.units[design.events.unit])
+    hidden = np.zeros((design.events.n_events, weights.cell.n_hidden))
+    length = sequences.end - sequences.first
+    by_length = np.argsort(-length, kind="stable")
+    first, length = sequences.first[by_length], length[by_length]
+    state = weights.cell.initial_state(len(first))
+    for step in range(int(length.max(initial=0))):
+        n = int(np.searchsorted(-length, -step, side="left"))  # runs longer than this
+        state = weights.cell.step_projected(state[:n], projected[first[:n] + step])
+        hidden[first[:n] + step] = weights.cell.hidden(state)
+    return hidden
+
+
+def exact_log_mu(weights: HazardWeights, design: Design) -> FloatArray:
+    """Return log mu (row, bin) at every observed bin of the window, teacher-forced; the base's elsewhere."""
+    events = design.events
+    scored = np.flatnonzero(events.is_scored)
+    opened = weights.opened(hidden_states(weights, design), design.units[events.unit])
+    length = (events.stop - events.first_scored + 1)[scored]
+    event = np.repeat(scored, length)
+    bins = np.arange(len(event)) - np.repeat(np.cumsum(length) - length, length) + events.first_scored[event]
+    log_mu = design.log_base.astype(np.float64)
+    for at in range(0, len(event), _CHUNK_BINS):
+        e, k = event[at : at + _CHUNK_BINS], bins[at : at + _CHUNK_BINS]
+        log_mu[events.row[e], k] += weights.log_gain(opened.at(e), design.head_inputs(e, k))
+    return log_mu
+
+
+@dataclass(frozen=True)
+class FittedSpikeLstm:
+    """A trained spike-clocked LSTM of the units ``unit_ids``; trials may hold any of them, told by id.
+
+    ``states`` are the weights of the epochs that were best for some unit, ``choice`` (unit,) which of them is a
+    unit's. ``bases`` is the drive, and the GLM where the network starts from that. ``training`` says what the
+    training did and what the data can support.
+    """
+
+    name: str
+    unit_ids: tuple[str, ...]
+    states: tuple[Mapping[str, npt.NDArray[Any]], ...]
+    choice: tuple[int, ...]
+    scales: Scales
+    covariate_scale: CovariateScale
+    covariate_names: tuple[str, ...]
+    bases: tuple[FittedModel, ...]
+    bin_s: float
+    training: dict[str, Any]
+
+    def intensity(self, trials: Trials) -> FloatArray:
+        """Return mu (trial, bin, unit), given the recorded past; in masked bins the base's."""
+        mu = np.empty(trials.counts.shape)
+        covariates = self.covariate_scale.apply(trials)
+        for u in range(trials.n_units):
+            one = trials.unit(u)
+            number = self._number(one.unit_ids[0])
+            log_drive, log_base = self._log_bases(one)
+            units = np.array([number])
+            design = build_design(one, units, self.scales.of_units(units), log_drive, log_base, covariates)
+            mu[:, :, u] = bounded(np.exp(exact_log_mu(self._weights(number), design)))
+        return mu
+
+    def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
+        """Return a stepper of one unit over these trials, started on their burn-in."""
+        one = trials.unit(unit)
+        number = self._number(one.unit_ids[0])
+        return SpikeStepper(
+            self._weights(number),
+            number,
+            one,
+            self.scales.of_units(np.array([number])),
+            log_rows(self.bases[0], one),
+            self.covariate_scale.apply(one),
+            self.bases[1].stepper(one) if len(self.bases) > 1 else None,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the weights of all chosen epochs, the config, and the bases into ``bases/``."""
+        arrays = {f"{i}.{name}": array for i, state in enumerate(self.states) for name, array in state.items()}
+        scales = {f"scales.{name}": array for name, array in asdict(self.scales).items()}
+        scales |= {f"covariates.{name}": array for name, array in asdict(self.covariate_scale).items()}
+        plain = ("name", "unit_ids", "choice", "covariate_names", "bin_s", "training")
+        save_weights(folder, {**arrays, **scales}, {name: getattr(self, name) for name in plain})
+        save_members(folder / "bases", self.bases, {})
+
+    @classmethod
+    def load(cls, folder: Path) -> FittedSpikeLstm:
+        """Return what ``save`` wrote."""
+        arrays, config = load_weights(folder)
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        for name, array in arrays.items():
+            part, inner = name.split(".", 1)
+            parts.setdefault(part, {})[inner] = array
+        scales, covariates = Scales(**parts.pop("scales")), CovariateScale(**parts.pop("covariates"))
+        return cls(
+            name=config["name"],
+            unit_ids=tuple(config["unit_ids"]),
+            states=tuple(parts[str(i)] for i in range(len(parts))),
+            choice=tuple(config["choice"]),
+            scales=scales,
+            covariate_scale=covariates,
+            covariate_names=tuple(config["covariate_names"]),
+            bases=load_members(folder / "bases")[0],
+            bin_s=config["bin_s"],
+            training=config["training"],
+        )
+
+    def _number(self, unit_id: str) -> int:
+        if unit_id not in self.unit_ids:
+            raise ModelError(f"{self.name}: not fitted to unit {unit_id}")
+        return self.unit_ids.index(unit_id)
+
+    def _weights(self, number: int) -> HazardWeights:
+        names = input_names(self.covariate_names)
+        return HazardWeights.of(self.states[self.choice[number]], names, len(self.unit_ids), self.bin_s)
+
+    def _log_bases(self, one: Trials) -> tuple[FloatArray, FloatArray]:
+        logs = [log_rows(base, one) for base in self.bases]
+        return logs[0], logs[-1]

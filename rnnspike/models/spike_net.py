@@ -1,0 +1,151 @@
+"""The network of the spike-clocked LSTM: trained in torch, read out in numpy (science.md d.2).
+
+An LSTM takes one step an event and leaves h. Between events, with x the head's inputs::
+
+    log mu = base + a(h).x + b(h) + v.silu(W_h h + W_x x)
+
+a, b and v start at zero, so that an untrained network is its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import expit
+from torch import nn
+
+from rnnspike.models.cells import RecurrentCell
+from rnnspike.trials.data import FloatArray, IntArray, Observation
+
+_LOG_MU_RANGE = (-20.0, 3.0)  # MU_FLOOR and MU_CEILING
+
+
+class HazardNet(nn.Module):
+    """LSTM over events and head between them, for ``n_units`` units told apart by a one-hot code."""
+
+    def __init__(self, n_inputs: int, n_head: int, n_units: int, n_hidden: int = 32) -> None:
+        super().__init__()
+        self.n_units = n_units
+        self.lstm = nn.LSTM(n_inputs + n_units, n_hidden, batch_first=True)
+        self.a = nn.Linear(n_hidden, n_head)
+        self.b = nn.Linear(n_hidden, 1)
+        self.w_h = nn.Linear(n_hidden, n_hidden)
+        self.w_x = nn.Linear(n_head, n_hidden, bias=False)
+        self.v = nn.Linear(n_hidden, 1, bias=False)
+        self.unit_bias = nn.Embedding(n_units, 1)
+        for parameter in (*self.a.parameters(), *self.b.parameters(), self.v.weight, self.unit_bias.weight):
+            nn.init.zeros_(parameter)
+        nn.init.zeros_(self.lstm.get_parameter("bias_hh_l0"))
+        nn.init.ones_(self.lstm.get_parameter("bias_ih_l0").data[n_hidden : 2 * n_hidden])  # forget gate
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return log mu (interval, point) of a batch."""
+        code = nn.functional.one_hot(batch.sequence_unit, self.n_units).to(batch.inputs.dtype)
+        code = code[:, None, :].expand(-1, batch.inputs.shape[1], -1)
+        states, _ = self.lstm(torch.cat([batch.inputs, code], dim=2))
+        h = states[batch.which, batch.at]  # (interval, hidden)
+        if batch.keep is not None:
+            h = h * batch.keep
+        x = batch.head
+        hidden = nn.functional.silu(self.w_h(h)[:, None, :] + self.w_x(x))  # (interval, point, hidden)
+        linear = torch.bmm(x, self.a(h)[:, :, None])[:, :, 0]
+        bias = self.b(h) + self.unit_bias(batch.unit)
+        log_mu = batch.log_base + linear + bias + self.v(hidden)[:, :, 0]
+        bounded: torch.Tensor = log_mu.clamp(*_LOG_MU_RANGE)
+        return bounded
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences and the points of their scored intervals, as tensors.
+
+    ``inputs`` (sequence, step, input), ``sequence_unit`` (sequence,); ``which`` and ``at`` (interval,) are sequence
+    and step of the event that opens an interval, ``unit`` (interval,) its unit; ``head`` (interval, point, column),
+    ``log_base`` and ``weight`` (interval, point); ``stop_count`` (interval,) spikes in the last point's bin; ``keep``
+    (interval, hidden) is the dropout's mask, 0 or 1 / (1 - rate), None for no dropout.
+    """
+
+    inputs: torch.Tensor
+    sequence_unit: torch.Tensor
+    which: torch.Tensor
+    at: torch.Tensor
+    unit: torch.Tensor
+    head: torch.Tensor
+    log_base: torch.Tensor
+    weight: torch.Tensor
+    stop_count: torch.Tensor
+    keep: torch.Tensor | None = None
+
+
+def interval_loss(log_mu: torch.Tensor, batch: Batch, observation: Observation) -> torch.Tensor:
+    """Return the negative log-likelihood (interval,), the exact discrete one in expectation over the points drawn.
+
+    Bernoulli: ``-log(1 - exp(-mu))`` in a spike's bin and ``mu`` elsewhere; Poisson: ``mu - n log mu`` (science.md
+    b.2, without the term that no model changes).
+    """
+    mu = log_mu.exp()
+    silent = (mu * batch.weight).sum(dim=1)
+    last, count = mu[:, -1], batch.stop_count
+    if observation == "bernoulli":
+        return silent - torch.log(-torch.expm1(-last)) * (count > 0)
+    return silent + (last - count * log_mu[:, -1]) * (count > 0)
+
+
+@dataclass(frozen=True)
+class HazardWeights:
+    """A trained network as float64 arrays: the cell, and the head by its parts."""
+
+    cell: RecurrentCell
+    head: Mapping[str, FloatArray]
+    n_units: int
+
+    @classmethod
+    def of(
+        cls, state: Mapping[str, npt.NDArray[Any]], names: tuple[str, ...], n_units: int, bin_s: float
+    ) -> HazardWeights:
+        """Return the weights of ``HazardNet.state_dict`` as arrays; ``names`` are the inputs without the code."""
+        lstm = {key.removeprefix("lstm."): value for key, value in state.items() if key.startswith("lstm.")}
+        inputs = names + tuple(f"unit_{u}" for u in range(n_units))
+        cell = RecurrentCell.from_torch("lstm", lstm, input_names=inputs, bin_s=bin_s)
+        head = {key: np.asarray(value, np.float64) for key, value in state.items() if not key.startswith("lstm.")}
+        return cls(cell, head, n_units)
+
+    def project(self, inputs: FloatArray, unit: IntArray) -> FloatArray:
+        """Return W_x x + b (event, gates) of event inputs (event, input) of these units (event,)."""
+        weight, n_own = self.cell.weights["weight_ih"], inputs.shape[1]
+        projected: FloatArray = inputs @ weight[:, :n_own].T
+        return projected + weight.T[n_own:][unit] + self.cell.weights["bias"]
+
+    def opened(self, hidden: FloatArray, unit: IntArray) -> Opened:
+        """Return what the head knows of an interval when it opens, from h (event, hidden)."""
+        head = self.head
+        return Opened(
+            slope=hidden @ head["a.weight"].T + head["a.bias"],
+            bias=(hidden @ head["b.weight"].T)[:, 0] + head["b.bias"] + head["unit_bias.weight"][unit, 0],
+            hidden=hidden @ head["w_h.weight"].T + head["w_h.bias"],
+        )
+
+    def log_gain(self, opened: Opened, x: FloatArray) -> FloatArray:
+        """Return log mu minus log base (bin,) at head inputs x (bin, column), one opened interval a row."""
+        hidden = x @ self.head["w_x.weight"].T + opened.hidden
+        hidden *= expit(hidden)
+        gain: FloatArray = np.einsum("ij,ij->i", opened.slope, x) + opened.bias + hidden @ self.head["v.weight"][0]
+        return gain
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Per interval: ``slope`` (interval, column), ``bias`` (interval,), ``hidden`` (interval, hidden)."""
+
+    slope: FloatArray
+    bias: FloatArray
+    hidden: FloatArray
+
+    def at(self, index: IntArray) -> Opened:
+        """Return these intervals, repeated as the index says."""
+        return Opened(self.slope[index], self.bias[index], self.hidden[index])

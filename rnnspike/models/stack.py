@@ -1,0 +1,163 @@
+"""The stack: rungs averaged in log rate with weights on the simplex, from out-of-fold predictions (science.md d.5).
+
+With eta = sum_m w_m log mu_m the log-likelihood is concave in eta, under Bernoulli (cloglog) and under Poisson, hence
+in w: there is one best set of weights, and it says which kind of memory a unit has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from rnnspike.models.bag import LogMeanStepper, bounded, load_members, save_members
+from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
+from rnnspike.trials.data import BoolArray, FloatArray, Observation, Trials
+
+#: Cost in nats of all weight on one member, relative to even weights: what a unit of few spikes falls back to.
+PRIOR_NATS = 1.0
+#: Silent bins that are looked at; of more, a sample in proportion to their rate.
+MAX_SILENT_BINS = 200_000
+_LOG_MU_RANGE = (float(np.log(MU_FLOOR)), float(np.log(MU_CEILING)))
+
+
+def fit_weights(
+    log_mu: Sequence[FloatArray] | FloatArray,
+    spikes: npt.NDArray[np.integer],
+    observed: BoolArray,
+    observation: Observation,
+    prior_nats: float = PRIOR_NATS,
+) -> FloatArray:
+    """Return weights (member,), not negative and of sum 1, that maximise the likelihood of held-out spikes.
+
+    Parameters
+    ----------
+    log_mu
+        Log expected count of each bin by each member, (member, trial, bin); each predicted by a model that was not
+        trained on it.
+    spikes, observed
+        (trial, bin), the spikes as scored, and which bins are scored.
+    prior_nats
+        Strength of the pull towards even weights.
+
+    Raises
+    ------
+    ValueError
+        Without a member.
+    """
+    if not len(log_mu):
+        raise ValueError("a stack needs members")
+    problem = _Problem.of(log_mu, spikes, observed, observation)
+    n = len(log_mu)
+    even = np.full(n, 1.0 / n)
+    if n == 1 or not len(problem.counts):
+        return even
+    scale = max(float(problem.counts.sum()), 1.0)
+
+    def objective(weights: FloatArray) -> tuple[float, FloatArray]:
+        loss, gradient = problem.loss(weights)
+        pull = weights - even
+        strength = prior_nats / max(1.0 - 1.0 / n, 1e-9)
+        return (loss + strength * float(pull @ pull)) / scale, (gradient + 2 * strength * pull) / scale
+
+    found = minimize(
+        objective,
+        even,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * n,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones(n)},
+        options={"ftol": 1e-9, "maxiter": 200},
+    )
+    weights = np.clip(found.x, 0.0, None)
+    weights[weights < 1e-6] = 0.0
+    return np.asarray(weights / weights.sum())
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Rows: log mu by member, spikes, and how many bins each row stands for."""
+
+    log_mu: FloatArray
+    counts: FloatArray
+    weight: FloatArray
+    observation: Observation
+
+    @classmethod
+    def of(
+        cls,
+        log_mu: Sequence[FloatArray] | FloatArray,
+        spikes: npt.NDArray[np.integer],
+        observed: BoolArray,
+        observation: Observation,
+    ) -> _Problem:
+        counts = spikes[observed].astype(np.float64)
+        rows = np.stack([np.clip(member[observed], *_LOG_MU_RANGE) for member in log_mu], axis=1)
+        kept, weight = _sample(rows, counts)
+        return cls(rows[kept].astype(np.float64), counts[kept], weight, observation)
+
+    def loss(self, weights: FloatArray) -> tuple[float, FloatArray]:
+        """Return negative log-likelihood and gradient (member,)."""
+        eta = self.log_mu @ weights
+        mu = np.exp(eta)
+        spiked = self.counts > 0
+        loss = float(self.weight[~spiked] @ mu[~spiked])
+        slope = self.weight * mu
+        if self.observation == "bernoulli":
+            loss -= float(np.log(-np.expm1(-mu[spiked])).sum())
+            slope[spiked] *= np.exp(-mu[spiked]) / np.expm1(-mu[spiked])
+        else:
+            loss += float((mu[spiked] - self.counts[spiked] * eta[spiked]).sum())
+            slope[spiked] -= self.counts[spiked]
+        return loss, slope @ self.log_mu
+
+
+def _sample(rows: FloatArray, counts: FloatArray) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Return all rows with spikes and silent ones evenly spaced in expected count, with the bins each stands for."""
+    spiked, silent = np.flatnonzero(counts > 0), np.flatnonzero(counts == 0)
+    weight = np.ones(len(silent))
+    if len(silent) > MAX_SILENT_BINS:
+        mu = np.exp(rows[silent].mean(axis=1))
+        clock = np.cumsum(mu)
+        marks = (np.arange(MAX_SILENT_BINS) + 0.5) * clock[-1] / MAX_SILENT_BINS
+        at = np.minimum(np.searchsorted(clock, marks), len(silent) - 1)
+        silent, weight = silent[at], clock[-1] / MAX_SILENT_BINS / mu[at]
+    return np.concatenate([spiked, silent]), np.concatenate([np.ones(len(spiked)), weight])
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Fitted rungs and their weights (member,); mu is their weighted mean in log rate. Weights of 0 cost nothing."""
+
+    members: Sequence[FittedModel]
+    weights: Sequence[float]
+    name: str = "stack"
+
+    def intensity(self, trials: Trials) -> FloatArray:
+        """Return mu (trial, bin, unit)."""
+        members, weights = self._used()
+        log_mu = sum(w * np.log(member.intensity(trials)) for member, w in zip(members, weights, strict=True))
+        return bounded(np.exp(log_mu))
+
+    def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
+        """Return a stepper of one unit over these trials."""
+        members, weights = self._used()
+        return LogMeanStepper(tuple(member.stepper(trials, unit) for member in members), np.array(weights))
+
+    def save(self, folder: Path) -> None:
+        """Write every member into a folder of its own, and the weights."""
+        save_members(folder, self.members, {"name": self.name, "weights": [float(w) for w in self.weights]})
+
+    @classmethod
+    def load(cls, folder: Path) -> Stack:
+        """Return what ``save`` wrote."""
+        members, config = load_members(folder)
+        return cls(members, tuple(float(w) for w in config["weights"]))
+
+    def _used(self) -> tuple[list[FittedModel], list[float]]:
+        pairs = [(member, w) for member, w in zip(self.members, self.weights, strict=True) if w > 0]
+        return [member for member, _ in pairs], [w for _, w in pairs]

@@ -1,0 +1,108 @@
+"""The stack: weights on the simplex that maximise the likelihood of held-out spikes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnspike.evaluation.likelihood import log_likelihood
+from rnnspike.models import stack as stack_module
+from rnnspike.models.constant import Constant
+from rnnspike.models.psth import Psth
+from rnnspike.models.stack import Stack, _Problem, fit_weights
+
+SHAPE = (40, 250)
+
+
+def problem(rng, n_members=3, noise=0.4, observation="bernoulli"):
+    """Members that are the true log mu and noise of each its own, spikes, a mask."""
+    truth = np.log(0.05) + np.sin(np.arange(SHAPE[1]) / 20) + rng.normal(0, 0.3, SHAPE)
+    log_mu = [truth + rng.normal(0, noise * (1 + m), SHAPE) for m in range(n_members)]
+    mu = np.exp(truth)
+    spikes = rng.poisson(mu) if observation == "poisson" else rng.random(SHAPE) < -np.expm1(-mu)
+    return log_mu, spikes.astype(np.uint8), rng.random(SHAPE) < 0.9
+
+
+def total(log_mu, weights, spikes, observed, observation="bernoulli"):
+    eta = sum(w * np.clip(m, -20, np.log(20)) for w, m in zip(weights, log_mu, strict=True))
+    return log_likelihood(np.exp(eta), spikes, observed, observation).sum()
+
+
+@pytest.mark.parametrize("observation", ["bernoulli", "poisson"])
+def test_no_other_weights_are_better(rng, observation):
+    log_mu, spikes, observed = problem(rng, observation=observation)
+    weights = fit_weights(log_mu, spikes, observed, observation, prior_nats=0.0)
+    best = total(log_mu, weights, spikes, observed, observation)
+    assert weights.sum() == pytest.approx(1)
+    for other in rng.dirichlet(np.ones(3), 300):
+        assert total(log_mu, other, spikes, observed, observation) <= best + 1e-3
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), noise=st.floats(0.0, 2.0))
+def test_never_worse_than_the_best_member_on_what_it_has_seen(seed, noise):
+    log_mu, spikes, observed = problem(np.random.default_rng(seed), noise=noise)
+    weights = fit_weights(log_mu, spikes, observed, "bernoulli", prior_nats=0.0)
+    assert (weights >= 0).all() and weights.sum() == pytest.approx(1)
+    best = max(total(log_mu, np.eye(3)[m], spikes, observed) for m in range(3))
+    assert total(log_mu, weights, spikes, observed) >= best - 1e-3
+
+
+def test_the_loss_is_the_shared_likelihood_and_its_gradient_is_right(rng):
+    log_mu, spikes, observed = problem(rng)
+    made, weights = _Problem.of(log_mu, spikes, observed, "bernoulli"), np.array([0.2, 0.3, 0.5])
+    loss, gradient = made.loss(weights)
+    assert loss == pytest.approx(-total(log_mu, weights, spikes, observed), rel=1e-12)
+    for m in range(3):
+        step = 1e-5 * np.eye(3)[m]
+        numeric = (made.loss(weights + step)[0] - made.loss(weights - step)[0]) / 2e-5
+        assert gradient[m] == pytest.approx(numeric, rel=1e-5, abs=1e-4)
+
+
+def test_the_better_member_weighs_more_and_the_useless_one_nothing(rng):
+    log_mu, spikes, observed = problem(rng, 2)
+    log_mu.append(rng.normal(-3, 3, SHAPE))
+    weights = fit_weights(log_mu, spikes, observed, "bernoulli")
+    assert weights[0] > weights[1] > weights[2]
+    assert weights[2] < 0.05
+
+
+def test_masked_bins_do_not_count(rng):
+    log_mu, spikes, observed = problem(rng)
+    weights = fit_weights(log_mu, spikes, observed, "bernoulli")
+    noise = [np.where(observed, m, rng.normal(0, 5, SHAPE)) for m in log_mu]
+    np.testing.assert_array_equal(fit_weights(noise, np.where(observed, spikes, 1), observed, "bernoulli"), weights)
+
+
+def test_without_evidence_the_weights_are_even(rng):
+    log_mu, _, observed = problem(rng)
+    nothing = np.zeros(SHAPE, bool)
+    np.testing.assert_allclose(fit_weights(log_mu, np.zeros(SHAPE, int), nothing, "bernoulli"), 1 / 3)
+    same = [log_mu[0]] * 4
+    np.testing.assert_allclose(fit_weights(same, np.zeros(SHAPE, int), observed, "bernoulli"), 0.25, atol=1e-4)
+    np.testing.assert_array_equal(fit_weights(log_mu[:1], np.zeros(SHAPE, int), observed, "bernoulli"), [1.0])
+    with pytest.raises(ValueError, match="members"):
+        fit_weights([], np.zeros(SHAPE, int), observed, "bernoulli")
+
+
+def test_a_sample_of_the_silent_bins_gives_nearly_the_same_weights(rng, monkeypatch):
+    log_mu, spikes, observed = problem(rng)
+    exact = fit_weights(log_mu, spikes, observed, "bernoulli")
+    monkeypatch.setattr(stack_module, "MAX_SILENT_BINS", 2000)
+    np.testing.assert_allclose(fit_weights(log_mu, spikes, observed, "bernoulli"), exact, atol=0.05)
+
+
+def test_stack_is_the_weighted_geometric_mean_steps_and_comes_back(make_trials, rng, tmp_path):
+    trials = make_trials(rng.random((8, 60, 1)) < 0.1)
+    members = [model.fit(trials, [trials], rng)[0] for model in (Constant(), Psth())]
+    stack = Stack(members, [0.25, 0.75])
+    expected = members[0].intensity(trials) ** 0.25 * members[1].intensity(trials) ** 0.75
+    np.testing.assert_allclose(stack.intensity(trials), expected)
+    stepper = stack.stepper(trials)
+    for k in range(60):
+        np.testing.assert_allclose(stepper.mu(), expected[:, k, 0])
+        stepper.push(trials.spikes[:, k, 0])
+    stack.save(tmp_path)
+    np.testing.assert_array_equal(Stack.load(tmp_path).intensity(trials), stack.intensity(trials))
