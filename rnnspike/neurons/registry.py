@@ -74,9 +74,9 @@ CELLS: dict[str, CellSpec] = {
         ),
         CellSpec(
             "resonant",
-            LogLinear(22.0, gain=0.4, absolute_s=0.002, kernels=(Kernel(-3.5, 0.008), Kernel(1.1, 0.1, 20.0))),
+            LogLinear(22.0, gain=0.4, absolute_s=0.002, kernels=(Kernel(-4.3, 0.008), Kernel(1.6, 0.04, 20.0))),
             "log-linear",
-            "a rhythm of 20 Hz that every spike sets going",
+            "a damped rhythm of 20 Hz that every spike sets going",
         ),
         CellSpec(
             "coupled-pair",

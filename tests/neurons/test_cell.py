@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspike.neurons.cell import CEILING_HZ, FLOOR_HZ, intensity, is_refractory, next_lag, round_intensity, simulate
@@ -10,6 +10,7 @@ from rnnspike.neurons.loglinear import LogLinear
 from rnnspike.neurons.registry import CELLS
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.floats(1.01 * FLOOR_HZ, 1e5))
 def test_rounding_keeps_an_intensity_within_eight_thousandths(lambda_hz: float) -> None:
     rounded = float(round_intensity(np.array(lambda_hz)))
@@ -21,6 +22,7 @@ def test_intensities_under_the_floor_are_zero() -> None:
     assert round_intensity(np.array([0.0, 1e-300, 0.9 * FLOOR_HZ])).tolist() == [0.0, 0.0, 0.0]
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.floats(0.0, 5000.0))
 def test_rounding_twice_is_rounding_once(lambda_hz: float) -> None:
     once = round_intensity(np.array(lambda_hz))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspike.neurons.registry import CELLS
@@ -67,6 +67,7 @@ def test_truth_is_nan_where_the_file_holds_none(tmp_path: Path, make_trials: Cal
     np.testing.assert_array_equal(mu[:, 100:], session.mu[:, 200:400])
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.floats(0.0, 0.05), st.floats(0.0003, 0.004))
 def test_integrals_over_any_bins_are_those_of_the_step_function(start_s: float, bin_s: float) -> None:
     times_s = np.arange(100) * 0.001
