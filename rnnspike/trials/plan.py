@@ -16,7 +16,7 @@ from rnnspike.recording.data import Finding, Recording, Unit
 from rnnspike.trials.align import MAX_COUNT, BinnedSpikes, bin_spikes, count_bins, to_counts
 from rnnspike.trials.covariates import channel_names, find_covariates, resample_all
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Observation, SessionCounts, TrialOptions, Trials
-from rnnspike.trials.masks import Exposure, as_intervals, exposure, intersect, observed_bins
+from rnnspike.trials.masks import EXPECTED_IN_SILENCE, Exposure, as_intervals, exposure, intersect, observed_bins
 from rnnspike.trials.rows import TrialRows, check_window, default_window, label_conditions, trial_rows
 from rnnspike.trials.segments import segment_rows
 from rnnspike.trials.units import UnitInWindows, leave_out, merged_findings, query_units
@@ -257,14 +257,14 @@ def _within_recording(
 
 
 def _heard(recording: Recording, found: Exposure) -> list[FloatArray]:
-    """Return when each unit was recorded; where the file does not say, no further than spikes of any unit reach."""
+    """Return when each unit was recorded; where the file does not say, not much beyond the spikes of all units."""
     firsts = [unit.spike_times_s[0] for unit in recording.units if len(unit.spike_times_s)]
     if not firsts:
         return [found.of(unit) for unit in recording.units]
     lasts = [unit.spike_times_s[-1] for unit in recording.units if len(unit.spike_times_s)]
     n_spikes = sum(len(unit.spike_times_s) for unit in recording.units)
     low, high = min(firsts), max(lasts)
-    slack_s = 5 * (high - low) / n_spikes  # five mean intervals: silence that chance allows at either end
+    slack_s = EXPECTED_IN_SILENCE * (high - low) / n_spikes if high > low else np.inf
     reach = as_intervals([low - slack_s, high + slack_s])
     return [
         found.of(unit) if unit.observed_s is not None else intersect(found.of(unit), reach)
