@@ -22,11 +22,12 @@ def has_truth(recording: Recording) -> bool:
 
 
 def true_intensity(recording: Recording, trials: Trials) -> FloatArray | None:
-    """Return the true ``mu`` (trial, bin, unit) of these trials, or None where a unit of theirs has none.
+    """Return the true ``mu`` (trial, bin, unit) of these trials, or None where the file does not hold all of it.
 
     The series holds the intensity (Hz) of each bin of its own grid, constant within a bin. Where the trials' bins
     are that grid's, ``mu`` is exact: the very number the spike was drawn from. On other bins it is the
-    integral over the bin, which then also knows the spikes inside it. NaN where the file holds no truth.
+    integral over the bin, which then also knows the spikes inside it. None where an observed bin has no
+    truth; NaN in bins without truth that are not observed.
     """
     names = [_series_name(recording, unit_id) for unit_id in trials.unit_ids]
     mu = np.full(trials.counts.shape, np.nan)
@@ -35,7 +36,7 @@ def true_intensity(recording: Recording, trials: Trials) -> FloatArray | None:
             return None
         times_s, values = recording.covariates[name].load()
         mu[:, :, unit] = on_bins(times_s, values.reshape(-1), trials.start_s, trials.n_bins, trials.bin_s)
-    return mu
+    return None if np.isnan(mu[trials.observed]).any() else mu
 
 
 def on_bins(times_s: FloatArray, lambda_hz: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float) -> FloatArray:

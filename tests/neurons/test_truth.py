@@ -57,11 +57,16 @@ def test_a_recording_without_truth_gives_none(make_trials: Callable[..., Trials]
     assert true_intensity(session.recording, trials_of(session, make_trials, [0])) is None
 
 
-def test_truth_is_nan_where_the_file_holds_none(tmp_path: Path, make_trials: Callable[..., Trials]) -> None:
+def test_truth_has_to_cover_every_observed_bin(tmp_path: Path, make_trials: Callable[..., Trials]) -> None:
     session = simulate_session([CELLS["adapting"]], OPTIONS, truth_in="trials")
     session.write(tmp_path / "cell.nwb")
+    recording = read_recording(tmp_path / "cell.nwb")
     trials = trials_of(session, make_trials, [0])
-    mu = true_intensity(read_recording(tmp_path / "cell.nwb"), replace(trials, start_s=trials.start_s - 0.1))
+    early = replace(trials, start_s=trials.start_s - 0.1)
+    assert true_intensity(recording, early) is None
+    observed = early.observed.copy()
+    observed[:, :100] = False
+    mu = true_intensity(recording, replace(early, observed=observed))
     assert mu is not None
     assert np.isnan(mu[:, :100]).all()
     np.testing.assert_array_equal(mu[:, 100:], session.mu[:, 200:400])
