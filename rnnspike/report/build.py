@@ -24,7 +24,7 @@ DEFINITIONS = {
     "KS D": "Largest distance of the time-rescaled intervals from the unit exponential, corrected for discrete time, "
     "on the clock of all held-out trials laid end to end; p is the median over randomisations (b.1).",
     "refractory capture": "1 - (D(model) - S)/(D(psth-gain) - S), D the deviance of spikes by time since the last "
-    "spike, S the number of strata. 1: as good as the truth; 0: no better than a model without spike history (a).",
+    "spike, S the number of strata. 1: as good as the truth; 0: no better than without spike history (a).",
     "adaptation capture": "The same by number of spikes in the last 100, 500 and 1000 ms, beyond the recovery from "
     "the last spike (a).",
     "free run": "The model fed its own spikes over held-out trials: rate over the recorded rate, and whether it stays "

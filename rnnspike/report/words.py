@@ -55,12 +55,12 @@ def verdict_counts(run: Run, model: str, kind: str) -> dict[str, int]:
 
 def gains_over(run: Run, model: str, base: str) -> list[tuple[str, float, float, float]]:
     """Return (unit, gain, low, high) of a model over another, from the stored pairs."""
-    pairs = run.pairs
     found = []
-    for sign, a, b in ((1.0, model, base), (-1.0, base, model)):
-        for row in pairs[(pairs.model_a == a) & (pairs.model_b == b)].dropna(subset=["gain"]).itertuples():
-            ends = sorted((sign * row.gain_low, sign * row.gain_high))
-            found.append((str(row.unit), sign * row.gain, ends[0], ends[1]))
+    for row in run.pairs.dropna(subset=["gain"]).to_dict("records"):
+        if {row["model_a"], row["model_b"]} == {model, base}:
+            sign = 1.0 if row["model_a"] == model else -1.0
+            low, high = sorted((sign * float(row["gain_low"]), sign * float(row["gain_high"])))
+            found.append((str(row["unit"]), sign * float(row["gain"]), low, high))
     return found
 
 

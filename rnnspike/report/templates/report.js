@@ -17,7 +17,7 @@
   function layout(extra) {
     const axis = { gridcolor: style("--line"), zerolinecolor: style("--line"), linecolor: style("--line"), automargin: true };
     const base = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: style("--fg"), size: 13 },
-      margin: { l: 56, r: 12, t: 10, b: 44 }, showlegend: false, hovermode: "closest",
+      margin: { l: 60, r: 12, t: 10, b: 52 }, showlegend: false, hovermode: "closest",
       legend: { orientation: "h", y: 1.14, x: 0 } };
     const merged = Object.assign(base, extra);
     for (const key of Object.keys(merged)) if (/^[xy]axis\d*$/.test(key)) merged[key] = Object.assign({}, axis, merged[key]);
@@ -29,11 +29,13 @@
   function draw(id, traces, options, description) {
     const element = byId(id);
     if (!element) return;
+    const figure = element.closest("figure");
+    if (figure && traces.length) figure.hidden = false;
     element.setAttribute("role", "img");
     element.setAttribute("aria-label", description);
     Plotly.react(element, traces, layout(options), CONFIG);
   }
-  function nothing(id, why) { draw(id, [], { xaxis: { visible: false }, yaxis: { visible: false }, annotations: [{ text: why, showarrow: false, x: 0.5, y: 0.5, xref: "paper", yref: "paper" }] }, why); }
+  function nothing(id, why) { const figure = byId(id) && byId(id).closest("figure"); if (figure) figure.hidden = true; draw(id, [], { xaxis: { visible: false }, yaxis: { visible: false }, annotations: [{ text: why, showarrow: false, x: 0.5, y: 0.5, xref: "paper", yref: "paper" }] }, why); }
 
   function drawLadder() {
     const models = overview.models, groups = new Map();
@@ -121,7 +123,7 @@
   function raster(c, k, model) {
     if (!c["raster.trial"]) return nothing("f-raster", "no spikes");
     const x = c["raster.bin"].map((b) => c.window_s[0] + b * c.bin_s);
-    draw("f-raster", [{ x: x, y: c["raster.trial"], mode: "markers", type: "scattergl", marker: { symbol: "line-ns-open", size: 4, color: style("--fg") }, hoverinfo: "skip", yaxis: "y2" },
+    draw("f-raster", [{ x: x, y: c["raster.trial"], mode: "markers", type: "scatter", marker: { symbol: "line-ns-open", size: 4, color: style("--fg") }, hoverinfo: "skip", yaxis: "y2" },
       { x: c["psth.time_s"], y: c["psth.data_hz"], mode: "lines", line: { color: style("--soft"), width: 1.2 }, name: "data" },
       { x: c["psth.time_s"], y: (c["psth.model_hz"] || [])[k], mode: "lines", line: { color: colour(model), width: 2 }, name: model }],
       { yaxis: titled("Hz", { domain: [0, 0.36], rangemode: "tozero" }), yaxis2: titled("trial", { domain: [0.42, 1], autorange: "reversed", anchor: "x" }), xaxis: titled("s") }, "Raster of recorded spikes by trial above the rate of data and model");
@@ -134,7 +136,7 @@
     for (let i = 0; i < n; i++) for (const v of rate[k][i]) if (v > top) top = v;
     for (let i = 0; i < n; i++) {
       const axis = i === 0 ? "y" : "y" + (i + 1), key = i === 0 ? "yaxis" : "yaxis" + (i + 1);
-      options[key] = { domain: [1 - (i + 1) / n + 0.015, 1 - i / n], range: [-0.12 * top, top * 1.02], showticklabels: i === 0, title: { text: "trial " + c["example.trial"][i], font: { size: 11 } }, anchor: "x" };
+      options[key] = { domain: [1 - (i + 1) / n + 0.015, 1 - i / n], range: [-0.12 * top, top * 1.02], showticklabels: i === 0, nticks: 3, title: { text: String(c["example.trial"][i]), font: { size: 11 } }, anchor: i === n - 1 ? "x" : "free" };
       traces.push({ x: time, y: rate[k][i], mode: "lines", line: { color: colour(model), width: 1.2 }, yaxis: axis, hovertemplate: "%{x:.3f} s, %{y:.1f} Hz<extra></extra>" });
       const at = time.filter((_, b) => c["example.spikes"][i][b] > 0);
       traces.push({ x: at, y: at.map(() => -0.06 * top), mode: "markers", marker: { symbol: "line-ns-open", size: 7, color: style("--fg") }, yaxis: axis, hoverinfo: "skip" });
