@@ -27,8 +27,8 @@ DEFINITIONS = {
     "spike, S the number of strata. 1: as good as the truth; 0: no better than without spike history (a).",
     "adaptation capture": "The same by number of spikes in the last 100, 500 and 1000 ms, beyond the recovery from "
     "the last spike (a).",
-    "free run": "The model fed its own spikes over held-out trials: rate over the recorded rate, and whether it stays "
-    "bounded (b.5).",
+    "free run": "The model fed its own spikes over held-out trials: rate over the recorded rate, and whether it "
+    "stays bounded (b.5).",
 }
 
 NOT_CLAIMED = (

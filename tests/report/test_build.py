@@ -53,7 +53,7 @@ def test_words_follow_the_numbers(run_folder: Path) -> None:
     gains = gains_over(run, "psth", "constant")
     assert [unit for unit, *_ in gains] == run.units
     assert all(low <= gain <= high for _, gain, low, high in gains)
-    assert repeat_command(run).startswith("rnnspike fit small.nwb --models constant --models psth")
+    assert repeat_command(run).startswith("rnnspike fit small.nwb --bin 0.001 --models constant --models psth")
 
 
 def test_script_cannot_be_left_early() -> None:
