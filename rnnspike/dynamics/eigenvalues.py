@@ -96,9 +96,11 @@ def stability(eigenvalues: ComplexArray) -> Stability:
 def oscillations_hz(modes: Modes, n_most: int = 5) -> list[float]:
     """Return the distinct frequencies of modes that last at least 2 bins, longest-lived first (growing before).
 
-    Eigenvalues real and positive do not oscillate; those at the Nyquist frequency are the grid's.
+    Eigenvalues real and positive do not oscillate, nor do modes so damped (ratio above .9) that they are gone before
+    they have turned; those at the Nyquist frequency are the grid's.
     """
     lasting = (modes.frequency_hz > 0) & (modes.note != "Nyquist") & (modes.note != "< 2 bins")
+    lasting &= modes.damping < 0.9
     lasting &= np.abs(modes.eigenvalues.imag) > 1e-9 * np.maximum(np.abs(modes.eigenvalues), 1e-300)
     modulus, frequency = np.abs(modes.eigenvalues)[lasting], modes.frequency_hz[lasting]
     found: list[float] = []

@@ -122,6 +122,7 @@ def find_points(
     options = options or SearchOptions()
     scale = Scale.of(visited)
     found = solve(system, choose_starts(system, visited, options, rng), scale, options)
+    found = _between(system, found, scale, options, rng)
     dwell_bins = scale.spread / np.maximum(np.sqrt(2 * found.q), 1e-300)
     fixed = found.q < options.tolerance * scale.norm**2
     valley = dwell_bins >= CONTINUUM_BINS  # so slow that the search need not have come to rest
@@ -152,6 +153,27 @@ def find_points(
         counts_by_tolerance={t: _n_clusters(tree, int(fixed.sum()), t * scale.norm) for t in TOLERANCES},
         n_rejected=int((~fixed & ~slow).sum()),
         continuum=find_continuum(system, states, values, vectors, scale),
+    )
+
+
+def _between(
+    system: Map, found: Solutions, scale: Scale, options: SearchOptions, rng: np.random.Generator
+) -> Solutions:
+    """Search once more from the means of two or more fixed points found: saddles lie between attractors."""
+    fixed = np.flatnonzero(found.q < options.tolerance * scale.norm**2)
+    groups = _groups(found, fixed, _clustering(found.states[fixed]), options.merge * scale.norm)
+    if not 2 <= len(groups) <= options.n_starts // 4:
+        return found
+    distinct = found.states[[best for best, _ in groups]]
+    n_extra = options.n_starts // 4
+    weights = np.zeros((n_extra, len(distinct)))
+    for row, size in zip(weights, rng.integers(2, min(len(distinct), 8) + 1, size=n_extra), strict=True):
+        row[rng.choice(len(distinct), size=size, replace=False)] = 1 / size
+    more = solve(system, weights @ distinct, scale, options)
+    return Solutions(
+        np.concatenate([found.states, more.states]),
+        np.concatenate([found.q, more.q]),
+        np.concatenate([found.local_minimum, more.local_minimum]),
     )
 
 

@@ -1,0 +1,217 @@
+"""One network, several named inputs: everything of this room, put together.
+
+``analyse`` knows a network, the orbits it visits and the inputs that drove it, and nothing of runs or recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnspike.dynamics.basins import Basins, find_basins
+from rnnspike.dynamics.cell import Network
+from rnnspike.dynamics.eigenvalues import henrici, transient_growth
+from rnnspike.dynamics.fixed_points import SearchOptions
+from rnnspike.dynamics.gating import Gating, measure_gating
+from rnnspike.dynamics.gradient_flow import GradientFlow, measure_gradient_flow
+from rnnspike.dynamics.maps import ClosedLoop, HeldInput, Map
+from rnnspike.dynamics.points import Points, find_points
+from rnnspike.dynamics.rhythm import (
+    NetworkRhythm,
+    Rhythm,
+    SpikeRhythm,
+    compare_rhythms,
+    free_run,
+    network_rhythm,
+    resonance,
+    spike_rhythm,
+)
+from rnnspike.dynamics.timescales import Timescales, measure_timescales
+from rnnspike.trials.data import FloatArray
+
+
+@dataclass(frozen=True)
+class NamedInput:
+    """An input under which the network is looked at.
+
+    ``value`` (input,) is held; where ``feedback`` names channels, they also take the network's own expected output.
+    """
+
+    name: str
+    value: FloatArray
+    feedback: tuple[int, ...] = ()
+
+    def map_of(self, network: Network) -> Map:
+        """Return the autonomous map of a network under this input."""
+        if self.feedback:
+            return ClosedLoop(network, self.value, self.feedback)
+        return HeldInput(network, self.value)
+
+
+@dataclass(frozen=True)
+class Orbits:
+    """What a network does on its data.
+
+    ``states`` (trial, time, state) after each input ``inputs`` (trial, time, input); ``loss_slope`` (trial, time,
+    output) d loss / d eta where the data are known.
+    """
+
+    states: FloatArray
+    inputs: FloatArray
+    loss_slope: FloatArray | None = None
+
+    @property
+    def visited(self) -> FloatArray:
+        """Return all visited states (sample, state)."""
+        return self.states.reshape(-1, self.states.shape[-1])
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """How thorough to look. ``window_s`` is what the network was trained on (None: not known, nothing is guarded)."""
+
+    search: SearchOptions = field(default_factory=SearchOptions)
+    n_orbits: int = 128
+    max_steps: int = 5000
+    max_lag: int = 1000
+    window_s: float | None = None
+
+
+@dataclass(frozen=True)
+class InputResult:
+    """One network under one input.
+
+    ``departure`` is the Henrici number of each point's Jacobian (point,), ``growth`` the largest transient growth
+    among the stable points and the bin where it is reached.
+    """
+
+    input: NamedInput
+    points: Points
+    basins: Basins
+    departure: FloatArray
+    growth: tuple[float, int]
+    rhythm: NetworkRhythm | None
+
+
+@dataclass(frozen=True)
+class DynamicsResult:
+    """One network in all of its inputs. ``untrained`` is the gradient flow of a network before training, if known."""
+
+    network: Network
+    orbits: Orbits
+    inputs: tuple[InputResult, ...]
+    timescales: Timescales
+    flow: GradientFlow
+    untrained: GradientFlow | None
+    gating: Gating
+    rhythm: Rhythm
+    history_s: float | None
+    window_s: float | None
+
+
+def analyse(
+    network: Network,
+    orbits: Orbits,
+    inputs: Sequence[NamedInput],
+    rng: np.random.Generator,
+    *,
+    untrained: Network | None = None,
+    data_rhythm: SpikeRhythm | None = None,
+    history_s: float | None = None,
+    options: AnalysisOptions | None = None,
+) -> DynamicsResult:
+    """Analyse one network.
+
+    Parameters
+    ----------
+    network
+        The network.
+    orbits
+        What it visits on its data.
+    inputs
+        Named inputs; the first one's silence is what superposition counts as no input.
+    rng
+        Random generator; the same seed gives the same result.
+    untrained
+        The same network before training, for its gradient flow.
+    data_rhythm, history_s
+        The spikes' own rhythm and how far back their history bears on them, where there are data.
+    """
+    options = options or AnalysisOptions()
+    looked_at = tuple(_look(network, orbits.visited, named, rng, options) for named in inputs)
+    flow = measure_gradient_flow(
+        network, orbits.states, orbits.inputs, rng, loss_slope=orbits.loss_slope, max_lag=options.max_lag
+    )
+    return DynamicsResult(
+        network=network,
+        orbits=orbits,
+        inputs=looked_at,
+        timescales=measure_timescales(network, orbits.states, orbits.inputs, rng, max_lag=options.max_lag),
+        flow=flow,
+        untrained=_flow_before(untrained, orbits, rng, options) if untrained else None,
+        gating=measure_gating(network, orbits.states, orbits.inputs, rng, resting=inputs[0].value),
+        rhythm=_rhythm(network, looked_at, data_rhythm, orbits, rng),
+        history_s=history_s,
+        window_s=options.window_s,
+    )
+
+
+def _look(
+    network: Network, visited: FloatArray, named: NamedInput, rng: np.random.Generator, options: AnalysisOptions
+) -> InputResult:
+    system = named.map_of(network)
+    points = find_points(system, visited, network.bin_s, rng, options=options.search, window_s=options.window_s)
+    basins = find_basins(
+        system, points, visited, network.bin_s, rng, n_orbits=options.n_orbits, max_steps=options.max_steps
+    )
+    stable = [k for k, kind in enumerate(points.stability) if kind == "stable"][:8]
+    growth = max((transient_growth(points.jacobians[k]) for k in stable), default=(float("nan"), 0))
+    return InputResult(
+        named, points, basins, henrici(points.jacobians), growth, _own_rhythm(network, named, points, basins)
+    )
+
+
+def _own_rhythm(network: Network, named: NamedInput, points: Points, basins: Basins) -> NetworkRhythm | None:
+    """Return the rhythm under one input; resonances are those of the points that orbits stay at."""
+    if network.n_input == 0:
+        return None
+    channel = named.feedback[0] if named.feedback else 0
+    held = [k for k, kind in enumerate(points.stability) if kind in ("stable", "neutral") and points.fixed[k]]
+    held = held or [k for k in range(len(points.states)) if points.fixed[k]]
+    system = named.map_of(network)
+    found = []
+    for k in held[:8]:
+        x = system.fed(points.states[k]) if isinstance(system, ClosedLoop) else named.value
+        found.append(resonance(network, points.states[k], points.jacobians[k], x, channel))
+    return network_rhythm(basins.cycles, basins.cycle_share, found, named.name)
+
+
+def _rhythm(
+    network: Network,
+    looked_at: Sequence[InputResult],
+    data: SpikeRhythm | None,
+    orbits: Orbits,
+    rng: np.random.Generator,
+) -> Rhythm:
+    """Compare the spikes' rhythm with the network's under its own spikes, or the last input's."""
+    closed = [result for result in looked_at if result.input.feedback]
+    chosen = (closed or list(looked_at))[-1] if looked_at else None
+    network_own = chosen.rhythm if chosen else None
+    if data is None or data.period_s is None or not closed or network.readout is None:
+        return compare_rhythms(data, network_own, None)
+    system = closed[-1].input.map_of(network)
+    assert isinstance(system, ClosedLoop)
+    n_bins = int(min(max(20 * data.period_s / network.bin_s, 1000), 40_000))
+    own = spike_rhythm(free_run(system, n_bins, rng), network.bin_s, longest_s=3 * data.period_s)
+    return compare_rhythms(data, network_own, own.period_s)
+
+
+def _flow_before(
+    untrained: Network, orbits: Orbits, rng: np.random.Generator, options: AnalysisOptions
+) -> GradientFlow:
+    """Return the gradient flow before training, on the same inputs (at most 16 trials)."""
+    inputs = orbits.inputs[:16]
+    states = untrained.run(np.zeros((len(inputs), untrained.n_state)), inputs)
+    return measure_gradient_flow(untrained, states, inputs, rng, max_lag=options.max_lag)

@@ -1,0 +1,269 @@
+"""The spikes' own rhythm, and whether the network has learned it (science.md b.10).
+
+The data's period comes from the autocorrelation of their rate, the network's from its limit cycle or, where it has
+none, from the resonance of its linearisation; its free run, with spikes drawn, is looked at with the data's own eyes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from rnnspike.dynamics.cell import Network
+from rnnspike.dynamics.cycles import Cycle
+from rnnspike.dynamics.jacobian import input_jacobian
+from rnnspike.dynamics.maps import ClosedLoop
+from rnnspike.trials.data import BoolArray, FloatArray, IntArray
+
+#: Agreement of two periods that counts as learned.
+WITHIN = 0.10
+#: Widths over which an autocovariance is smoothed, in lags.
+WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
+
+@dataclass(frozen=True)
+class SpikeRhythm:
+    """Period of spikes: ``period_s``, ``strength`` (autocorrelation at the period, 1 at lag 0), ``lag_s``, ``curve``.
+
+    ``period_s`` is None where there is no rhythm beyond what a Poisson train of that rate shows.
+    """
+
+    period_s: float | None
+    strength: float
+    lag_s: FloatArray
+    curve: FloatArray
+
+
+@dataclass(frozen=True)
+class NetworkRhythm:
+    """A rhythm of the network: its period and where it comes from (``limit cycle`` or ``resonance``)."""
+
+    period_s: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Data against network. ``learned`` is None where the data have no rhythm to learn."""
+
+    data_s: float | None
+    network: NetworkRhythm | None
+    free_run_s: float | None
+    learned: bool | None
+    sentence: str
+
+
+def spike_rhythm(
+    counts: npt.ArrayLike,
+    bin_s: float,
+    *,
+    observed: BoolArray | None = None,
+    longest_s: float | None = None,
+) -> SpikeRhythm:
+    """Return the rhythm of counts (trial, bin), from the autocorrelation of their rate.
+
+    The period is the first of the high peaks that has a trough before it, both beyond what a Poisson train of the
+    same rate shows (4 and 2 standard deviations), and that comes back: lower again at one and a half periods, higher
+    at two.
+
+    Parameters
+    ----------
+    counts, observed
+        (trial, bin); unobserved bins take no part.
+    bin_s
+        Width of a bin.
+    longest_s
+        Longest period looked for; a third of the window where not given.
+    """
+    spikes: FloatArray = np.asarray(counts, dtype=np.float64)
+    mask = np.ones(spikes.shape, bool) if observed is None else observed
+    window_s = spikes.shape[1] * bin_s
+    longest_s = window_s / 3 if longest_s is None else min(longest_s, window_s / 3)
+    factor = max(1, int(longest_s / bin_s / 400))  # a rhythm is seen at a hundredth of its period
+    summed, exposure = _coarser(spikes * mask, factor), _coarser(mask.astype(float), factor)
+    n_lags = int(2 * longest_s / (bin_s * factor))
+    lag_s = np.arange(n_lags + 1, dtype=np.float64) * bin_s * factor
+    if summed.sum() < 20 or n_lags < 8:
+        return SpikeRhythm(None, 0.0, lag_s, np.zeros(n_lags + 1))
+    levels, noise = autocovariance(summed, exposure, n_lags)
+    at = np.arange(n_lags + 1)
+    curve = levels[_level(at), at]
+    top = max(float(np.abs(curve[: max(3, n_lags // 20)]).max()), 1e-300)
+    peak = _period_in_lags(levels, noise)
+    height = float(curve[round(peak)]) / top if peak is not None else 0.0
+    return SpikeRhythm(None if peak is None else peak * bin_s * factor, height, lag_s, curve / top)
+
+
+def autocovariance(counts: FloatArray, exposure: FloatArray, n_lags: int) -> tuple[FloatArray, FloatArray]:
+    """Return the autocovariance of the rate of counts (trial, bin) over the squared mean rate, and its noise.
+
+    Both (width, lag): smoothed over each of ``WIDTHS`` lags; the noise is the standard deviation for a Poisson train.
+    Each pair of bins is weighted by its exposures, so that gaps and edges do not bend the curve.
+    """
+    rate = counts.sum() / max(float(exposure.sum()), 1e-300)
+    n = 2 ** int(np.ceil(np.log2(counts.shape[1] + n_lags + 1)))
+    pairs = np.maximum(_lagged(exposure, n, n_lags), 1e-9)
+    covariance = _lagged(counts - rate * exposure, n, n_lags) / pairs / max(rate**2, 1e-300)
+    mirrored = np.concatenate([covariance[:0:-1], covariance])
+    mirrored[n_lags] = mirrored[n_lags + 1]  # lag 0 is mostly the noise of spiking
+    levels = np.array([gaussian_filter1d(mirrored, width, mode="nearest")[n_lags:] for width in WIDTHS])
+    averaged = 2 * np.sqrt(np.pi) * np.array(WIDTHS)[:, None]
+    return levels, np.asarray(1 / (rate * np.sqrt(pairs * averaged)))
+
+
+def _level(lags: IntArray) -> IntArray:
+    """Return which of ``WIDTHS`` suits a lag: about a tenth of it, which rids slow rhythms of spiking noise."""
+    level = np.round(np.log2(np.maximum(lags * 0.1, 1.0)))
+    return np.asarray(np.clip(level, 0, len(WIDTHS) - 1), dtype=np.int64)
+
+
+def _lagged(values: FloatArray, n: int, n_lags: int) -> FloatArray:
+    spectrum = np.fft.rfft(values, n, axis=1)
+    return np.asarray(np.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0), n)[: n_lags + 1])
+
+
+def _coarser(values: FloatArray, factor: int) -> FloatArray:
+    n = values.shape[1] // factor * factor
+    return np.asarray(values[:, :n].reshape(len(values), -1, factor).sum(axis=2))
+
+
+def _period_in_lags(levels: FloatArray, noise: FloatArray) -> float | None:
+    """Return the lag of the rhythm's peak, refined by a parabola, or None where none stands out and comes back."""
+    last = levels.shape[1] - 1
+    strengths: dict[tuple[int, int], float] = {}
+    for level, curve in enumerate(levels):
+        score = curve / noise[level]
+        for peak in find_peaks(curve)[0]:
+            k = int(peak)
+            if _level(np.array(k)) != level or 2 * k > last:
+                continue
+            trough = float(score[1:k].min(initial=0.0))
+            comes_back = curve[2 * k] > curve[3 * k // 2] < 0.5 * curve[k]
+            if score[k] > 4 and trough < -2 and comes_back:
+                strengths[k, level] = float(score[k]) - trough
+    if not strengths:
+        return None
+    k, level = min(at for at, strength in strengths.items() if strength >= 0.8 * max(strengths.values()))
+    left, mid, right = levels[level, k - 1 : k + 2]
+    return k + 0.5 * float((left - right) / (left - 2 * mid + right))
+
+
+def history_reach(counts: npt.ArrayLike, bin_s: float, observed: BoolArray | None = None, z: float = 4.0) -> float:
+    """Return how far back (s) the spikes' own past bears on their rate: the last of the significant lags.
+
+    Autocovariance of what is left after each trial's mean and the trial average, in lags that widen by a third,
+    up to the first two in a row that are not significant behind some that are. 0 where none is.
+    """
+    spikes: FloatArray = np.asarray(counts, dtype=np.float64)
+    mask = np.ones(spikes.shape, bool) if observed is None else observed
+    residual = _residual(spikes, mask)
+    n_bins = spikes.shape[1]
+    n_lags = n_bins // 2
+    if n_lags < 4:
+        return 0.0
+    n = 2 ** int(np.ceil(np.log2(n_bins + n_lags + 1)))
+    covariance, pairs = _lagged(residual, n, n_lags), _lagged(mask.astype(float), n, n_lags)
+    variance = float((residual**2).sum() / max(mask.sum(), 1))
+    edges = np.unique(np.concatenate([[1, 2, 3, 4], np.geomspace(4, n_lags, 24)]).astype(int))
+    reach, missed = 0.0, 0
+    for a, b in pairwise(edges):
+        score = covariance[a:b].sum() / max(variance * np.sqrt(pairs[a:b].sum()), 1e-300)
+        missed = 0 if abs(score) > z else missed + 1
+        if missed > 1 and reach > 0:
+            break
+        reach = float(b - 1) * bin_s if not missed else reach
+    return reach
+
+
+def _residual(counts: FloatArray, mask: BoolArray) -> FloatArray:
+    exposure = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    left = (counts - (counts * mask).sum(axis=1, keepdims=True) / exposure) * mask
+    if len(counts) >= 5:
+        average = left.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
+        left = (left - gaussian_filter1d(average, max(1.0, counts.shape[1] / 50))) * mask
+    return np.asarray(left)
+
+
+def resonance(
+    network: Network, state: FloatArray, jacobian: FloatArray, inputs: FloatArray, channel: int
+) -> tuple[float, float] | None:
+    """Return (period s, height over the gain at 0 Hz) of the strongest resonance at a point, or None.
+
+    The transfer from input ``channel`` to the log-rate, W (zI - J)^-1 B on the unit circle; ``jacobian`` is that of
+    the map the point belongs to (closed loop or held input).
+    """
+    weight = np.zeros((1, network.n_state))
+    readout = np.ones((1, network.layers[-1].n_hidden)) if network.readout is None else network.readout.weight[:1]
+    weight[:, network.hidden_columns] = readout
+    drive = input_jacobian(network, state, inputs)[:, channel]
+    values, vectors = np.linalg.eig(jacobian)
+    # partial fractions: one sum over modes a frequency instead of one solve
+    residues = (weight @ vectors)[0] * np.linalg.lstsq(vectors, drive.astype(complex), rcond=None)[0]
+    slow = np.geomspace(1e-4, np.pi, 4000)
+    angles = np.unique(np.concatenate([slow, np.abs(np.angle(values[values.imag > 0]))]))
+    gain = np.abs((residues / (np.exp(1j * angles)[:, None] - values)).sum(axis=1))
+    peaks, properties = find_peaks(gain, prominence=0.05 * gain.max())
+    if not len(peaks):
+        return None
+    best = peaks[np.argmax(properties["prominences"])]
+    at_zero = abs((residues / (1 - values)).sum())
+    return float(2 * np.pi / angles[best] * network.bin_s), float(gain[best] / max(at_zero, 1e-300))
+
+
+def network_rhythm(
+    cycles: Sequence[Cycle], shares: Sequence[float], resonances: Sequence[tuple[float, float] | None], name: str
+) -> NetworkRhythm | None:
+    """Return the rhythm under one input: its most visited limit cycle, else its strongest resonance."""
+    if cycles:
+        best = int(np.argmax(shares))
+        return NetworkRhythm(cycles[best].period_s, f"limit cycle, {name} input")
+    found = [r for r in resonances if r is not None]
+    if not found:
+        return None
+    return NetworkRhythm(max(found, key=lambda r: r[1])[0], f"resonance, {name} input")
+
+
+def free_run(
+    system: ClosedLoop, n_bins: int, rng: np.random.Generator, n_trials: int = 16
+) -> npt.NDArray[np.float64]:
+    """Run the network on spikes that it draws itself; counts (trial, bin), 0 or 1, after a tenth as run-in."""
+    network = system.network
+    readout = network.readout
+    assert readout is not None
+    state = np.zeros((n_trials, network.n_state))
+    spikes = np.zeros((n_trials, n_bins))
+    run_in = n_bins // 10
+    for k in range(-run_in, n_bins):
+        chance = readout.expected(state[:, network.hidden_columns])[:, : len(system.channels)]
+        drawn = rng.random(chance.shape) < chance if readout.link != "exp" else rng.poisson(np.minimum(chance, 20.0))
+        inputs = np.broadcast_to(system.input, (n_trials, network.n_input)).copy()
+        inputs[:, list(system.channels)] += system.scale * drawn
+        state = network.step(state, inputs)
+        if k >= 0:
+            spikes[:, k] = drawn[:, 0]
+    return spikes
+
+
+def compare_rhythms(data: SpikeRhythm | None, network: NetworkRhythm | None, free_run_s: float | None) -> Rhythm:
+    """Say whether the network has the data's rhythm, within 10 %."""
+    if data is None or data.period_s is None:
+        return Rhythm(None, network, free_run_s, None, "")
+    period = data.period_s
+
+    def off(other_s: float | None) -> float:
+        return abs(other_s / period - 1) if other_s is not None else float("inf")
+
+    said = f"spikes' autocorrelation: period {period * 1e3:.4g} ms"
+    own = f"{network.source} {network.period_s * 1e3:.4g} ms" if network else "no limit cycle, no resonance"
+    run = "none" if free_run_s is None else f"{free_run_s * 1e3:.4g} ms"
+    learned = off(network.period_s if network else None) <= WITHIN
+    verdict = "learned" if learned else "the network has not learned the rhythm"
+    if not learned and off(free_run_s) <= WITHIN:
+        verdict = "its free run has the rhythm, its deterministic dynamics do not show it"
+    return Rhythm(period, network, free_run_s, learned, f"{said}; {own}; free run {run}: {verdict}")

@@ -1,0 +1,273 @@
+"""Results as rows: one a network and input, and one a unit, model and input over its seeds with the range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnspike.dynamics.analyse import DynamicsResult, InputResult
+from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz
+from rnnspike.dynamics.points import Points
+
+SCHEMA = 1
+Row = dict[str, Any]
+
+#: Figures that a summary row gives as median, ``_low`` and ``_high`` over seeds.
+FIGURES = (
+    "n_fixed",
+    "n_slow",
+    "n_stable",
+    "n_saddle",
+    "n_unstable",
+    "slowest_tau_ms",
+    "gate_tau_ms",
+    "eigenvalue_tau_ms",
+    "measured_tau_ms",
+    "memory_horizon_ms",
+    "memory_horizon_untrained_ms",
+    "superposition",
+    "gain_variation",
+    "lyapunov_per_s",
+    "cycle_period_ms",
+    "rhythm_period_ms",
+    "departure_from_normality",
+    "transient_growth",
+    "settles",
+)
+COLUMNS = (
+    "schema",
+    "recording",
+    "unit",
+    "model",
+    "seed",
+    "input",
+    "n_fixed",
+    "n_slow",
+    "n_stable",
+    "n_saddle",
+    "slowest_tau_ms",
+    "frequencies_hz",
+    "gate_tau_ms",
+    "measured_tau_ms",
+    "memory_horizon_ms",
+    "message",
+    "n_unstable",
+    "n_neutral",
+    "n_rejected",
+    "n_outliers",
+    "continuum_dimension",
+    "slowest_tau_note",
+    "damping",
+    "growth_ms",
+    "eigenvalue_tau_ms",
+    "reconciled",
+    "gradient_flow",
+    "gradient_flow_untrained",
+    "memory_horizon_untrained_ms",
+    "superposition",
+    "gain_variation",
+    "departure_from_normality",
+    "transient_growth",
+    "basin_shares",
+    "settles",
+    "cycle_period_ms",
+    "lyapunov_per_s",
+    "completion",
+    "data_period_ms",
+    "rhythm_period_ms",
+    "rhythm_source",
+    "free_run_period_ms",
+    "rhythm_learned",
+    "n_seeds",
+    *(f"{name}_{end}" for name in FIGURES for end in ("low", "high")),
+)
+
+
+def result_rows(
+    result: DynamicsResult, *, recording: str | None, unit: str | None, model: str, seed: int | str
+) -> list[Row]:
+    """Return one row an input of one analysed network."""
+    shared = _network_figures(result)
+    rows = []
+    for looked in result.inputs:
+        row: Row = {
+            "schema": SCHEMA,
+            "recording": recording,
+            "unit": unit,
+            "model": model,
+            "seed": seed,
+            "input": looked.input.name,
+            **_input_figures(looked),
+            **shared,
+            "message": "; ".join(messages(result, looked)) or None,
+        }
+        rows.append({name: row.get(name) for name in COLUMNS if name in row})
+    return rows
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None or not np.isfinite(seconds) else 1e3 * float(seconds)
+
+
+def _network_figures(result: DynamicsResult) -> Row:
+    memory, rhythm = result.timescales, result.rhythm
+    return {
+        "gate_tau_ms": _ms(memory.gate_median_s),
+        "eigenvalue_tau_ms": _ms(memory.eigenvalue_s),
+        "measured_tau_ms": _ms(memory.measured_s),
+        "reconciled": memory.reconciled,
+        "memory_horizon_ms": _ms(result.flow.horizon_s),
+        "gradient_flow": result.flow.flow,
+        "memory_horizon_untrained_ms": _ms(result.untrained.horizon_s) if result.untrained else None,
+        "gradient_flow_untrained": result.untrained.flow if result.untrained else None,
+        "superposition": result.gating.superposition,
+        "gain_variation": float(result.gating.gain_variation[0]) if len(result.gating.gain_variation) else None,
+        "data_period_ms": _ms(rhythm.data_s),
+        "free_run_period_ms": _ms(rhythm.free_run_s),
+        "rhythm_learned": rhythm.learned,
+    }
+
+
+def _input_figures(looked: InputResult) -> Row:
+    points, basins = looked.points, looked.basins
+    lead = slowest_point(points)
+    tau_s, note = slowest_tau(points)
+    growing = points.modes.growth_s[points.fixed]
+    return {
+        "n_fixed": points.n_fixed,
+        "n_slow": points.n_slow,
+        "n_stable": points.count("stable"),
+        "n_saddle": points.count("saddle"),
+        "n_unstable": points.count("unstable"),
+        "n_neutral": points.count("neutral"),
+        "n_rejected": points.n_rejected,
+        "n_outliers": int(points.outlier.sum()),
+        "continuum_dimension": points.continuum.dimension if points.continuum else None,
+        "slowest_tau_ms": _ms(tau_s),
+        "slowest_tau_note": note or None,
+        "frequencies_hz": frequencies_hz(looked),
+        "damping": float(points.modes.damping[lead, 0]) if lead is not None else None,
+        "growth_ms": _ms(float(np.nanmax(growing))) if np.isfinite(growing).any() else None,
+        "departure_from_normality": float(looked.departure[lead]) if lead is not None else None,
+        "transient_growth": looked.growth[0] if np.isfinite(looked.growth[0]) else None,
+        "basin_shares": [round(float(share), 4) for share in basins.share],
+        "settles": float(basins.share.sum() + sum(basins.cycle_share) + basins.settled),
+        "cycle_period_ms": _ms(basins.cycles[int(np.argmax(basins.cycle_share))].period_s) if basins.cycles else None,
+        "lyapunov_per_s": basins.lyapunov_per_s if np.isfinite(basins.lyapunov_per_s) else None,
+        "completion": [
+            {"size": c.size, "returned": c.returned, "return_ms": _ms(c.return_s)} for c in basins.completion
+        ],
+        "rhythm_period_ms": _ms(looked.rhythm.period_s) if looked.rhythm else None,
+        "rhythm_source": looked.rhythm.source if looked.rhythm else None,
+    }
+
+
+def slowest_tau(points: Points) -> tuple[float | None, str]:
+    """Return the slowest decay (s) at the point of ``slowest_point`` and its guard; infinite where neutral."""
+    lead = slowest_point(points)
+    if lead is None:
+        return None, ""
+    tau_s, note = points.modes.tau_s[lead], points.modes.note[lead]
+    if not (tau_s > 0).any():
+        return None, ""
+    k = int(np.nanargmax(np.where(tau_s > 0, tau_s, np.nan)))
+    return float(tau_s[k]), str(note[k])
+
+
+def slowest_point(points: Points) -> int | None:
+    """Return the point whose decay is quoted: the slowest stable one, else of a continuum, saddle or slow point."""
+    slowest = np.nan_to_num(points.modes.tau_s, nan=0.0, posinf=1e300).max(axis=1, initial=0.0)
+    for kinds in (("stable",), ("neutral",), ("saddle", "unstable", "stable", "neutral")):
+        chosen = [k for k, kind in enumerate(points.stability) if kind in kinds and points.fixed[k]]
+        if chosen:
+            return max(chosen, key=lambda k: (slowest[k], -k))
+    return int(np.argmax(slowest)) if len(slowest) else None
+
+
+def frequencies_hz(looked: InputResult, n_most: int = 5) -> list[float]:
+    """Return the frequencies under one input: of limit cycles first, then of points, longest-lived modes first."""
+    found = [cycle.frequency_hz for cycle in looked.basins.cycles]
+    points = looked.points
+    order = sorted(range(len(points.states)), key=lambda k: (not points.fixed[k], points.stability[k] != "stable", k))
+    for k in order[:64]:
+        for frequency in oscillations_hz(_modes_of(points, k), n_most):
+            if all(abs(frequency - other) > 0.01 * other for other in found):
+                found.append(frequency)
+    return [float(f"{frequency:.5g}") for frequency in found[:n_most]]
+
+
+def _modes_of(points: Points, k: int) -> Any:
+    modes = points.modes
+    return type(modes)(*(getattr(modes, name)[k] for name in modes.__dataclass_fields__))
+
+
+def messages(result: DynamicsResult, looked: InputResult) -> list[str]:
+    """Return what a reader must know about one row, in sentences."""
+    points, basins = looked.points, looked.basins
+    said: list[str] = []
+    if points.continuum is not None:
+        c = points.continuum
+        shape = "line or ring" if c.dimension == 1 else f"sheet of dimension {c.dimension}"
+        drift = "exact" if c.drift < 1e-12 else f"drift under {c.drift / result.network.bin_s:.2g} spreads a second"
+        said.append(f"continuous attractor ({shape}, {drift}): the number of points is only how many starts met it")
+    elif not points.n_fixed:
+        said.append("no fixed point" + (", slow points only" if points.n_slow else ""))
+    if basins.cycles:
+        cycle = basins.cycles[int(np.argmax(basins.cycle_share))]
+        said.append(f"limit cycle of {cycle.period_s * 1e3:.4g} ms ({max(basins.cycle_share):.0%} of orbits)")
+    if basins.irregular > 0.05:
+        how = "chaotic" if basins.lyapunov_per_s > 0 else "not settled"
+        said.append(f"{basins.irregular:.0%} of orbits {how} after {basins.n_steps} bins")
+    unverified = int((points.fixed & ~points.verified).sum())
+    if unverified:
+        said.append(f"{unverified} fixed points do not evolve as their Jacobian says")
+    if np.isinf(result.flow.horizon_s):
+        reach = result.flow.lag_s[-1] * 1e3
+        said.append(f"gradients {result.flow.flow}: above 1 % as far as the data let one see ({reach:.3g} ms)")
+    warning = result.flow.warning(result.history_s)
+    return said + [text for text in (warning, result.rhythm.sentence) if text]
+
+
+def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return one row per recording, unit, model and input: medians over seeds, with ``_low`` and ``_high``.
+
+    ``seed`` is null in these rows and ``n_seeds`` says how many networks they stand on; text is that of the first.
+    """
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.get(key) for key in ("recording", "unit", "model", "input")), []).append(row)
+    summaries = []
+    for members in groups.values():
+        summary: Row = {**members[0], "seed": None, "n_seeds": len(members)}
+        for name in FIGURES:
+            values = [row[name] for row in members if row.get(name) is not None]
+            summary[name] = float(np.median(values)) if values else None
+            summary[f"{name}_low"], summary[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
+        summary["frequencies_hz"] = shared_frequencies([row.get("frequencies_hz") or [] for row in members])
+        summaries.append({name: summary[name] for name in COLUMNS if name in summary})
+    return summaries
+
+
+def shared_frequencies(by_seed: Sequence[Sequence[float]]) -> list[float]:
+    """Return medians of the frequencies that at least half of the seeds have, within 10 % of one another."""
+    found: list[float] = []
+    for frequency in (f for seed in by_seed for f in seed):
+        near = [min(seed, key=lambda f: abs(f - frequency)) for seed in by_seed if seed]
+        near = [f for f in near if abs(f - frequency) <= 0.1 * frequency]
+        if 2 * len(near) >= len(by_seed) and all(abs(f - frequency) > 0.1 * f for f in found):
+            found.append(float(f"{np.median(near):.5g}"))
+    return found
+
+
+def tau_text(row: Mapping[str, Any]) -> str | None:
+    """Return a row's slowest tau as tables show it, with its guard and its range over seeds."""
+    value, note = row.get("slowest_tau_ms"), row.get("slowest_tau_note") or ""
+    if value is None:
+        return describe_tau(float("inf"), note) if note else None
+    text = describe_tau(value / 1e3, note)
+    low, high = row.get("slowest_tau_ms_low"), row.get("slowest_tau_ms_high")
+    if low is None or high is None or note or row.get("n_seeds", 1) < 2:
+        return text
+    return f"{text} ({low:.3g}–{high:.3g})"
