@@ -19,7 +19,7 @@ UNIT_COLUMNS = ("recording", "unit", "cell", "n_trials", "n_spikes", "rate_hz")
 @click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
 @click.option("--neuron", metavar="NAME", help="Simulated cell (--list shows them).")
 @click.option("--list", "list_cells", is_flag=True, help="List the simulated cells.")
-@click.option("--model", metavar="NAME", help="Rung of RUN to simulate.")
+@click.option("--model", metavar="NAME", help="Rung of RUN to simulate (default: the stack or the best).")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="NWB file to write.")
 @click.option("--trials", "n_trials", type=int, default=200, show_default=True, help="Number of trials.")
 @click.option("--duration", "duration_s", type=DURATION, default=1.0, show_default="1s", help="Length of a trial.")
@@ -59,7 +59,7 @@ def command(run: Path | None, list_cells: bool, output_format: str | None, **val
     out = _free_path(values.pop("out"), values.pop("overwrite"))
     model = values.pop("model")
     if run is not None:
-        _from_run(run, model, out, output_format, log)
+        _from_run(run, model, values["seed"], out, output_format, log)
     else:
         _from_cell(values, out, output_format, log)
 
@@ -97,5 +97,17 @@ def _from_cell(values: dict[str, Any], out: Path, output_format: str | None, log
     log.info(f"wrote {out}; next: rnnspike fit {out}")
 
 
-def _from_run(run: Path, model: str | None, out: Path, output_format: str | None, log: Log) -> None:
-    raise ConfigError(f"{run}: trials from a fitted model are not written yet (try --neuron NAME)")
+def _from_run(run: Path, model: str | None, seed: int, out: Path, output_format: str | None, log: Log) -> None:
+    from rnnspike.recording.write import write_nwb
+    from rnnspike.report.load import load_run
+    from rnnspike.report.words import headline_model
+    from rnnspike.runs.reopen import reopen
+    from rnnspike.runs.simulation import simulate_run
+
+    simulated = simulate_run(reopen(run), model or headline_model(load_run(run)), seed)
+    write_nwb(out, simulated.recording)
+    writer = RowWriter(output_format, UNIT_COLUMNS)
+    for row in simulated.rows:
+        writer.write({"recording": str(out), **row})
+    writer.close()
+    log.info(f"wrote {out}; next: rnnspike fit {out}")
