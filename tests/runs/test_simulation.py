@@ -38,7 +38,7 @@ def test_simulated_trials_read_back_with_the_same_rate(run_folder: Path, tmp_pat
     write_nwb(tmp_path / "sim.nwb", simulated.recording)
     back = read_recording(tmp_path / "sim.nwb")
     np.testing.assert_allclose(back.units[0].spike_times_s, simulated.recording.units[0].spike_times_s)
-    recorded = run.trials("a").counts.sum()
+    recorded = int(run.trials("a").counts.sum())
     assert len(back.units[0].spike_times_s) == pytest.approx(recorded, rel=0.15)
     assert len(back.intervals["trials"]) == 60
 
