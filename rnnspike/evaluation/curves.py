@@ -1,45 +1,82 @@
 """The arrays that figures are drawn from, and their names.
 
-One array per name, stacked over the models in the order of ``models``; shapes use M models. Rates are per bin
-unless the unit says Hz.
+One array per name. Those of models are stacked, models first: M models in the order of ``models``, or F models in
+the order of ``free_run.models`` (those that were run free). Arrays that an analysis could not make are absent
+(no free run: no F arrays; fewer than 10 spikes: no arrays at all). NaN where undefined.
 
-================================  ==================  ======  =================================================
-name                              shape               unit    meaning
-================================  ==================  ======  =================================================
-models                            (M,) text                   models in the order of all stacked arrays
-reference                         () text                     reference of the capture scores
-bin_s, window_s                   (), (2,)            s       bin width; window around time zero
-hazard.lag_ms                     (lag,)              ms      lag since the last spike, 1 bin to 200 ms
-hazard.at_risk, .spikes           (lag,)                      bins at risk, spikes at that lag
-hazard.data, .low, .high          (lag,)              1/bin   hazard of the data with 95 % band (Greenwood)
-hazard.model                      (M, lag)            1/bin   mean expected count of the bins at risk
-survivor.data, .low, .high        (lag,)                      product limit of the data with Greenwood's band
-refractory.lag_low_ms, _high_ms   (stratum,)          ms      strata of the score: low <= lag < high
-refractory.observed               (stratum,)          spikes  O
-refractory.expected               (M, stratum)        spikes  E: deviance and capture follow from O and E
-adaptation.window_ms              (stratum,)          ms      window that spikes were counted in before the bin
-adaptation.count_low, count_high  (stratum,)          spikes  strata: low <= count <= high (-1: no upper end)
-adaptation.observed               (stratum,)          spikes  O, bins beyond the recovery horizon only
-adaptation.expected               (M, stratum)        spikes  E
-recovery_ms                       ()                  ms      recovery horizon
-ks.grid                           (u,)                        grid of the PIT
-ks.pit                            (M, u)                      mean distribution of z (non-randomised PIT)
-ks.z_rank                         (point,)                    ranks (1 to n) of the points of ks.z, at most 2000
-ks.z                              (M, point)                  sorted z of the randomisation with the median D
-ks.n                              ()                          number of intervals
-ks.band                           ()                          1.36/sqrt(n): half-width of the 95 % band
-independence.lag                  (10,)                       lag in intervals
-independence.autocorrelation      (M, 10)                     of the normal scores of z
-independence.band                 ()                          1.96/sqrt(n)
-example.trial                     (example,)                  rows of the per-trial table that are shown
-example.time_s                    (bin,)              s       start of each bin, from time zero
-example.spikes, .observed         (example, bin)              spikes as scored, observed bins
-example.rate_hz                   (M, example, bin)   Hz      conditional intensity, float32
-raster.trial, raster.bin          (spike,)                    all spikes: row of the per-trial table, bin
-psth.time_s                       (position,)         s       middle of each piece of the window
-psth.data_hz                      (position,)         Hz      observed spikes over exposure
-psth.model_hz                     (M, position)       Hz      expected spikes over exposure
-================================  ==================  ======  =================================================
+==================================  ==================  ======  ==============================================
+name                                shape               unit    meaning
+==================================  ==================  ======  ==============================================
+models                              (M,) text                   models in the order of all (M, ...) arrays
+reference                           () text                     reference of the capture scores
+bin_s, window_s                     (), (2,)            s       bin width; window around time zero
+hazard.lag_ms                       (lag,)              ms      lag since the last spike, 1 bin to 200 ms
+hazard.at_risk, hazard.spikes       (lag,)                      bins at risk, spikes at that lag
+hazard.data, .low, .high            (lag,)              1/bin   hazard of the data with 95 % band (Greenwood)
+hazard.model                        (M, lag)            1/bin   mean expected count of the bins at risk
+hazard.half_recovery_data_ms        ()                  ms      first lag at half the plateau, data
+hazard.half_recovery_ms             (M,)                ms      the same of each model
+survivor.data, .low, .high          (lag,)                      product limit of the data, Greenwood's band
+refractory.lag_low_ms, lag_high_ms  (stratum,)          ms      strata of the score: low <= lag < high
+refractory.observed                 (stratum,)          spikes  O
+refractory.expected                 (M, stratum)        spikes  E: deviance and capture follow from O and E
+adaptation.window_ms                (stratum,)          ms      window that spikes were counted in, before the bin
+adaptation.count_low, count_high    (stratum,)          spikes  strata: low <= count <= high (-1: no upper end)
+adaptation.observed                 (stratum,)          spikes  O, bins beyond the recovery horizon only
+adaptation.expected                 (M, stratum)        spikes  E
+recovery_ms                         ()                  ms      recovery horizon
+calibration.kinds                   (K,) text                   lag, previous_interval, recent_count, position,
+                                                                spike_index, condition: those there are
+calibration.<kind>.lowest           (stratum,)          .unit   lower edge of each stratum
+calibration.<kind>.unit             () text                     ms, s, spikes or condition
+calibration.<kind>.observed         (stratum,)          spikes  O
+calibration.<kind>.expected, .z     (M, stratum)        spikes  E; z = (O - E) / sqrt(E)
+ks.grid                             (u,)                        grid of the PIT
+ks.pit                              (M, u)                      mean distribution of z (non-randomised PIT)
+ks.z_rank                           (point,)                    ranks (1 to n) of ks.z, at most 2000 of them
+ks.z                                (M, point)                  sorted z of the randomisation with the median D
+ks.n                                ()                          number of intervals
+ks.band                             ()                          1.36/sqrt(n): half-width of the 95 % band
+independence.lag                    (10,)                       lag in intervals
+independence.autocorrelation        (M, 10)                     of the normal scores of z
+independence.band                   ()                          1.96/sqrt(n)
+ogata.time                          (point,)                    share of the spikes so far, 0 to 1
+ogata.wiener                        (M, point)                  Wiener process test: scaled sums of xi - 1
+ogata.wiener_band                   (point,)                    95 % boundary, +- around 0
+ogata.window                        (M, width)                  window on the rescaled clock, expected spikes
+ogata.variance                      (M, width)                  variance of the counts in such windows
+ogata.variance_low, variance_high   (M, width)                  95 % band of that of a unit Poisson process
+example.trial                       (example,)                  rows of the per-trial table that are shown
+example.time_s                      (bin,)              s       start of each bin, from time zero
+example.spikes, example.observed    (example, bin)              spikes as scored, observed bins
+example.rate_hz                     (M, example, bin)   Hz      conditional intensity, float32
+raster.trial, raster.bin            (spike,)                    all spikes: row of the per-trial table, bin
+psth.time_s                         (position,)         s       middle of each piece of the window
+psth.data_hz                        (position,)         Hz      observed spikes over exposure
+psth.model_hz                       (M, position)       Hz      expected spikes over exposure
+free_run.models                     (F,) text                   models in the order of all (F, ...) arrays
+free_run.trials                     (k,)                        rows of the per-trial table that were simulated;
+                                                                all data below are of these trials alone
+statistic.names                     (T,) text                   rate_hz, cv, cv2, lv, lvr, serial_1, ...
+statistic.data                      (T,)                        of the data
+statistic.mean, .low, .high         (F, T)                      of the replicates: mean and 95 % range
+statistic.p, .z                     (F, T)                      posterior predictive p (two-sided), z-score
+isi.edge_ms                         (piece + 1,)        ms      edges of the interval histogram, log-spaced
+isi.data                            (piece,)                    share of intervals, data
+isi.mean, .low, .high               (F, piece)                  of the replicates
+autocorrelation.lag_ms              (lag,)              ms      lag after a spike
+autocorrelation.data                (lag,)              Hz      rate at that lag, data
+autocorrelation.mean, .low, .high   (F, lag)            Hz      of the replicates
+serial.lag                          (10,)                       lag in intervals
+serial.data                         (10,)                       serial correlation of intervals, data
+serial.mean, .low, .high            (F, 10)                     of the replicates
+fano.window_ms                      (width,)            ms      counting window
+fano.data                           (width,)                    Fano factor over trials, data
+fano.mean, .low, .high              (F, width)                  of the replicates
+divergence.time_s                   (tile,)             s       time in the trial
+divergence.surviving                (F, tile)                   share of trials that have not run away by then
+free_raster.<model>.trial, .bin     (spike,)                    spikes of one replicate, as in raster
+==================================  ==================  ======  ==============================================
 """
 
 from __future__ import annotations
@@ -50,9 +87,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rnnspike.evaluation.goodness import Goodness
 from rnnspike.evaluation.history import History, Strata, strata_of
-from rnnspike.evaluation.refractoriness import hazard_curve, hazard_strata
-from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, Independence, RescaledTrain, ks_distance, pit_curve
+from rnnspike.evaluation.ogata import WIENER_BAND, WIENER_TIME
+from rnnspike.evaluation.refractoriness import half_recovery, hazard_curve, hazard_strata
+from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, pit_curve
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -93,6 +132,7 @@ class UnitCurves:
             "hazard.data": curve.hazard,
             "hazard.low": curve.low,
             "hazard.high": curve.high,
+            "hazard.half_recovery_data_ms": self._half_recovery_ms(curve.hazard),
             "survivor.data": curve.survivor,
             "survivor.low": curve.survivor_low,
             "survivor.high": curve.survivor_high,
@@ -102,6 +142,8 @@ class UnitCurves:
             "ks.band": np.array(DETECTABLE / np.sqrt(max(n, 1))),
             "independence.lag": np.arange(1, N_LAGS + 1),
             "independence.band": np.array(1.96 / np.sqrt(max(n, 1))),
+            "ogata.time": WIENER_TIME,
+            "ogata.wiener_band": WIENER_BAND,
             "example.trial": self._examples,
             "example.time_s": times_s[self._piece],
             "example.spikes": self.history.spikes[self._examples, self._piece],
@@ -117,6 +159,9 @@ class UnitCurves:
         """Bins of a trial that an example shows."""
         return slice(self._first, self._first + EXAMPLE_BINS)
 
+    def _half_recovery_ms(self, hazard: FloatArray) -> npt.NDArray[Any]:
+        return np.array(1000 * self.history.bin_s * half_recovery(hazard, self._at_risk))
+
     def _rate_hz(self, values: npt.NDArray[np.generic]) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self._position.by_trial(values).sum(axis=0) / self._exposure_s)
@@ -126,19 +171,23 @@ class UnitCurves:
         model: str,
         mu: FloatArray,
         expected: FloatArray,
-        train: RescaledTrain,
-        z: FloatArray,
-        dependence: Independence,
+        fit: Goodness,
         strata: Mapping[str, FloatArray],
     ) -> None:
-        """Take one model: its mu and expected counts (trial, bin), rescaled spikes, and expected counts by strata."""
+        """Take one model: its mu and expected counts (trial, bin), goodness of fit, and expected counts by strata."""
         with np.errstate(divide="ignore", invalid="ignore"):
             hazard = self._hazard.by_trial(expected).sum(axis=0) / self._at_risk
         arrays: Arrays = {
             "hazard.model": hazard,
-            "ks.pit": pit_curve(train, GRID, z),
-            "ks.z": sorted_at(z, self._rank),
-            "independence.autocorrelation": dependence.autocorrelation,
+            "hazard.half_recovery_ms": self._half_recovery_ms(hazard),
+            "ks.pit": pit_curve(fit.train, GRID, fit.z),
+            "ks.z": np.sort(fit.z[fit.ks.draw])[self._rank - 1].astype(np.float32),
+            "independence.autocorrelation": fit.independence.autocorrelation,
+            "ogata.wiener": fit.ogata.wiener,
+            "ogata.window": fit.ogata.windows,
+            "ogata.variance": fit.ogata.variance,
+            "ogata.variance_low": fit.ogata.variance_low,
+            "ogata.variance_high": fit.ogata.variance_high,
             "example.rate_hz": (mu[self._examples, self._piece] / self.history.bin_s).astype(np.float32),
             "psth.model_hz": self._rate_hz(expected),
         }
@@ -170,12 +219,3 @@ def choose_examples(history: History, n_examples: int) -> tuple[IntArray, int]:
     total = np.concatenate([[0], np.cumsum(history.spikes.sum(axis=0, dtype=np.int64))])
     inside = total[EXAMPLE_BINS:] - total[:-EXAMPLE_BINS]
     return chosen, int(np.argmax(inside)) if len(inside) else 0
-
-
-def sorted_at(z: FloatArray, rank: IntArray) -> npt.NDArray[np.float32]:
-    """Return z at these ranks, of the randomisation (row) whose KS distance is the median one; float32."""
-    if not z.shape[1]:
-        return np.zeros(0, np.float32)
-    distance = ks_distance(z)
-    median = int(np.argsort(distance)[len(distance) // 2])
-    return np.sort(z[median])[rank - 1].astype(np.float32)

@@ -38,7 +38,7 @@ class Departure:
         self.reference_p = self.tail(self.reference_deviance, cells)
 
     def sums(self, values: npt.NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
-        """Return sums of (trial, bin) per trial and stratum, and totals of the cells that tails are worked out from."""
+        """Return sums per trial and stratum of values (trial, bin), and totals of the cells that ``tail`` takes."""
         if isinstance(self.strata, RecentCounts):
             return self.strata.by_trial(values)
         by_trial = self.strata.by_trial(values)

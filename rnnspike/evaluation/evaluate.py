@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rnnspike.evaluation.calibration import Calibration, calibration_arrays, calibration_fields
 from rnnspike.evaluation.capture import Capture, significant_over_units, verdict
 from rnnspike.evaluation.comparison import TrialBootstrap, attained_share, compare_models, score_models
 from rnnspike.evaluation.curves import UnitCurves
 from rnnspike.evaluation.departures import Departures
+from rnnspike.evaluation.goodness import goodness
 from rnnspike.evaluation.history import History, history_of
 from rnnspike.evaluation.likelihood import (
     MIN_SPIKES,
@@ -31,11 +33,14 @@ from rnnspike.evaluation.likelihood import (
     expected_counts,
     log_likelihood,
 )
+from rnnspike.evaluation.predictive import FreeRunChecks
+from rnnspike.evaluation.refractoriness import contamination_gate, violation_ratio
 from rnnspike.evaluation.resampling import MIN_TRIALS
-from rnnspike.evaluation.rescaling import Independence, KsTest, draw_uniform, independence, ks_test, rescale
+from rnnspike.evaluation.rescaling import draw_uniform
 from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
 
 Row = dict[str, Any]
+CALIBRATION_P = "calibration_p_"
 
 
 @dataclass(frozen=True)
@@ -107,29 +112,45 @@ def evaluate_unit(
         Where a shape does not fit, the null is missing, or the trials hold more than one unit.
     """
     trials, mu, simulated_trials = _in_order(trials, mu, simulated_trials)
-    unit = _Unit(trials, mu, settings, rng)
-    rows = {name: unit.row(name) for name in mu}
-    curves = unit.curves()
-    return UnitEvaluation(trials.unit_ids[0], list(rows.values()), unit.pairs(), curves, unit.per_trial())
+    unit = _Unit(trials, mu, settings, rng, contamination)
+    rows = [unit.row(name) for name in mu]
+    if simulated and simulated_trials is not None:
+        unit.free_runs(rows, simulated, simulated_trials)
+    return UnitEvaluation(trials.unit_ids[0], rows, unit.pairs(), unit.curves(), unit.per_trial())
 
 
 def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of all units of a recording with verdicts corrected over units (science.md a).
 
     A model's deviance is significant at .05 by Benjamini and Hochberg over the units that have something to
-    capture. Rows of models that were not scored pass unchanged; needs nothing but the rows.
+    capture. Likewise over units, ``calibration_rejected`` lists the kinds of strata in which a model is off
+    ("none" where it is not). Rows of models that were not scored pass unchanged; needs nothing but the rows.
     """
     finished = [dict(row) for row in rows]
     for kind in ("refractory", "adaptation"):
-        by_model: dict[str, list[Row]] = {}
-        for row in finished:
-            if row.get(f"{kind}_capture") is not None:
-                by_model.setdefault(row["model"], []).append(row)
-        for group in by_model.values():
+        for group in _by_model(finished, f"{kind}_capture"):
             significant = significant_over_units(np.array([row[f"{kind}_p"] for row in group]))
             for row, is_significant in zip(group, significant, strict=True):
                 row[f"{kind}_verdict"] = verdict(_stored_capture(row, kind), bool(is_significant))
+    for row in finished:
+        if any(key.startswith(CALIBRATION_P) for key in row):
+            row["calibration_rejected"] = "none"
+    for key in sorted({key for row in finished for key in row if key.startswith(CALIBRATION_P)}):
+        for group in _by_model(finished, key):
+            rejected = significant_over_units(np.array([row[key] for row in group]))
+            for row in (row for row, is_rejected in zip(group, rejected, strict=True) if is_rejected):
+                known = [] if row["calibration_rejected"] == "none" else [row["calibration_rejected"]]
+                row["calibration_rejected"] = ", ".join([*known, key.removeprefix(CALIBRATION_P)])
     return finished
+
+
+def _by_model(rows: Iterable[Row], key: str) -> Iterable[list[Row]]:
+    """Return the rows that have a value for this key, model by model."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get(key) is not None:
+            groups.setdefault(row["model"], []).append(row)
+    return groups.values()
 
 
 def _stored_capture(row: Row, kind: str) -> Capture:
@@ -160,7 +181,12 @@ class _Unit:
     """What the models of a unit share, worked out once."""
 
     def __init__(
-        self, trials: Trials, mu: Mapping[str, FloatArray], settings: EvaluationSettings, rng: np.random.Generator
+        self,
+        trials: Trials,
+        mu: Mapping[str, FloatArray],
+        settings: EvaluationSettings,
+        rng: np.random.Generator,
+        contamination: float | None,
     ) -> None:
         if settings.null not in mu:
             raise ValueError(f"bits/spike need the null {settings.null!r} among the models")
@@ -181,24 +207,29 @@ class _Unit:
         self.scores = (
             score_models(self.log_likelihoods, settings.null, self.n_spikes, self.bootstrap) if self.enough else {}
         )
-        self._common = self._shared_fields()
+        self._common = self._shared_fields(violation_ratio(trials) if contamination is None else contamination)
         self.shares = self._oracle_shares()
         self.reference = next((n for n in (settings.reference, "psth", settings.null) if n in self.mu), "")
         if self.enough:
             self.departures = Departures(self.history, self.expected(self.reference))
+            self.calibration = Calibration(self.history, trials.condition)
             self._curves = UnitCurves(trials, self.history, settings.n_examples)
+        self._extra: dict[str, npt.NDArray[Any]] = {}
 
     def expected(self, name: str) -> FloatArray:
         """Return a model's expected counts (trial, bin), 0 where not observed."""
         return np.where(self.history.observed, expected_counts(self.mu[name], self.trials.observation), 0.0)
 
-    def _shared_fields(self) -> Row:
+    def _shared_fields(self, contamination: float) -> Row:
         exposure_s = float(self.exposure.sum()) * self.trials.bin_s
+        rate_hz = self.total / exposure_s if exposure_s > 0 else None
         return {
             "n_trials": int((self.exposure > 0).sum()),
             "n_spikes": self.total,
-            "rate_hz": self.total / exposure_s if exposure_s > 0 else None,
+            "rate_hz": rate_hz,
             "n_merged": self.trials.n_merged,
+            "contamination": contamination,
+            "contamination_gate": contamination_gate(contamination, self.total, rate_hz or 0.0),
         }
 
     def row(self, name: str) -> Row:
@@ -216,16 +247,21 @@ class _Unit:
         for kind, departure in self.departures.by_kind():
             capture, strata[f"{kind}.expected"] = departure.capture(expected, self.bootstrap.weights)
             row |= _capture_fields(kind, capture)
-        train = rescale(self.mu[name], self.history.spikes, self.history.observed, self.trials.observation)
-        z = train.uniform(self.r)
-        dependence = independence(z)
-        row |= self._bits(name) | _goodness(ks_test(z), dependence)
+        fit = goodness(self.mu[name], self.history, self.r)
+        calibrated = self.calibration.of_model(expected)
+        strata |= calibration_arrays(calibrated)
+        row |= self._bits(name) | fit.fields() | calibration_fields(calibrated)
+        row |= {
+            "observed_within_3ms": self.calibration.observed_within,
+            "expected_within_3ms": self.calibration.expected_within(expected),
+            "uniform_within_strata_p": self.calibration.uniform_within_strata(fit.z),
+        }
         row |= {
             "capture_reference": self.reference,
             "recovery_ms": 1000 * self.departures.horizon * self.trials.bin_s,
         }
         row["message"] = _remarks(row, self.trials.n_trials)
-        self._curves.add(name, self.mu[name], expected, train, z, dependence, strata)
+        self._curves.add(name, self.mu[name], expected, fit, strata)
         return row
 
     def _bits(self, name: str) -> Row:
@@ -249,6 +285,14 @@ class _Unit:
             return {}
         return attained_share(self.log_likelihoods, reference, oracle, self.bootstrap.weights)
 
+    def free_runs(self, rows: list[Row], simulated: Mapping[str, CountArray], index: IntArray) -> None:
+        """Add to the rows what the models do when they read their own spikes, and keep the curves."""
+        checks = FreeRunChecks(self.history, self.trials.condition, index)
+        for row in rows:
+            if row["model"] in simulated:
+                row |= checks.add(row["model"], simulated[row["model"]])
+        self._extra = checks.arrays()
+
     def pairs(self) -> list[Row]:
         """Return all pairs of models that could be scored."""
         if not self.enough:
@@ -271,14 +315,7 @@ class _Unit:
         if not self.enough:
             return {}
         about = {"reference": np.array(self.reference), **self.departures.describe(self.trials.bin_s)}
-        return {**self._curves.arrays(), **about}
-
-
-def _goodness(test: KsTest, dependence: Independence) -> Row:
-    return {f"ks_{key}": value for key, value in asdict(test).items()} | {
-        "lag1_autocorrelation": float(dependence.autocorrelation[0]),
-        "ljung_box_p": dependence.ljung_box_p,
-    }
+        return {**self._curves.arrays(), **about, **self.calibration.describe(), **self._extra}
 
 
 def _capture_fields(kind: str, capture: Capture) -> Row:
@@ -307,6 +344,8 @@ def _remarks(row: Row, n_trials: int) -> str | None:
     remarks: list[str] = []
     if row["n_infinite"]:
         remarks.append(f"{row['n_infinite']} spikes in bins where the model claims there can be none")
+    if row["contamination_gate"] == "contaminated" and row.get("refractory_verdict") in ("missed", "partly"):
+        remarks.append("as many spikes within 1.5 ms as in a Poisson train: sorting, not the model, may be at fault")
     if row["n_merged"]:
         remarks.append(f"{row['n_merged']} spikes share a bin with another and are not scored (narrower --bin)")
     if n_trials < MIN_TRIALS:

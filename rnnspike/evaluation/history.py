@@ -18,14 +18,15 @@ class History:
     """The scored bins of one unit and their past; all dense arrays are (trial, bin).
 
     ``silent_bins`` is how many bins just before are known to hold no spike; where ``lag_known`` they begin
-    with a spike, so that the lag since it is ``silent_bins + 1``. ``since_first`` counts the spikes of the
-    window before the bin (the spike index within the trial).
+    with a spike, so that the lag since it is ``silent_bins + 1``. ``previous_interval`` is the interval, in bins,
+    that ended with that spike; 0 where it is not known.
     """
 
     spikes: CountArray
     observed: BoolArray
     silent_bins: npt.NDArray[np.int32]
     lag_known: BoolArray
+    previous_interval: npt.NDArray[np.int32]
     past: npt.NDArray[np.int32] = field(repr=False)
     past_known: npt.NDArray[np.int32] = field(repr=False)
     bin_s: float
@@ -93,6 +94,7 @@ def history_of(trials: Trials) -> History:
         observed=trials.observed[:, :, 0],
         silent_bins=(position - 1 - np.maximum(last_spike, last_gap))[:, window],
         lag_known=(last_spike > last_gap)[:, window],
+        previous_interval=_previous_interval(last_spike, last_gap)[:, window],
         past=_cumulative(np.where(known, spikes, 0), before),
         past_known=_cumulative(known, before),
         bin_s=trials.bin_s,
@@ -106,6 +108,14 @@ def _running_last(
     """Return the position (from 1) of the last event strictly before each bin, 0 where there is none."""
     latest = np.maximum.accumulate(event * position, axis=1)
     return np.asarray(np.concatenate([before, latest[:, :-1]], axis=1))
+
+
+def _previous_interval(last_spike: npt.NDArray[np.int32], last_gap: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the interval that ended with the last spike before each bin, 0 where either end is not known."""
+    at_spike = np.maximum(last_spike - 1, 0)  # index of the bin that holds it
+    one_before = np.take_along_axis(last_spike, at_spike, axis=1)
+    known = (one_before > last_gap) & (last_spike > one_before)
+    return np.where(known, last_spike - one_before, 0).astype(np.int32)
 
 
 def _cumulative(values: npt.NDArray[np.generic], before: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

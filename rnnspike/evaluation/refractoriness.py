@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from rnnspike.evaluation.history import History, Strata, strata_of
-from rnnspike.trials.data import FloatArray, IntArray
+from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 MIN_HORIZON_S = 0.005
 MAX_HORIZON_S = 0.100
@@ -129,3 +131,57 @@ def hazard_curve(at_risk: FloatArray, spikes: FloatArray) -> HazardCurve:
         survivor_low=np.maximum(survivor - spread, 0.0),
         survivor_high=np.minimum(survivor + spread, 1.0),
     )
+
+
+def half_recovery(hazard: FloatArray, at_risk: FloatArray) -> float:
+    """Return the first lag, in bins, at which the hazard (lag,) reaches half its plateau; NaN where it never does.
+
+    The hazard is averaged over three lags; the plateau is the mean over the later half of the lags at risk.
+    """
+    weight = np.where(np.isfinite(hazard), at_risk, 0.0)
+    events = np.where(weight > 0, hazard, 0.0) * weight
+    if weight.sum() == 0:
+        return math.nan
+    late = np.cumsum(weight) > 0.5 * weight.sum()
+    plateau = events[late].sum() / max(float(weight[late].sum()), 1e-300)
+    kernel = np.ones(3)
+    smooth = np.convolve(events, kernel, "same") / np.maximum(np.convolve(weight, kernel, "same"), 1e-300)
+    reached = np.flatnonzero(smooth >= plateau / 2)
+    return float(reached[0] + 1) if len(reached) else math.nan
+
+
+#: Intervals shorter than this are no neuron's; the ratio below is that of a Poisson train at .5.
+VIOLATION_S = 0.0015
+Gate = Literal["clean", "doubtful", "contaminated"]
+
+
+def violation_ratio(trials: Trials) -> float:
+    """Return the refractory-violation ratio of one unit from its bins (Hill, Mehta & Kleinfeld 2011).
+
+    ``violations / (2 N tau) / rate`` with tau as near 1.5 ms as the bins allow: about the rate of foreign spikes
+    over that of the unit's own, and .5 for a Poisson train. Spikes that share a bin count; NaN without spikes or
+    where one bin is wider than 4 ms.
+    """
+    counts = np.where(trials.observed, trials.counts, 0)[:, :, 0].astype(np.int64)
+    n, exposure_s = int(counts.sum()), float(trials.observed.sum()) * trials.bin_s
+    if n == 0 or trials.bin_s > 0.004:
+        return math.nan
+    n_lags = max(0, round(VIOLATION_S / trials.bin_s - 0.5))
+    tau_s = (n_lags + 0.5) * trials.bin_s
+    violations = int((counts * (counts - 1) // 2).sum())
+    violations += sum(int((counts[:, lag:] * counts[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
+    return violations / (2 * n * tau_s) / (n / exposure_s)
+
+
+def contamination_gate(ratio: float, n_spikes: int, rate_hz: float) -> Gate | None:
+    """Return what a violation ratio says of a unit: a model cannot learn a refractory period that sorting broke.
+
+    ``contaminated`` from .5 (as many violations as a Poisson train has), ``doubtful`` from .1; ``clean`` also
+    where fewer than two violations would be expected of a Poisson train (too few spikes to tell); None where the
+    ratio is undefined.
+    """
+    if not math.isfinite(ratio):
+        return None
+    if n_spikes * rate_hz * VIOLATION_S < 2 or ratio < 0.1:
+        return "clean"
+    return "doubtful" if ratio < 0.5 else "contaminated"

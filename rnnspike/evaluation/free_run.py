@@ -1,0 +1,187 @@
+"""Models run free over the held-out design: posterior predictive p and Monte-Carlo stability (science.md b.5, b.7).
+
+A model trained on the recorded past may still run away when it reads its own spikes. Replicates are drawn from
+the same trials, so that every statistic has the bias of short trials on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from rnnspike.evaluation.spike_statistics import SpikeSets, tile_counts
+from rnnspike.models.protocol import FittedModel, simulate
+from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
+
+Stability = Literal["stable", "fragile", "divergent"]
+
+#: A trial has run away when a 100 ms window holds over three times what any window of the data holds.
+RUNAWAY_WINDOW_S = 0.1
+RUNAWAY_FACTOR = 3.0
+#: Rows times bins that a simulation may take by default (200 replicates of 20 trials of 1 s).
+MAX_ROW_BINS = 4_000_000
+
+
+def simulated_trials(trials: Trials, n_replicates: int, max_row_bins: int = MAX_ROW_BINS) -> IntArray:
+    """Return which trials to simulate: as many, spread evenly over the session, as the work allows; at least one."""
+    cost = n_replicates * max(trials.n_bins, 1)
+    n = int(np.clip(max_row_bins // cost, 1, trials.n_trials))
+    return np.unique(np.linspace(0, trials.n_trials - 1, n).round().astype(np.int64))
+
+
+def simulate_replicates(
+    model: FittedModel,
+    trials: Trials,
+    n_replicates: int,
+    rng: np.random.Generator,
+    max_row_bins: int = MAX_ROW_BINS,
+    unit: int = 0,
+) -> tuple[IntArray, CountArray]:
+    """Run a model free over some of these trials, often; return their index and counts (replicate, trial, bin).
+
+    The choice depends on the design alone, so all models of a run simulate the same trials. All replicates run
+    at once, as rows of one stepper. To choose among the trials of all folds first, call ``simulated_trials`` on
+    them and pass the model of each fold its share, with ``max_row_bins`` large.
+    """
+    index = simulated_trials(trials, n_replicates, max_row_bins)
+    counts = simulate(model, trials.take(np.tile(index, n_replicates)), rng, unit)
+    return index, counts.reshape(n_replicates, len(index), trials.n_bins)
+
+
+def simulate_long(
+    model: FittedModel, trials: Trials, n_rounds: int, rng: np.random.Generator, unit: int = 0
+) -> CountArray:
+    """Run a model free for ``n_rounds`` windows on end, each starting on the spikes of the one before.
+
+    Returns counts, uint8 (trial, round, bin): a slow escape that short trials would not show has time to happen.
+    Without burn-in bins nothing is carried over.
+    """
+    rounds = []
+    for _ in range(n_rounds):
+        counts = simulate(model, trials, rng, unit)
+        rounds.append(counts)
+        trials = _continued(trials, counts, unit)
+    return np.stack(rounds, axis=1)
+
+
+def _continued(trials: Trials, counts: CountArray, unit: int) -> Trials:
+    """Return the same design with the spikes just simulated as burn-in."""
+    n = trials.n_burn_in
+    past = np.concatenate([trials.burn_in[:, :, unit], counts], axis=1)[:, -n:] if n else counts[:, :0]
+    known = np.concatenate([trials.burn_in_observed[:, :, unit], np.ones(counts.shape, bool)], axis=1)
+    burn_in, observed = trials.burn_in.copy(), trials.burn_in_observed.copy()
+    burn_in[:, :, unit], observed[:, :, unit] = past, known[:, -n:] if n else known[:, :0]
+    return replace(trials, burn_in=burn_in, burn_in_observed=observed)
+
+
+@dataclass(frozen=True)
+class Predictive:
+    """Where the data's statistic lies among its replicates; arrays for curves, NaN where undefined.
+
+    ``p`` is two-sided, ``2 min(P(rep >= data), P(rep <= data))`` with the data counted among the replicates;
+    ``z`` the distance from their mean in standard deviations.
+    """
+
+    data: FloatArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    p: FloatArray
+    z: FloatArray
+
+
+def predictive(data: FloatArray, replicates: FloatArray) -> Predictive:
+    """Return the posterior predictive check of a statistic (point,) against its replicates (replicate, point).
+
+    Undefined where the data's statistic is, or more than a tenth of the replicates'.
+    """
+    valid = np.isfinite(replicates)
+    n = valid.sum(axis=0)
+    usable = np.isfinite(data) & (n >= max(2.0, 0.9 * len(replicates)))
+    filled = np.where(valid, replicates, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = filled.sum(axis=0) / n
+        spread = np.sqrt(np.maximum((filled**2).sum(axis=0) / n - mean**2, 0.0))
+        above, below = ((1 + side.sum(axis=0)) / (1 + n) for side in (replicates >= data, replicates <= data))
+        z = np.where(spread > 1e-9 * np.abs(mean), (data - mean) / spread, np.nan)
+    ordered = np.sort(replicates, axis=0)  # NaN last
+    at = [np.clip(np.rint(q * (n - 1)).astype(np.int64), 0, None) for q in (0.025, 0.975)]
+    low, high = (ordered[index, np.arange(len(n))] for index in at)
+    p = np.minimum(1.0, 2 * np.minimum(above, below))
+    mean, low, high, p, z = (np.where(usable, values, np.nan) for values in (mean, low, high, p, z))
+    return Predictive(data, mean, low, high, p, z)
+
+
+@dataclass(frozen=True)
+class FreeRun:
+    """How a model fares when it reads its own spikes.
+
+    ``runaway`` is the share of trials with a window of 100 ms that holds over three times what any window of the
+    data holds; ``median_escape_s`` the Kaplan-Meier median of the time to that, None where fewer than half of the
+    trials come to it. ``time_s``, ``surviving`` (tile,) are that curve.
+    """
+
+    rate_ratio: float
+    runaway: float
+    median_escape_s: float | None
+    stability: Stability
+    time_s: FloatArray
+    surviving: FloatArray
+
+
+def free_run(replicates: SpikeSets, data_on_design: SpikeSets, most_in_window: int) -> FreeRun:
+    """Return the Monte-Carlo check of a model's free runs against the data of the same trials (science.md b.5).
+
+    ``most_in_window`` is the largest count of any 100 ms window of the data, over all trials.
+    """
+    length = max(1, min(round(RUNAWAY_WINDOW_S / replicates.bin_s), replicates.n_bins))
+    counts = tile_counts(replicates, length).reshape(-1, replicates.n_bins // length)
+    escaped = np.maximum.accumulate(counts > runaway_threshold(most_in_window, length), axis=1)
+    surviving = 1.0 - escaped.mean(
+        axis=0, dtype=np.float64
+    )  # every trial ends at the same time: no censoring before it
+    time_s = length * replicates.bin_s * np.arange(1.0, counts.shape[1] + 1)
+    n_data = len(data_on_design.sample)
+    ratio = len(replicates.sample) / replicates.n_samples / n_data if n_data else math.nan
+    runaway = float(1.0 - surviving[-1])
+    median = float(time_s[np.argmax(surviving <= 0.5)]) if runaway >= 0.5 else None
+    return FreeRun(ratio, runaway, median, monte_carlo_stability(ratio, runaway), time_s, surviving)
+
+
+def runaway_threshold(most_in_window: int, n_bins: int) -> float:
+    """Return the count above which a window has run away; halfway to a spike in every bin where that is less."""
+    most = max(most_in_window, 2)
+    return min(RUNAWAY_FACTOR * most, (most + n_bins) / 2) if n_bins > most else RUNAWAY_FACTOR * most
+
+
+def monte_carlo_stability(rate_ratio: float, runaway: float) -> Stability:
+    """Return what the simulations say.
+
+    ``divergent``: over a fifth of the trials run away, or the rate is over twice that of the data; ``fragile``:
+    more than one trial in 200 runs away, or the rate is off by more than half or dies to less than half; else
+    ``stable``.
+    """
+    if runaway > 0.2 or rate_ratio > 2.0:
+        return "divergent"
+    if runaway > 0.005 or rate_ratio > 1.5 or rate_ratio < 0.5:
+        return "fragile"
+    return "stable"
+
+
+def worst_of(*verdicts: Stability | str | None) -> str | None:
+    """Return the worst of several verdicts (simulation, quasi-renewal analysis); None where there is none."""
+    order = {"stable": 0, "fragile": 1, "divergent": 2}
+    known = [verdict for verdict in verdicts if verdict in order]
+    return max(known, key=lambda verdict: order[str(verdict)]) if known else None
+
+
+def check_all(data: Mapping[str, FloatArray], replicates: Mapping[str, FloatArray]) -> dict[str, Predictive]:
+    """Return the predictive check of each statistic that ``spike_statistics.describe`` returns."""
+    return {
+        name: predictive(np.atleast_1d(values[0]), replicates[name].reshape(len(replicates[name]), -1))
+        for name, values in data.items()
+    }

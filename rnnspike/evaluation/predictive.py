@@ -1,0 +1,100 @@
+"""Free runs of all models of a unit set beside its data: what rows and curves tell of them (science.md b.5, b.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.evaluation.free_run import RUNAWAY_WINDOW_S, Predictive, check_all, free_run
+from rnnspike.evaluation.history import History
+from rnnspike.evaluation.spike_statistics import (
+    N_SERIAL,
+    SCALARS,
+    autocorrelation_lags,
+    describe,
+    fano_windows,
+    interval_edges,
+    spike_sets,
+    tile_counts,
+)
+from rnnspike.trials.data import CountArray, IntArray
+
+#: Statistic of ``describe`` -> prefix of its curves.
+CURVES = {"isi": "isi", "autocorrelation": "autocorrelation", "serial": "serial", "fano_by_window": "fano"}
+
+
+class FreeRunChecks:
+    """The data of the simulated trials, and each model's free runs beside them as they come."""
+
+    def __init__(self, history: History, condition: IntArray, index: IntArray) -> None:
+        self.index = np.asarray(index, dtype=np.int64)
+        self._observed, self._condition = history.observed[self.index], condition[self.index]
+        self.bin_s = history.bin_s
+        whole = spike_sets(history.spikes[None], history.observed, condition, history.bin_s)
+        self.design = spike_sets(history.spikes[None, self.index], self._observed, self._condition, self.bin_s)
+        self.data = describe(self.design)
+        window = max(1, min(round(RUNAWAY_WINDOW_S / self.bin_s), whole.n_bins))
+        self._most = int(tile_counts(whole, window).max(initial=0))
+        self._models: list[str] = []
+        self._stacks: dict[str, list[npt.NDArray[Any]]] = {}
+        self._rasters: dict[str, npt.NDArray[Any]] = {}
+
+    def add(self, model: str, counts: CountArray) -> dict[str, Any]:
+        """Take one model's replicates (replicate, trial, bin) and return what its row tells of them.
+
+        Raises
+        ------
+        ValueError
+            Where the replicates are not of the trials simulated.
+        """
+        if counts.shape[1:] != self._observed.shape:
+            raise ValueError(f"{model}: replicates have shape {counts.shape}, the trials {self._observed.shape}")
+        replicates = spike_sets(counts, self._observed, self._condition, self.bin_s)
+        run = free_run(replicates, self.design, self._most)
+        checks = check_all(self.data, describe(replicates))
+        self._models.append(model)
+        self._keep(checks)
+        self._stack("divergence.surviving", run.surviving)
+        self._rasters.setdefault("divergence.time_s", run.time_s)
+        first = replicates.sample == 0
+        self._rasters[f"free_raster.{model}.trial"] = self.index[replicates.trial[first]].astype(np.int32)
+        self._rasters[f"free_raster.{model}.bin"] = replicates.bin[first].astype(np.int32)
+        cv, serial = checks["cv"], checks["serial_1"]
+        fields = {
+            "free_run_rate_ratio": run.rate_ratio,
+            "free_run_stability": run.stability,
+            "free_run_runaway": run.runaway,
+            "free_run_median_escape_s": run.median_escape_s,
+            "free_run_cv_ratio": float(cv.mean[0] / cv.data[0]) if cv.data[0] > 0 else None,
+            "free_run_serial_1_gap": float(serial.mean[0] - serial.data[0]),
+        }
+        return fields | {f"predictive_p_{name}": float(checks[name].p[0]) for name in SCALARS}
+
+    def _stack(self, name: str, values: npt.NDArray[Any]) -> None:
+        self._stacks.setdefault(name, []).append(values)
+
+    def _keep(self, checks: dict[str, Predictive]) -> None:
+        for part in ("mean", "low", "high", "p", "z"):
+            scalars = np.array([getattr(checks[name], part)[0] for name in SCALARS])
+            self._stack(f"statistic.{part}", scalars)
+            for name, prefix in CURVES.items():
+                if part in ("mean", "low", "high"):
+                    self._stack(f"{prefix}.{part}", getattr(checks[name], part))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all arrays, under the names of ``evaluation.curves``."""
+        design, ms = self.design, 1000 * self.bin_s
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "free_run.models": np.array(self._models, dtype=np.str_),
+            "free_run.trials": self.index,
+            "statistic.names": np.array(SCALARS, dtype=np.str_),
+            "statistic.data": np.array([self.data[name][0] for name in SCALARS]),
+            "isi.edge_ms": ms * interval_edges(design),
+            "autocorrelation.lag_ms": ms * np.arange(1, autocorrelation_lags(design) + 1),
+            "serial.lag": np.arange(1, N_SERIAL + 1),
+            "fano.window_ms": ms * fano_windows(design),
+        }
+        arrays |= {f"{prefix}.data": self.data[name][0] for name, prefix in CURVES.items()}
+        return arrays | self._rasters | {name: np.stack(values) for name, values in self._stacks.items()}
