@@ -54,18 +54,29 @@ class NamedInput:
 class Orbits:
     """What a network does on its data.
 
-    ``states`` (trial, time, state) after each input ``inputs`` (trial, time, input); ``loss_slope`` (trial, time,
-    output) d loss / d eta where the data are known.
+    Attributes
+    ----------
+    states, inputs
+        (trial, time, state) after each input (trial, time, input).
+    loss_slope
+        (trial, time, output) d loss / d eta, where the data are known.
+    more_visited
+        (sample, state) states to search from besides.
+    driven
+        (trial, time, input) inputs to measure superposition on, where ``inputs`` are not driven.
     """
 
     states: FloatArray
     inputs: FloatArray
     loss_slope: FloatArray | None = None
+    more_visited: FloatArray | None = None
+    driven: FloatArray | None = None
 
     @property
     def visited(self) -> FloatArray:
         """Return all visited states (sample, state)."""
-        return self.states.reshape(-1, self.states.shape[-1])
+        own = self.states.reshape(-1, self.states.shape[-1])
+        return own if self.more_visited is None else np.concatenate([own, self.more_visited])
 
 
 @dataclass(frozen=True)
@@ -151,11 +162,19 @@ def analyse(
         timescales=measure_timescales(network, orbits.states, orbits.inputs, rng, max_lag=options.max_lag),
         flow=flow,
         untrained=_flow_before(untrained, orbits, rng, options) if untrained else None,
-        gating=measure_gating(network, orbits.states, orbits.inputs, rng, resting=inputs[0].value),
+        gating=_gating(network, orbits, inputs[0].value, rng),
         rhythm=_rhythm(network, looked_at, data_rhythm, orbits, rng),
         history_s=history_s,
         window_s=options.window_s,
     )
+
+
+def _gating(network: Network, orbits: Orbits, resting: FloatArray, rng: np.random.Generator) -> Gating:
+    states, inputs = orbits.states, orbits.inputs
+    if orbits.driven is not None:
+        inputs = orbits.driven
+        states = network.run(np.zeros((len(inputs), network.n_state)), inputs)
+    return measure_gating(network, states, inputs, rng, resting=resting)
 
 
 def _look(

@@ -268,6 +268,17 @@ def tau_text(row: Mapping[str, Any]) -> str | None:
         return describe_tau(float("inf"), note) if note else None
     text = describe_tau(value / 1e3, note)
     low, high = row.get("slowest_tau_ms_low"), row.get("slowest_tau_ms_high")
-    if low is None or high is None or note or row.get("n_seeds", 1) < 2:
+    if low is None or high is None or note or f"{low:.3g}" == f"{high:.3g}":
+        return text
+    return f"{text} ({low:.3g}–{high:.3g})"
+
+
+def spread_text(row: Mapping[str, Any], name: str) -> str | None:
+    """Return a figure as tables show it: the median, and the range over seeds where they differ."""
+    value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None:
+        return None
+    text = f"{value:.3g}"
+    if low is None or high is None or f"{low:.3g}" == f"{high:.3g}":
         return text
     return f"{text} ({low:.3g}–{high:.3g})"

@@ -200,6 +200,8 @@ def reconcile(
     parts.append(f"the slowest mode {words(eigenvalue_s)}")
     parts.append(f"the readout {words(measured_s)}")
     figures = ", ".join(parts)
+    # beyond the window, longer and longest cannot be told apart
+    gate_s, eigenvalue_s, measured_s = (min(tau, window_s) for tau in (gate_s, eigenvalue_s, measured_s))
     held = max(tau for tau in (gate_s, eigenvalue_s, 0.0) if not np.isnan(tau))
     if growing > 0.5:
         verdict = "most visited states have a growing direction, so memory is kept by the attractor, not by decay"

@@ -1,35 +1,28 @@
 """The ``dynamics/`` folder: rows, arrays of points and curves, pictures.
 
-    rows.jsonl                one row a network and input (``rows.COLUMNS``)
-    summary.jsonl             one row a unit, model and input over its seeds, with the range
-    <network>/<input>.npz     points, q, eigenvalues, Jacobians, ...
-    <network>/memory.npz      curves of the network as a whole
-    <network>/*.png           pictures
-
-Files are written under a temporary name and then moved; the same result gives the same bytes.
+rows.jsonl                      one row a network and input (``dynamics.rows.COLUMNS``)
+summary.jsonl                   one row a unit, model and input over its seeds, with the range
+<unit>/<model>/<seed>/*.npz     by input: points, q, eigenvalues, Jacobians, ...; memory.npz: curves
+<unit>/<model>/<seed>/*.png     pictures
 """
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
+from rnnspike.runs.store import safe_name, write_arrays
 
 
 def write_network(folder: Path, result: DynamicsResult, title: str = "", pictures: bool = True) -> None:
     """Write the arrays and pictures of one network into its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for looked in result.inputs:
-        write_npz(folder / f"{slug(looked.input.name)}.npz", input_arrays(looked))
-    write_npz(folder / "memory.npz", network_arrays(result))
+        write_arrays(folder / f"{safe_name(looked.input.name.replace(' ', '-'))}.npz", input_arrays(looked))
+    write_arrays(folder / "memory.npz", network_arrays(result))
     if pictures:
         from rnnspike.dynamics.pictures import draw_memory, draw_state_space
 
@@ -89,41 +82,3 @@ def network_arrays(result: DynamicsResult) -> dict[str, Any]:
         "input_gain_variation": result.gating.gain_variation,
         **untrained,
     }
-
-
-def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write arrays (npz, compressed) so that the same arrays give the same bytes."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    replace_bytes(path, buffer.getvalue())
-
-
-def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows, one a line; NaN and infinity as null."""
-    lines = [json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) for row in rows]
-    replace_bytes(path, "".join(line + "\n" for line in lines).encode())
-
-
-def replace_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
-
-
-def slug(name: str) -> str:
-    """Return a name that any file system takes."""
-    return re.sub(r"[^\w.=+-]+", "-", name).strip("-") or "unnamed"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -1,0 +1,215 @@
+"""``rnnspike dynamics``: the trained networks as dynamical systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnspike.cli.fit import progress_bar
+from rnnspike.cli.options import DURATION, format_option, log_from, log_options
+from rnnspike.cli.output import Log, RowWriter, plain_table
+from rnnspike.errors import ExitCode
+
+CELLS = ("rnn", "rnn-relu", "linear", "gru", "lstm")
+LINKS = ("identity", "cloglog", "exp", "logit")
+
+
+@click.command("dynamics")
+@click.argument("runs", nargs=-1, metavar="[RUN...]", type=click.Path(path_type=Path))
+@click.option("--units", multiple=True, help="Only this unit of a run (repeatable).")
+@click.option("--models", multiple=True, help="Only this model of a run (repeatable; default: all recurrent ones).")
+@click.option(
+    "--members",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Networks a unit and model: the members of its bag, over which figures have a range.",
+)
+@click.option(
+    "--model-file",
+    "model_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="State dict of your own nn.RNN, nn.GRU or nn.LSTM (safetensors or torch); several are its seeds.",
+)
+@click.option("--dt", "bin_s", type=DURATION, help="Width of the network's step, for --model-file.")
+@click.option("--cell", type=click.Choice(CELLS), help="Its cell, where the shapes leave it open.")
+@click.option("--module", help="Which recurrent module of the file, where it holds several.")
+@click.option("--readout", help="Which linear layer reads the network out, or none.")
+@click.option(
+    "--link",
+    type=click.Choice(LINKS),
+    default="identity",
+    show_default=True,
+    help="How the readout becomes what is fed back.",
+)
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Leak of a leaky rnn.")
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    help="Inputs (trial, time, channel) as .npy; default: silence, noise and pulses.",
+)
+@click.option("--conditions", type=click.Path(path_type=Path), help="Constant inputs (condition, channel) as .npy.")
+@click.option(
+    "--feedback",
+    multiple=True,
+    type=click.IntRange(0),
+    help="Input channel that takes the output: closes the loop (repeatable, one an output).",
+)
+@click.option(
+    "--untrained",
+    type=click.Path(path_type=Path),
+    help="The network before training, for its gradients (default: torch's initialisation).",
+)
+@click.option("--starts", type=click.IntRange(8), default=256, show_default=True, help="Starts of each search.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Searches of a single --model-file, over which figures have a range.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first search.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for points, Jacobians and pictures of --model-file (a run gets its dynamics/).",
+)
+@click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw state space and memory.")
+@click.option("--recording", type=click.Path(path_type=Path), help="Where a run's recording lies now, if moved.")
+@click.option("--workers", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes, for runs.")
+@format_option
+@log_options
+@click.pass_context
+def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> None:
+    """Find the fixed points, time constants, rhythms, basins and gradients of trained networks.
+
+    \b
+    Examples:
+      rnnspike dynamics out/session
+      rnnspike dynamics out/session --units 3 --models gru --members 5
+      rnnspike dynamics --model-file gru.safetensors --dt 1ms
+      rnnspike dynamics --model-file rnn.pt --dt 10ms --cell rnn --inputs inputs.npy --out gru_dynamics
+
+    Each network is looked at under named inputs: silent, mean, each condition, closed-loop (fed its own expected
+    spike). Rows have seed null where they are medians over seeds, with _low and _high.
+    """
+    from rnnspike.errors import ConfigError
+
+    log = log_from(values)
+    if bool(runs) == bool(values["model_files"]):
+        raise ConfigError("dynamics takes run directories, or --model-file FILE --dt 1ms")
+    if values["model_files"]:
+        _analyse_files(values, log)
+    else:
+        _analyse_runs(ctx, runs, values, log)
+
+
+def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
+    from rnnspike.dynamics.state_dict import CellOptions
+    from rnnspike.errors import ConfigError
+    from rnnspike.runs.dynamics import FileOptions, analyse_files
+
+    if values["bin_s"] is None:
+        raise ConfigError("--model-file: how long is a step of the network? (--dt 1ms)")
+    options = FileOptions(
+        bin_s=values["bin_s"],
+        cell=CellOptions(values["cell"], values["module"], values["readout"], values["link"], values["alpha"]),
+        inputs=values["inputs"],
+        conditions=values["conditions"],
+        feedback=values["feedback"],
+        untrained=values["untrained"],
+        n_seeds=values["seeds"],
+        seed=values["seed"],
+        n_starts=values["starts"],
+        out=values["out"],
+        pictures=values["pictures"],
+    )
+    with progress_bar("dynamics", log) as progress:
+        rows = analyse_files(values["model_files"], options, progress)
+    writer = _writer(values)
+    for row in rows:
+        writer.write(row)
+    writer.close()
+    if options.inputs is None:
+        log.info("no --inputs: memory and gates are those of silence; the search also started from noise and pulses")
+    if options.out is None:
+        log.info("--out FOLDER keeps points, eigenvalues, Jacobians and pictures")
+    else:
+        log.info(f"points, eigenvalues, Jacobians and pictures: {options.out}")
+
+
+def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[str, Any], log: Log) -> None:
+    from rnnspike.errors import RnnspikeError
+    from rnnspike.runs.dynamics import DynamicsOptions, analyse_run
+    from rnnspike.runs.engine import workers
+
+    options = DynamicsOptions(
+        units=values["units"],
+        models=values["models"],
+        n_members=values["members"],
+        n_starts=values["starts"],
+        seed=values["seed"],
+        pictures=values["pictures"],
+        recording=values["recording"],
+    )
+    writer = _writer(values)
+    failed: list[RnnspikeError] = []
+    with workers(values["workers"]) as executor:
+        for run in runs:
+            try:
+                with progress_bar(run.name, log) as progress:
+                    rows = analyse_run(run, options, executor, progress)
+                for row in rows:
+                    writer.write(row)
+                log.info(f"{run}: rows, arrays and pictures in {run / 'dynamics'}")
+            except RnnspikeError as error:
+                failed.append(error)
+                log.error(str(error))
+    writer.close()
+    if failed:
+        everything = len(failed) == len(runs)
+        ctx.exit(failed[0].exit_code if everything else ExitCode.SOME_FAILED)
+
+
+def _writer(values: Mapping[str, Any]) -> RowWriter:
+    from rnnspike.dynamics.rows import COLUMNS
+
+    return RowWriter(values["output_format"], COLUMNS, render)
+
+
+def render(rows: list[dict[str, Any]]) -> Any:
+    """Return the table: one line a unit, model and input over its networks, and what must be said beside."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from rnnspike.dynamics.rows import spread_text, tau_text
+
+    lines, notes = [], []
+    for row in rows:
+        if row.get("seed") is not None:
+            continue
+        who = " ".join(str(row[key]) for key in ("unit", "model", "input") if row.get(key) is not None)
+        lines.append(
+            {
+                "unit": row.get("unit") or row.get("recording"),
+                "model": row["model"],
+                "n": row["n_seeds"],
+                "input": row["input"],
+                "fixed": spread_text(row, "n_fixed"),
+                "stable": spread_text(row, "n_stable"),
+                "saddle": spread_text(row, "n_saddle"),
+                "slow": spread_text(row, "n_slow"),
+                "slowest tau": tau_text(row),
+                "Hz": ", ".join(f"{f:.4g}" for f in row.get("frequencies_hz") or []) or None,
+                "gate tau ms": spread_text(row, "gate_tau_ms"),
+                "readout tau ms": spread_text(row, "measured_tau_ms"),
+                "gradient reach ms": spread_text(row, "memory_horizon_ms"),
+            }
+        )
+        notes += [f"{who}: {text}" for text in (row.get("message"), row.get("reconciled")) if text]
+    table = plain_table(lines, list(lines[0]) if lines else [])
+    return Group(table, *(Text(note) for note in dict.fromkeys(notes)))
