@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.recording import checks
-from rnnspike.recording.checks import TRAIN_CHECKS, TRAIN_CHECKS_RAW, Train, found
+from rnnspike.recording.checks import Train, found
 from rnnspike.recording.clean import clean_intervals, clean_table, clean_times, scale_table, shift_table
 from rnnspike.recording.clock import clock_signs, scale_finding, tables_end, trial_relative
 from rnnspike.recording.contents import Contents, RawUnit, as_float
 from rnnspike.recording.data import Finding, FloatArray, ReadOptions, Recording, Unit
+from rnnspike.recording.provenance import StoredRecording
 
 #: What a unit's finding says after its count.
 _SAYS = {
@@ -35,7 +36,7 @@ _SAYS = {
 _UNIT_LEVEL_FLAG = {"silent-unit"}
 
 
-def assemble(path: Path, contents: Contents, options: ReadOptions, sha256: str, size_bytes: int) -> Recording:
+def assemble(path: Path, contents: Contents, options: ReadOptions) -> Recording:
     """Return the recording of a reader's contents, with every finding; nothing is raised for bad contents."""
     contents = _on_the_clock(contents, options)
     units, trains, findings = _checked_units(contents.units, contents.span_s, options)
@@ -44,10 +45,12 @@ def assemble(path: Path, contents: Contents, options: ReadOptions, sha256: str, 
     clock = _clock_findings(contents, trains, resets)
     if any(item.id == "trial-relative-times" for item in clock):
         findings = [item for item in findings if item.id not in ("clock-reset", "spike-times-unsorted")]
-    return Recording(
+    sources = contents.sources or (path,)
+    return StoredRecording(
         path=path,
-        sha256=sha256,
-        size_bytes=size_bytes,
+        sha256="",
+        size_bytes=sum(source.stat().st_size for source in sources),
+        sources=sources,
         format=contents.format,
         units=units,
         intervals=intervals,
@@ -137,15 +140,10 @@ def _checked_units(
 
 
 def _unit_findings(unit_id: str, as_stored: Train, cleaned: Train) -> list[Finding]:
-    findings = []
-    for registry, train in ((TRAIN_CHECKS_RAW, as_stored), (TRAIN_CHECKS, cleaned)):
-        for finding_id, check in registry.items():
-            count = check(train)
-            if count:
-                findings.append(
-                    found(finding_id, _message(finding_id, unit_id, count, train), count=count, unit=unit_id)
-                )
-    return findings
+    return [
+        found(finding_id, _message(finding_id, unit_id, count, cleaned), count=count, unit=unit_id)
+        for finding_id, count in checks.train_counts(as_stored, cleaned)
+    ]
 
 
 def _message(finding_id: str, unit_id: str, count: int, train: Train) -> str:

@@ -7,7 +7,7 @@ recording look at units and tables together. Nothing here mends anything (``clea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -109,28 +109,26 @@ def fatal(path: object, finding_id: str, message: str, option: str | None = None
 
 
 class Train:
-    """One spike train (spike,) float64 and what several checks need of it, computed once."""
+    """One spike train (spike,) float64 and what several checks need of it, computed once.
+
+    ``shortest_isi`` is the smallest step between successive stored times: NaN where a time is missing, infinity where
+    there are fewer than two. ``is_plain`` says that times are finite, ascending and no padding: most trains are, and
+    then need no further look.
+    """
 
     def __init__(self, times: FloatArray, observed: FloatArray | None = None, span_s: float | None = None) -> None:
         self.times, self.observed, self._span_s = times, observed, span_s
+        self.shortest_isi = float((times[1:] - times[:-1]).min()) if len(times) > 1 else np.inf
+        self.is_plain = len(times) == 0 or (
+            self.shortest_isi >= 0
+            and bool(-np.inf < times[0] and times[-1] < np.inf)
+            and not (self.shortest_isi == 0 and times[0] == times[1] == -1.0)
+        )
 
     @cached_property
     def isi(self) -> FloatArray:
-        """Intervals between successive stored times (spike - 1,)."""
-        return np.diff(self.times)
-
-    @cached_property
-    def shortest_isi(self) -> float:
-        """Smallest interval; NaN where a time is missing, infinity where there are fewer than two."""
-        return float(self.isi.min()) if len(self.times) > 1 else np.inf
-
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether times are finite and ascending: most trains, which then need no further look."""
-        if len(self.times) == 0:
-            return True
-        first, last = self.times[0], self.times[-1]
-        return bool(self.shortest_isi >= 0 and -np.inf < first and last < np.inf)
+        """Steps between successive stored times (spike - 1,)."""
+        return self.times[1:] - self.times[:-1]
 
     @cached_property
     def duration_s(self) -> float:
@@ -150,7 +148,9 @@ class Train:
 
 
 TrainCheck = Callable[[Train], int]
-TRAIN_CHECKS_RAW: dict[str, TrainCheck] = {}
+#: Checks of times as stored, of short intervals, and of trains in general.
+STORED_CHECKS: dict[str, TrainCheck] = {}
+ISI_CHECKS: dict[str, TrainCheck] = {}
 TRAIN_CHECKS: dict[str, TrainCheck] = {}
 TABLE_CHECKS: dict[str, Callable[[pd.DataFrame], int]] = {}
 
@@ -165,26 +165,22 @@ def _register(registry: dict[str, Callable[..., int]], finding_id: str) -> Calla
     return add
 
 
-@_register(TRAIN_CHECKS_RAW, "spike-times-nan")
+@_register(STORED_CHECKS, "spike-times-nan")
 def nan_times(train: Train) -> int:
     """Return how many times are NaN."""
     return 0 if train.is_plain else int(np.count_nonzero(np.isnan(train.times)))
 
 
-@_register(TRAIN_CHECKS_RAW, "spike-times-infinite")
+@_register(STORED_CHECKS, "spike-times-infinite")
 def infinite_times(train: Train) -> int:
     """Return how many times are infinite."""
     return 0 if train.is_plain else int(np.count_nonzero(np.isinf(train.times)))
 
 
-@_register(TRAIN_CHECKS_RAW, "spike-times-sentinel")
+@_register(STORED_CHECKS, "spike-times-sentinel")
 def sentinel_times(train: Train) -> int:
     """Return how many times are padding: -1 out of order or repeated, zeros at the end."""
-    return int(np.count_nonzero(sentinels(train.times))) if not train.is_plain or _repeats_minus_one(train) else 0
-
-
-def _repeats_minus_one(train: Train) -> bool:
-    return len(train.times) > 1 and bool(train.times[0] == -1.0 and train.times[1] == -1.0)
+    return 0 if train.is_plain else int(np.count_nonzero(sentinels(train.times)))
 
 
 def sentinels(times: FloatArray) -> npt.NDArray[np.bool_]:
@@ -199,13 +195,13 @@ def sentinels(times: FloatArray) -> npt.NDArray[np.bool_]:
     return is_sentinel
 
 
-@_register(TRAIN_CHECKS_RAW, "clock-reset")
+@_register(STORED_CHECKS, "clock-reset")
 def clock_resets(train: Train) -> int:
     """Return how often time steps back by more than 1 s, padding apart."""
     return 0 if train.is_plain else int(np.count_nonzero(_steps(train) < -CLOCK_RESET_S))
 
 
-@_register(TRAIN_CHECKS_RAW, "spike-times-unsorted")
+@_register(STORED_CHECKS, "spike-times-unsorted")
 def jitter(train: Train) -> int:
     """Return how often time steps back by up to 1 s, padding apart."""
     if train.is_plain:
@@ -218,19 +214,19 @@ def _steps(train: Train) -> FloatArray:
     return np.diff(train.times[np.isfinite(train.times) & ~sentinels(train.times)])
 
 
-@_register(TRAIN_CHECKS, "duplicate-spikes")
+@_register(ISI_CHECKS, "duplicate-spikes")
 def duplicates(train: Train) -> int:
     """Return how many spikes repeat the time of the one before."""
     return 0 if train.shortest_isi > 0 else int(np.count_nonzero(train.isi == 0))
 
 
-@_register(TRAIN_CHECKS, "short-isis")
+@_register(ISI_CHECKS, "short-isis")
 def short_isis(train: Train) -> int:
     """Return how many intervals are under 1 ms, exact duplicates (counted apart) left out."""
     return train.n_short - duplicates(train)
 
 
-@_register(TRAIN_CHECKS, "contaminated-unit")
+@_register(ISI_CHECKS, "contaminated-unit")
 def refractory_violations(train: Train) -> int:
     """Return the number of intervals under 1 ms where they tell of more than 10 % foreign spikes."""
     return train.n_short if train.n_short >= 5 and contamination(train) > CONTAMINATED else 0
@@ -304,15 +300,23 @@ def overlaps(observed: FloatArray) -> int:
     return int(np.count_nonzero(ordered[1:, 0] < latest_stop[:-1] - TIME_ROUNDING_S))
 
 
-def run_train_checks(
-    checks: Mapping[str, TrainCheck], trains: Iterable[tuple[str, Train]]
-) -> Iterator[tuple[str, str, int]]:
-    """Yield (finding id, unit id, count) of every check that finds something."""
-    for unit_id, train in trains:
-        for finding_id, check in checks.items():
-            count = check(train)
-            if count:
-                yield finding_id, unit_id, count
+def train_counts(as_stored: Train, cleaned: Train) -> Iterator[tuple[str, int]]:
+    """Yield (finding id, count) of every check that finds something in a train, as stored and as cleaned.
+
+    A train that is plain and has no short interval (most have none) is spared the checks that look for such.
+    """
+    if not as_stored.is_plain:
+        yield from _counts(STORED_CHECKS, as_stored)
+    if cleaned.shortest_isi < SHORT_ISI_S:
+        yield from _counts(ISI_CHECKS, cleaned)
+    yield from _counts(TRAIN_CHECKS, cleaned)
+
+
+def _counts(registry: Mapping[str, TrainCheck], train: Train) -> Iterator[tuple[str, int]]:
+    for finding_id, check in registry.items():
+        count = check(train)
+        if count:
+            yield finding_id, count
 
 
 def grouped(findings: Sequence[Finding]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rnnspike.recording.checks import Train, missing_time, sentinel_times, sentinels
+from rnnspike.recording.checks import Train, missing_time, sentinels
 from rnnspike.recording.data import FloatArray
 
 
@@ -15,7 +15,7 @@ def clean_times(train: Train, *, drop_duplicates: bool = False) -> FloatArray:
     Times that are right already are returned as they are, without a copy.
     """
     times = train.times
-    if not train.is_plain or sentinel_times(train):
+    if not train.is_plain:
         times = times[np.isfinite(times) & ~sentinels(times)]
         times = np.sort(times, kind="stable")
     if drop_duplicates and len(times) > 1 and not (train.is_plain and train.shortest_isi > 0):

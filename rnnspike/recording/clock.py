@@ -16,7 +16,7 @@ from rnnspike.recording.data import Finding, FloatArray
 
 #: What times may be in instead of seconds, and the factor that mends it.
 SCALES = {"milliseconds": 1e-3, "microseconds": 1e-6, "samples at 30 kHz": 1 / 30000}
-_SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 2000
+_SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 500
 #: A session longer than this is doubted where its units are also slower than any neuron.
 LONG_SESSION_S = 36_000.0
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -57,15 +55,10 @@ def examine_recording(path: Path | str, options: ReadOptions | None = None) -> R
     chosen = format_of(path)
     module, function = chosen.reader.split(":")
     reader: Reader = getattr(import_module(module), function)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # hashlib and h5py let go of the interpreter's lock, so the hash is free where there is a second core
-        early = pool.submit(content_hash, [path]) if path.is_file() else None
-        contents = reader(path, options)
-        if options.events_file is not None:
-            contents = _with_events(contents, options.events_file)
-        sources = contents.sources or (path,)
-        sha256, size_bytes = early.result() if early and sources == (path,) else content_hash(sources)
-    return assemble(path, contents, options, sha256, size_bytes)
+    contents = reader(path, options)
+    if options.events_file is not None:
+        contents = _with_events(contents, options.events_file)
+    return assemble(path, contents, options)
 
 
 def _with_events(contents: Contents, events_file: Path) -> Contents:
@@ -92,16 +85,3 @@ def _refuse_missing(path: Path) -> None:
         raise RecordingError(path, "no permission to read it: chmod u+r") from error
     except OSError as error:
         raise RecordingError(path, f"cannot be opened ({error.strerror})") from error
-
-
-def content_hash(files: Sequence[Path]) -> tuple[str, int]:
-    """Return the SHA-256 of a file and its size; of several files, that of their names and hashes."""
-    digests = []
-    for file in files:
-        with file.open("rb") as stream:
-            digests.append((file.name, hashlib.file_digest(stream, "sha256").hexdigest(), file.stat().st_size))
-    size_bytes = sum(size for _, _, size in digests)
-    if len(digests) == 1:
-        return digests[0][1], size_bytes
-    listing = "".join(f"{digest}  {name}\n" for name, digest, _ in sorted(digests))
-    return hashlib.sha256(listing.encode()).hexdigest(), size_bytes
