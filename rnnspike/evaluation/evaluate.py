@@ -5,7 +5,7 @@ units of a recording. Figures are drawn from ``UnitEvaluation.per_trial`` and ``
 ``curves`` are listed in ``rnnspike.evaluation.curves``.
 
 Per trial (``per_trial``): ``trial`` (number in the session), ``start_s``, ``condition``, ``n_spikes``,
-``exposure_bins`` and ``ll_<model>``, the held-out log-likelihood in nats, per model.
+``exposure_bins``, ``fold`` where known, and ``ll_<model>``, the held-out log-likelihood in nats, per model.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def evaluate_unit(
     simulated: Mapping[str, CountArray] | None = None,
     simulated_trials: IntArray | None = None,
     contamination: float | None = None,
+    folds: IntArray | None = None,
 ) -> UnitEvaluation:
     """Score models on the held-out trials of one unit.
 
@@ -99,6 +100,8 @@ def evaluate_unit(
         ``trials``); see ``free_run.simulate_replicates``.
     contamination
         Refractory-violation ratio from the spike times, where known; else it is taken from the bins.
+    folds
+        (trial,) which fold held each trial out, kept in the per-trial table.
 
     Returns
     -------
@@ -111,12 +114,19 @@ def evaluate_unit(
     ValueError
         Where a shape does not fit, the null is missing, or the trials hold more than one unit.
     """
-    trials, mu, simulated_trials = _in_order(trials, mu, simulated_trials)
+    order = np.argsort(trials.start_s, kind="stable")
+    trials, mu, simulated_trials = _in_order(order, trials, mu, simulated_trials)
     unit = _Unit(trials, mu, settings, rng, contamination)
     rows = [unit.row(name) for name in mu]
     if simulated and simulated_trials is not None:
         unit.free_runs(rows, simulated, simulated_trials)
-    return UnitEvaluation(trials.unit_ids[0], rows, unit.pairs(), unit.curves(), unit.per_trial())
+    return UnitEvaluation(
+        trials.unit_ids[0],
+        rows,
+        unit.pairs(),
+        unit.curves(),
+        unit.per_trial(folds if folds is None else folds[order]),
+    )
 
 
 def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -160,7 +170,7 @@ def _stored_capture(row: Row, kind: str) -> Capture:
 
 
 def _in_order(
-    trials: Trials, mu: Mapping[str, FloatArray], simulated_trials: IntArray | None
+    order: IntArray, trials: Trials, mu: Mapping[str, FloatArray], simulated_trials: IntArray | None
 ) -> tuple[Trials, dict[str, FloatArray], IntArray | None]:
     """Return everything in order of time, mu as (trial, bin)."""
     shape = trials.counts.shape[:2]
@@ -169,7 +179,6 @@ def _in_order(
     for name, values in flat.items():
         if values.shape != shape:
             raise ValueError(f"{name}: mu has shape {values.shape}, the trials {shape}")
-    order = np.argsort(trials.start_s, kind="stable")
     if (order == np.arange(len(order))).all():
         return trials, flat, simulated_trials
     if simulated_trials is not None:
@@ -299,7 +308,7 @@ class _Unit:
             return []
         return [asdict(pair) for pair in compare_models(self.log_likelihoods, self.n_spikes, self.bootstrap)]
 
-    def per_trial(self) -> pd.DataFrame:
+    def per_trial(self, folds: IntArray | None) -> pd.DataFrame:
         """Return the per-trial table, in order of time."""
         table = {
             "trial": self.trials.session_index,
@@ -308,6 +317,8 @@ class _Unit:
             "n_spikes": self.n_spikes,
             "exposure_bins": self.exposure,
         }
+        if folds is not None:
+            table["fold"] = folds
         return pd.DataFrame(table | {f"ll_{name}": values for name, values in self.log_likelihoods.items()})
 
     def curves(self) -> dict[str, npt.NDArray[Any]]:

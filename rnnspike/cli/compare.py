@@ -1,0 +1,66 @@
+"""``rnnspike compare``: pairs of models over units and recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rnnspike.cli.options import expand_paths, format_option
+from rnnspike.cli.output import RowWriter, plain_table
+
+SHOWN = ("recording", "model_a", "model_b", "gain", "gain_low", "gain_high", "p", "p_adjusted", "gain_pooled",
+         "gain_median", "gain_worst", "n_above", "n_below", "n_units", "n_recordings", "level")  # fmt: skip
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--pair", "pairs", type=(str, str), multiple=True, metavar="A B", help="Gain of A over B (repeatable).")
+@click.option("--against", help="Every model against this one.")
+@click.option(
+    "--by",
+    type=click.Choice(["all", "recording", "unit"]),
+    default="all",
+    show_default=True,
+    help="One answer over everything, or one a recording or unit.",
+)
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "bh", "none"]),
+    default="holm",
+    show_default=True,
+    help="Of p over the pairs shown: Holm, Benjamini-Hochberg, none.",
+)
+@click.option("--folds", is_flag=True, help="Folds as witnesses, with Nadeau and Bengio's variance.")
+@click.option("--draws", type=click.IntRange(min=100), default=2000, show_default=True, help="Bootstrap draws.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
+@format_option
+def command(runs: tuple[str, ...], output_format: str | None, by: str, **values: Any) -> None:
+    """Compare models over units and recordings: gain in bits/spike, interval, then p.
+
+    Recordings, units and trials are resampled in turn, so that units recorded together do not pass for
+    independent ones. A RUN is a run directory, or a folder of them; - reads a list from stdin.
+
+    \b
+    Examples:
+      rnnspike compare rnnspike_runs
+      rnnspike compare rnnspike_runs/* --against glm
+      rnnspike compare rnnspike_runs --pair lstm glm --by recording --format csv
+    """  # fmt: skip
+    from rnnspike.evaluation.across import COLUMNS
+    from rnnspike.runs.tables import compare_stored
+
+    writer = RowWriter(output_format, ("schema", "recording", "unit", *COLUMNS), render)
+    for row in compare_stored(expand_paths(runs), by=by, **values):
+        writer.write(row)
+    writer.close()
+
+
+def render(rows: list[dict[str, Any]]) -> Any:
+    """Return the table: effect first, then p."""
+    shown = [name for name in SHOWN if name != "recording" or any(row["recording"] for row in rows)]
+    if any(row["unit"] for row in rows):
+        shown.insert(1, "unit")
+    correction = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "none"}[rows[0]["correction"]]
+    title = f"Gain of model_a over model_b, bits/spike, 95 % interval; correction over pairs: {correction}"
+    return plain_table(rows, shown, title)

@@ -1,0 +1,287 @@
+"""Models compared over units and recordings (science.md b.13, c.11).
+
+Trials of a unit, units of a recording and recordings are nested: a test that takes every trial for a witness of
+its own calls null data significant far too often (Saravanan, Berman & Sober 2020). Here recordings, units and
+trials are resampled in turn, trials jointly for the units recorded together. The interval is Student's with as
+many degrees of freedom as the top level has members, less one, and the bootstrap's standard error enlarged by
+``sqrt(n / (n - 1))``: with five recordings the percentiles of a bootstrap alone are far too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import t as student
+
+from rnnspike.evaluation.comparison import TrialBootstrap, nadeau_bengio
+from rnnspike.evaluation.likelihood import MIN_SPIKES
+from rnnspike.evaluation.resampling import benjamini_hochberg, bootstrap_weights, holm
+from rnnspike.trials.data import FloatArray, IntArray
+
+Correction = Literal["holm", "bh", "none"]
+Level = Literal["recording", "unit", "trial", "fold"]
+Pair = tuple[str, str]
+#: Trial-level draws kept per recording, out of which those of the outer levels are drawn.
+POOL = 400
+
+
+@dataclass(frozen=True)
+class UnitTable:
+    """Held-out log-likelihoods of one unit, nats, each (trial,), beside the spikes of each trial.
+
+    ``trial`` numbers the trials of the recording, so that units recorded together are resampled together;
+    ``fold`` (trial,) is the fold that held it out, where known.
+    """
+
+    recording: str
+    unit: str
+    trial: IntArray
+    n_spikes: IntArray
+    log_likelihoods: Mapping[str, FloatArray]
+    fold: IntArray | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Model a minus model b over all units that have both, in bits/spike; NaN where undefined.
+
+    ``gain`` is the mean over units, ``gain_pooled`` the ratio of sums over all spikes (the two may rank models
+    differently). ``level`` is the level whose members are the witnesses: the highest with at least two.
+    ``n_above`` and ``n_below`` count units whose own 95 % interval (bootstrap over trials) lies above or below 0.
+    """
+
+    model_a: str
+    model_b: str
+    n_recordings: int
+    n_units: int
+    n_trials: int
+    n_spikes: int
+    gain: float
+    gain_low: float
+    gain_high: float
+    p: float
+    p_adjusted: float
+    correction: str
+    level: Level
+    gain_pooled: float
+    gain_pooled_low: float
+    gain_pooled_high: float
+    gain_median: float
+    gain_worst: float
+    worst_unit: str
+    n_above: int
+    n_below: int
+
+
+COLUMNS = tuple(Comparison.__dataclass_fields__)
+
+
+def compare_runs(
+    tables: Iterable[UnitTable],
+    rng: np.random.Generator,
+    *,
+    pairs: Sequence[Pair] | None = None,
+    n_draws: int = 2000,
+    correction: Correction = "holm",
+    folds: bool = False,
+) -> list[Comparison]:
+    """Compare models over units and recordings.
+
+    Parameters
+    ----------
+    tables
+        One per unit; units with fewer than 10 spikes are left out.
+    pairs
+        (a, b): gain of a over b. All pairs in the ladder's order where None, later minus earlier.
+    correction
+        Of p over the pairs asked for: Holm's, Benjamini and Hochberg's, or none.
+    folds
+        Take folds for the witnesses instead, with Nadeau and Bengio's variance: for one recording, where
+        what is asked is whether another split would say the same.
+
+    Raises
+    ------
+    ValueError
+        Where no unit has two models in common, or folds are asked for and not known.
+    """
+    usable = [table for table in tables if table.n_spikes.sum() >= MIN_SPIKES]
+    chosen = list(pairs) if pairs is not None else pairs_of(usable)
+    results = []
+    for stream, (a, b) in zip(rng.spawn(len(chosen)), chosen, strict=True):
+        both = [table for table in usable if a in table.log_likelihoods and b in table.log_likelihoods]
+        if not both:
+            raise ValueError(f"no unit with {MIN_SPIKES} spikes has both {a} and {b}")
+        results.append(_compare(both, a, b, stream, n_draws, folds))
+    return _corrected(results, correction)
+
+
+def pairs_of(tables: Sequence[UnitTable]) -> list[Pair]:
+    """Return all pairs of models, the later of the ladder first, that at least one unit has both of."""
+    order = list(dict.fromkeys(name for table in tables for name in table.log_likelihoods))
+    pairs = [(later, earlier) for earlier, later in combinations(order, 2)]
+    together = [set(table.log_likelihoods) for table in tables]
+    return [pair for pair in pairs if any(set(pair) <= names for names in together)]
+
+
+def _corrected(results: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+    p = np.array([result.p for result in results])
+    adjusted = p if correction == "none" else (holm(p) if correction == "holm" else benjamini_hochberg(p))
+    return [
+        Comparison(**{**asdict(result), "p_adjusted": float(each), "correction": correction})
+        for result, each in zip(results, adjusted, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Units of one recording: differences in bits (trial, unit) and spikes (trial, unit), 0 in trials not held."""
+
+    differences: FloatArray
+    spikes: FloatArray
+
+    @property
+    def gains(self) -> FloatArray:
+        """Gain of each unit in bits/spike, (unit,)."""
+        return np.asarray(self.differences.sum(axis=0) / self.spikes.sum(axis=0))
+
+
+def _by_recording(tables: Sequence[UnitTable]) -> list[list[UnitTable]]:
+    groups: dict[str, list[UnitTable]] = {}
+    for table in tables:
+        groups.setdefault(table.recording, []).append(table)
+    return list(groups.values())
+
+
+def _bits(table: UnitTable, a: str, b: str) -> FloatArray:
+    return np.asarray((table.log_likelihoods[a] - table.log_likelihoods[b]) / math.log(2))
+
+
+def _group(members: Sequence[UnitTable], a: str, b: str) -> _Group:
+    trials = np.unique(np.concatenate([table.trial for table in members]))
+    differences, spikes = np.zeros((2, len(trials), len(members)))
+    for column, table in enumerate(members):
+        row = np.searchsorted(trials, table.trial)
+        differences[row, column] = _bits(table, a, b)
+        spikes[row, column] = table.n_spikes
+    return _Group(differences, spikes)
+
+
+def _compare(
+    tables: Sequence[UnitTable], a: str, b: str, rng: np.random.Generator, n_draws: int, folds: bool
+) -> Comparison:
+    recordings = _by_recording(tables)
+    groups = [_group(members, a, b) for members in recordings]
+    levels, own = rng.spawn(2)
+    estimate = _over_folds(tables, a, b) if folds else _over_levels(groups, levels, n_draws)
+    gains = np.concatenate([group.gains for group in groups])
+    worst = int(np.argmin(gains))
+    worst_unit = [table for members in recordings for table in members][worst]
+    above, below = _units_apart(tables, a, b, own)
+    return Comparison(
+        model_a=a,
+        model_b=b,
+        n_recordings=len(groups),
+        n_units=len(gains),
+        n_trials=sum(len(group.spikes) for group in groups),
+        n_spikes=int(sum(group.spikes.sum() for group in groups)),
+        p_adjusted=math.nan,
+        correction="none",
+        gain_median=float(np.median(gains)),
+        gain_worst=float(gains[worst]),
+        worst_unit=f"{worst_unit.recording} {worst_unit.unit}",
+        n_above=above,
+        n_below=below,
+        **estimate,
+    )
+
+
+def _over_levels(groups: Sequence[_Group], rng: np.random.Generator, n_draws: int) -> dict[str, Any]:
+    """Return the estimates and intervals of the hierarchical bootstrap."""
+    gains = np.concatenate([group.gains for group in groups])
+    gain = float(gains.mean())
+    pooled = float(sum(g.differences.sum() for g in groups) / sum(g.spikes.sum() for g in groups))
+    n_top, level = len(groups), "recording"
+    if n_top < 2:
+        n_top, level = len(gains), "unit"
+    if n_top < 2:
+        n_top, level = len(groups[0].spikes), "trial"
+    draws = hierarchical_draws(groups, rng, n_draws)  # (draw, 2)
+    spread = draws.std(axis=0, ddof=1) * math.sqrt(n_top / max(n_top - 1, 1)) if n_top > 1 else np.full(2, np.nan)
+    low, high, p = student_interval(gain, float(spread[0]), n_top - 1)
+    pooled_low, pooled_high, _ = student_interval(pooled, float(spread[1]), n_top - 1)
+    return {
+        "gain": gain,
+        "gain_low": low,
+        "gain_high": high,
+        "p": p,
+        "level": level,
+        "gain_pooled": pooled,
+        "gain_pooled_low": pooled_low,
+        "gain_pooled_high": pooled_high,
+    }
+
+
+def student_interval(estimate: float, error: float, freedom: int) -> tuple[float, float, float]:
+    """Return 95 % interval and two-sided p of an estimate with this standard error; NaN without freedom."""
+    if freedom < 1 or not math.isfinite(error):
+        return math.nan, math.nan, math.nan
+    if error == 0:
+        return estimate, estimate, 1.0 if estimate == 0 else 0.0
+    reach = float(student.ppf(0.975, freedom)) * error
+    return estimate - reach, estimate + reach, float(2 * student.sf(abs(estimate) / error, freedom))
+
+
+def hierarchical_draws(groups: Sequence[_Group], rng: np.random.Generator, n_draws: int) -> FloatArray:
+    """Return draws of the mean gain over units and of the pooled gain, (draw, 2).
+
+    A draw takes recordings with replacement, for each a draw of its trials (common to its units), and units of
+    it with replacement.
+    """
+    pools, picks = rng.spawn(2)
+    slots = picks.integers(len(groups), size=(n_draws, len(groups)))
+    sums = np.zeros((n_draws, 4))  # gains, units, differences, spikes
+    for index, (group, stream) in enumerate(zip(groups, pools.spawn(len(groups)), strict=True)):
+        n_trials, n_units = group.spikes.shape
+        weights = bootstrap_weights(n_trials, POOL, stream)
+        differences, spikes = weights @ group.differences, weights @ group.spikes  # (pool, unit)
+        gains = np.where(spikes > 0, differences / np.maximum(spikes, 1e-300), group.gains)
+        draw = np.flatnonzero((slots == index).any(axis=1))
+        draw = np.repeat(draw, (slots[draw] == index).sum(axis=1))  # one entry a slot
+        unit = picks.integers(n_units, size=(len(draw), n_units))
+        pool = picks.integers(POOL, size=(len(draw), 1))
+        taken = [gains[pool, unit], np.ones(unit.shape), differences[pool, unit], spikes[pool, unit]]
+        np.add.at(sums, draw, np.stack([each.sum(axis=1) for each in taken], axis=1))
+    return np.stack([sums[:, 0] / sums[:, 1], sums[:, 2] / np.maximum(sums[:, 3], 1e-300)], axis=1)
+
+
+def _over_folds(tables: Sequence[UnitTable], a: str, b: str) -> dict[str, Any]:
+    """Return the pooled gain of each fold, averaged, with the interval of Nadeau and Bengio."""
+    sums: dict[int, list[float]] = {}
+    for table in tables:
+        if table.fold is None:
+            raise ValueError(f"{table.recording} {table.unit}: it is not stored which fold held a trial out")
+        for fold in np.unique(table.fold):
+            held = table.fold == fold
+            entry = sums.setdefault(int(fold), [0.0, 0.0])
+            entry[0] += float(_bits(table, a, b)[held].sum())
+            entry[1] += float(table.n_spikes[held].sum())
+    per_fold = [difference / spikes for difference, spikes in sums.values() if spikes > 0]
+    mean, low, high, p = nadeau_bengio(per_fold, 1, max(len(sums) - 1, 1))
+    keys = ("gain", "gain_low", "gain_high", "p", "level", "gain_pooled", "gain_pooled_low", "gain_pooled_high")
+    return dict(zip(keys, (mean, low, high, p, "fold", mean, low, high), strict=True))
+
+
+def _units_apart(tables: Sequence[UnitTable], a: str, b: str, rng: np.random.Generator) -> tuple[int, int]:
+    """Return how many units have an interval of their own above 0, and below."""
+    above = below = 0
+    for table, stream in zip(tables, rng.spawn(len(tables)), strict=True):
+        bootstrap = TrialBootstrap(len(table.trial), stream, n_draws=1000)
+        interval = bootstrap.ratio(_bits(table, a, b)[:, None], table.n_spikes.astype(np.float64))
+        above += int(interval.low[0] > 0)
+        below += int(interval.high[0] < 0)
+    return above, below
