@@ -208,6 +208,8 @@ def _table_findings(name: str, table: pd.DataFrame, is_default: bool) -> list[Fi
 
 
 def _clock_findings(contents: Contents, trains: Mapping[str, FloatArray], resets: Mapping[str, int]) -> list[Finding]:
+    if any(item.id == "sampling-rate-missing" for item in contents.findings):
+        return []
     relative = trial_relative(trains, resets, contents.intervals)
     if relative:
         return [relative]

@@ -71,7 +71,7 @@ def scale_finding(signs: ClockSigns, resolution_s: float | None = None) -> Findi
         "spike-times-scale",
         f"spike times look like {name}, not seconds: {reason}",
         count=signs.n_spikes,
-        option=f"--time-scale {scale:.6g}",
+        option=f"--time-scale {scale:.10g}",
     )
 
 

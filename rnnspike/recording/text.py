@@ -1,0 +1,243 @@
+"""Spike times as text: one time a line, a unit a line or a column, a file a unit; and CSV with a column of units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnspike.errors import RecordingError
+from rnnspike.recording.contents import Contents, RawUnit, as_float
+from rnnspike.recording.data import FloatArray, ReadOptions
+from rnnspike.recording.segments import Segment, lay_out
+
+TIME_NAMES = ("time", "spike_time", "spike_times", "times", "timestamp", "timestamps", "t", "spikes")
+UNIT_NAMES = ("unit", "unit_id", "neuron", "neuron_id", "cell", "cell_id", "cluster", "cluster_id", "id", "channel")
+TRIAL_NAMES = ("trial", "trial_id", "trial_index", "sweep", "repeat", "segment", "repetition")
+_SPLIT = re.compile(r"[,;\s]+")
+
+
+def read_text(path: Path, options: ReadOptions) -> Contents:
+    """Read spike times in seconds from a text file.
+
+    One time a line is one unit. Lines of several times are a unit each (as Neo writes them), unless every line has
+    as many and the columns ascend: then columns are units, or a pair of columns is unit and time.
+
+    Raises
+    ------
+    RecordingError
+        Where a line holds something other than numbers.
+    """
+    return Contents(format="text", units=_units(path), sources=(path,))
+
+
+def _units(path: Path) -> tuple[RawUnit, ...]:
+    plain = _one_column(path)
+    return (RawUnit("0", plain),) if plain is not None else _units_of(*_rows(path))
+
+
+def _one_column(path: Path) -> FloatArray | None:
+    """Return the times of a file of one number a line at once, None where it is anything else."""
+    content = path.read_bytes()
+    filled = sum(1 for line in content.split(b"\n") if line.strip())
+    fields = content.split()
+    if len(fields) != filled or filled == 0:
+        return None
+    try:
+        return np.array(fields, dtype=np.float64)
+    except ValueError:
+        return None
+
+
+def _rows(path: Path) -> tuple[list[str] | None, list[list[str]]]:
+    """Return the header's names, if there is one, and the fields of each line; comments are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise RecordingError(path, "this is no text file, though its suffix says so") from error
+    fields = [
+        _SPLIT.split(line.strip()) if line.strip() else [] for line in lines if not line.lstrip().startswith("#")
+    ]
+    while fields and not fields[-1]:
+        fields.pop()
+    if not fields:
+        raise RecordingError(path, "the file holds no spike times")
+    if fields[0] and not any(_is_number(field) for field in fields[0]):
+        return fields[0], _numbers_only(path, fields[1:])
+    return None, _numbers_only(path, fields)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers_only(path: Path, rows: list[list[str]]) -> list[list[str]]:
+    bad = next(((i, field) for i, row in enumerate(rows) for field in row if field and not _is_number(field)), None)
+    if bad:
+        raise RecordingError(path, f"row {bad[0] + 1} holds {bad[1][:30]!r}, which is no spike time")
+    return [[field for field in row if field] for row in rows]
+
+
+def _units_of(names: list[str] | None, rows: list[list[str]]) -> tuple[RawUnit, ...]:
+    widths = {len(row) for row in rows if row}
+    if (widths <= {1} and not names) or widths == {1}:
+        return (RawUnit((names or ["0"])[0], as_float([float(row[0]) for row in rows if row])),)
+    if len(widths) == 1 and len(rows) > 1:
+        table = np.array([row for row in rows if row], dtype=np.float64)
+        pairs = _as_pairs(table)
+        if pairs is not None:
+            return pairs
+        if bool(np.all(np.nan_to_num(np.diff(table, axis=0), nan=0.0) >= 0)):
+            return tuple(
+                RawUnit(name, table[:, i]) for i, name in enumerate(names or map(str, range(table.shape[1])))
+            )
+    return tuple(RawUnit(str(i), as_float([float(field) for field in row])) for i, row in enumerate(rows))
+
+
+def _as_pairs(table: FloatArray) -> tuple[RawUnit, ...] | None:
+    """Return the units of a table of two columns, unit and time in either order, or None."""
+    if table.shape[1] != 2 or len(table) < 3:
+        return None
+    for unit_column, time_column in ((0, 1), (1, 0)):
+        units, times = table[:, unit_column], table[:, time_column]
+        labels = np.unique(units)
+        whole = bool(np.all(units == np.round(units))) and len(labels) <= max(2, len(units) // 2)
+        if whole and not bool(np.all(times == np.round(times))):
+            return tuple(RawUnit(f"{label:g}", times[units == label]) for label in labels)
+    return None
+
+
+def read_folder(path: Path, options: ReadOptions) -> Contents:
+    """Read a folder of text files, one unit a file, named by it."""
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".txt", ".csv", ".dat"))
+    units = [RawUnit(file.stem, _only_train(file)) for file in files]
+    return Contents(format="text", units=tuple(units), sources=tuple(files))
+
+
+def _only_train(file: Path) -> FloatArray:
+    units = _units(file)
+    if len(units) > 1:
+        raise RecordingError(
+            file, f"{len(units)} units in a file of a folder: name the file itself, or one unit a file"
+        )
+    return units[0].times
+
+
+def read_csv(path: Path, options: ReadOptions) -> Contents:
+    """Read a table of spikes: a column of times and, where given, of units and of trials; further columns kept.
+
+    A column that is the same throughout each trial becomes a column of the trial table, one that is the same
+    throughout each unit becomes metadata. Names ending in ``ms`` are milliseconds. Without a column of times the
+    columns are taken as units.
+    """
+    table = _table(path)
+    if table is None:
+        return read_text(path, options)
+    time, unit, trial = (_column(table, names) for names in (TIME_NAMES, UNIT_NAMES, TRIAL_NAMES))
+    if time is None:
+        return _columns_as_units(path, table)
+    seconds = _seconds(path, table, time)
+    labels = table[unit].map(_label) if unit else pd.Series("0", index=table.index)
+    if trial is None:
+        metadata = _constant_within(table.drop(columns=[time]), labels) if unit else {}
+        units = tuple(
+            RawUnit(label, seconds[(labels == label).to_numpy()], None, metadata.get(label, {}))
+            for label in _in_order(labels)
+        )
+        return Contents(format="CSV", units=units, sources=(path,))
+    return _with_trials(path, table.drop(columns=[time]), seconds, labels, trial)
+
+
+def _with_trials(path: Path, rest: pd.DataFrame, seconds: FloatArray, labels: pd.Series, trial: str) -> Contents:  # type: ignore[type-arg,unused-ignore]
+    trials = rest[trial].map(_label)
+    rows = _constant_within(rest, trials)
+    unit_ids, in_trial = _in_order(labels), trials.to_numpy()
+    segments = []
+    for name in _in_order(trials):
+        here = in_trial == name
+        spikes = {unit: seconds[here & (labels == unit).to_numpy()] for unit in unit_ids}
+        segments.append(Segment(spikes, row={trial: rest[trial][here].iloc[0], **rows.get(name, {})}))
+    of_trials = [name for row in rows.values() for name in row]
+    laid = lay_out(segments, _constant_within(rest.drop(columns=[*of_trials, trial]), labels))
+    return Contents(
+        format="CSV",
+        units=laid.units,
+        intervals=laid.intervals,
+        events=laid.events,
+        findings=laid.findings,
+        sources=(path,),
+    )
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    """Return the file's rows by their header, None where it has no header."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            head = next((line for line in file if line.strip() and not line.startswith("#")), "")
+        fields = _SPLIT.split(head.strip())
+        if not head.strip():
+            raise RecordingError(path, "the file holds no spike times")
+        if all(_is_number(field) for field in fields if field):
+            return None
+        separator = next((mark for mark in ",;\t" if mark in head), r"\s+")
+        table = pd.read_csv(path, sep=separator, comment="#", skipinitialspace=True, encoding="utf-8-sig")
+    except (ValueError, UnicodeError) as error:
+        raise RecordingError(path, f"cannot be read as CSV ({' '.join(str(error).split())[:120]})") from error
+    table.columns = [str(name).strip() for name in table.columns]
+    return table
+
+
+def _column(table: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """Return the column of one of these names, a unit of time behind it (``_s``, ``_ms``, ``(ms)``) allowed."""
+    plain = {re.sub(r"[\s_(\[]*(s|ms|sec|seconds|us)[\])]?$", "", name.lower()): name for name in table.columns}
+    lower = {name.lower(): name for name in table.columns}
+    return next((found[name] for found in (lower, plain) for name in names if name in found), None)
+
+
+def _seconds(path: Path, table: pd.DataFrame, column: str) -> FloatArray:
+    values = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
+    bad = table[column].notna().to_numpy() & np.isnan(values)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise RecordingError(
+            path, f"row {row + 1}, column {column} holds {str(table[column][row])[:30]!r}, no spike time"
+        )
+    unit = re.search(r"(ms|us)[\])]?$", column.lower())
+    return values * {"ms": 1e-3, "us": 1e-6}[unit[1]] if unit else values
+
+
+def _label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _in_order(labels: pd.Series) -> list[str]:  # type: ignore[type-arg,unused-ignore]
+    """Return the labels, in order of number where all are numbers, else as they come."""
+    distinct = [str(label) for label in labels.unique()]
+    return sorted(distinct, key=float) if all(_is_number(label) for label in distinct) else distinct
+
+
+def _constant_within(table: pd.DataFrame, labels: pd.Series) -> dict[str, dict[str, Any]]:  # type: ignore[type-arg,unused-ignore]
+    """Return, for each label, the columns that have one value throughout every label (and not one for all)."""
+    result: dict[str, dict[str, Any]] = {str(label): {} for label in labels.unique()}
+    for name in table.columns:
+        grouped = table[name].groupby(labels)
+        if (grouped.nunique(dropna=False) == 1).all() and not (table[name].map(_label) == labels).all():
+            for label, value in grouped.first().items():
+                result[str(label)][str(name)] = value
+    return result
+
+
+def _columns_as_units(path: Path, table: pd.DataFrame) -> Contents:
+    numeric = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name])]
+    if not numeric:
+        raise RecordingError(path, f"no column of spike times among {', '.join(table.columns)}: name it time_s")
+    units = tuple(RawUnit(str(name), table[name].dropna().to_numpy(np.float64)) for name in numeric)
+    return Contents(format="CSV", units=units, sources=(path,))
