@@ -122,6 +122,7 @@ def fit_all(
     paths: list[Path], settings: FitSettings, log: Log, values: dict[str, Any], provenance: dict[str, Any]
 ) -> int:
     """Fit every recording; one that fails does not stop the others."""
+    from rnnspike.runs.directory import NOT_ASKED_FOR
     from rnnspike.runs.engine import fit_recording, make_job, workers
     from rnnspike.runs.rows import ROW_COLUMNS
 
@@ -135,7 +136,7 @@ def fit_all(
                 taken.append(job.name)
                 say_findings(log, [*loaded.recording.findings, *loaded.plan.findings])
                 for unit, why in (loaded.plan.left_out or {}).items():
-                    log.info(f"{path.name}: unit {unit} left out: {why}")
+                    (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
                 with progress_bar(f"{job.name} ({number} of {len(paths)})", log) as progress:
                     rows = fit_recording(job, loaded, executor, progress, values["overwrite"], provenance)
                 for row in rows:

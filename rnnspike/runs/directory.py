@@ -20,6 +20,10 @@ from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
 from rnnspike.runs.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
 
 
+#: Reason of units that ``--units`` does not name (``trials.units``): the user's choice, no row says it again.
+NOT_ASKED_FOR = "not in --units"
+
+
 def is_complete(folder: Path, content_id: str) -> bool:
     """Say whether a run directory holds the finished fit of this content id."""
     mark = folder / "done.json"
@@ -56,7 +60,9 @@ def write_run(
     for each in verdicts:
         evaluated[each["unit"]].append(each)
     rows = [each for unit in finished for each in unit_rows(job.name, unit, evaluated[unit["unit"]])]
-    rows += [left_out_row(job.name, loaded, unit, why) for unit, why in sorted((loaded.plan.left_out or {}).items())]
+    for unit, why in (loaded.plan.left_out or {}).items():
+        if why != NOT_ASKED_FOR:
+            rows.append(left_out_row(job.name, loaded, unit, why))
     pairs = [pair(job.name, unit["unit"], each) for unit in finished for each in unit["pairs"]]
     stored = [{**each, "seconds": None} for each in rows]
     write_json(job.folder / "settings.json", settings_of(job, loaded, provenance))

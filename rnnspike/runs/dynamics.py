@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.config import FitSettings
 from rnnspike.dynamics.analyse import AnalysisOptions, DynamicsResult, NamedInput, Orbits, analyse
 from rnnspike.dynamics.drive import default_orbits, driven_orbits, load_conditions, load_inputs, named_inputs
 from rnnspike.dynamics.fitted import fitted_case
@@ -22,15 +21,15 @@ from rnnspike.dynamics.state_dict import CellOptions, initialised_like, load_net
 from rnnspike.errors import RunError
 from rnnspike.models.registry import load
 from rnnspike.recording.data import Recording
-from rnnspike.runs.directory import open_run, read_rows
 from rnnspike.runs.dynamics_store import write_network
 from rnnspike.runs.job import Job, Loaded, load_job
-from rnnspike.runs.store import read_json, safe_name, write_jsonl
-from rnnspike.runs.tasks import member_name, members_of, rng_for
+from rnnspike.runs.reopen import reopen
+from rnnspike.runs.store import safe_name, write_jsonl
+from rnnspike.runs.tasks import member_name, rng_for
 from rnnspike.runs.training import model_folder
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
 
-#: Rungs with a cell clocked by bins.
+#: Rungs with a cell clocked by bins; those clocked by spikes have no map of one step.
 RECURRENT = ("linear-rnn", "rnn", "gru", "lstm")
 #: Called with (networks done, networks in all, what was done last).
 Progress = Callable[[int, int, str], None]
@@ -40,8 +39,7 @@ Progress = Callable[[int, int, str], None]
 class DynamicsOptions:
     """What to look at, and how hard.
 
-    ``units`` and ``models`` empty stand for all; ``n_members`` networks a unit and model; ``recording`` where the
-    run's recording lies now, if it was moved.
+    ``units`` and ``models`` empty stand for all; ``n_members`` networks a unit and model.
     """
 
     units: tuple[str, ...] = ()
@@ -50,7 +48,6 @@ class DynamicsOptions:
     n_starts: int = 256
     seed: int = 0
     pictures: bool = True
-    recording: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -110,50 +107,26 @@ def _run(tasks: Sequence[NetworkTask], executor: Executor | None) -> Iterator[tu
 
 def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     """Return the networks to look at: members with different test folds first, so that no two share held-out data."""
-    job = job_of_run(open_run(folder), options.recording)
-    fitted = {(row["unit"], row["model"]) for row in read_rows(folder) if row["status"] == "ok"}
-    units = list(dict.fromkeys(row["unit"] for row in read_rows(folder)))
-    for unknown in [unit for unit in options.units if unit not in units]:
-        raise RunError(f"{folder}: has no unit {unknown} (--units; it has {', '.join(units[:20])})")
-    wanted = [
-        (unit, model)
-        for unit in (options.units or units)
+    run = reopen(folder)
+    for unknown in [unit for unit in options.units if unit not in run.units]:
+        raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(run.units[:20])})")
+    tasks = [
+        NetworkTask(run.job, unit, model, *member, options)
+        for unit in (options.units or run.units)
         for model in (options.models or RECURRENT)
-        if (unit, model) in fitted
+        for member in _different_folds(run.members(model, unit), options.n_members)
     ]
-    if not wanted:
-        raise RunError(
-            f"{folder}: no fitted {' or '.join(options.models or RECURRENT)} among its rows (fit with --models gru)"
-        )
-    settings = job.settings
-    n_folds = int(read_json(folder / "settings.json")["resolved"]["n_folds"])
-    tasks = []
-    for unit, model in wanted:
-        members = [
-            member
-            for member in members_of(model, n_folds, settings.effort)
-            if (model_folder(job, model, unit) / member_name(*member)).is_dir()
-        ]
-        order = {member: sum(other[0] == member[0] for other in members[:k]) for k, member in enumerate(members)}
-        chosen = sorted(sorted(members, key=lambda m: order[m])[: options.n_members])
-        tasks += [NetworkTask(job, unit, model, *member, options) for member in chosen]
     if not tasks:
-        raise RunError(f"{folder}: holds no fitted networks (its units/*/models folders are gone; fit it again)")
+        raise RunError(
+            f"{folder}: holds no fitted {' or '.join(options.models or RECURRENT)} (fit it again with --models gru)"
+        )
     return tasks
 
 
-def job_of_run(folder: Path, recording: Path | None = None) -> Job:
-    """Return the job that filled a run directory; RunError where its recording is gone or has changed."""
-    stored = read_json(folder / "settings.json")["settings"]
-    settings = FitSettings(**{name: each["value"] for name, each in stored.items()})
-    run = read_json(folder / "run.json")
-    path = recording or Path(run["input"])
-    if not path.exists():
-        raise RunError(f"{folder}: its recording {path} is not there (try --recording FILE)")
-    job = Job(path, folder.name, folder, settings, str(read_json(folder / "done.json")["id"]))
-    if load_job(job).recording.sha256 != run["sha256"]:
-        raise RunError(f"{path}: is not the recording that {folder} was fitted to (try --recording FILE)")
-    return job
+def _different_folds(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
+    """Return at most ``n_most`` members (test fold, validation fold), as many test folds as can be, in order."""
+    earlier = {member: sum(other[0] == member[0] for other in members[:k]) for k, member in enumerate(members)}
+    return sorted(sorted(members, key=lambda member: earlier[member])[:n_most])
 
 
 def analyse_network(task: NetworkTask) -> list[Row]:

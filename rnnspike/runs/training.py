@@ -6,7 +6,9 @@ Each is a pure function of the job's files and settings; what it leaves in the w
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,10 +28,10 @@ Fitted = dict[str, Sequence[FittedModel]]
 
 
 def use_one_thread() -> None:
-    """Give torch one thread: processes, not threads, fill the cores (science.md d.7)."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Give torch one thread: processes, not threads, fill the cores (science.md d.7). Does not import it."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 def resolve_device(device: str) -> str:
