@@ -19,8 +19,10 @@ LINKS = ("identity", "cloglog", "exp", "logit")
 
 @click.command("dynamics")
 @click.argument("runs", nargs=-1, metavar="[RUN...]", type=click.Path(path_type=Path))
-@click.option("--units", multiple=True, help="Only this unit of a run (repeatable).")
-@click.option("--models", multiple=True, help="Only this model of a run (repeatable; default: all recurrent ones).")
+@click.option("--unit", "units", multiple=True, help="Only this unit of a run (repeatable).")
+@click.option(
+    "--models", "-m", multiple=True, help="Only this model of a run (repeatable; default: all recurrent ones)."
+)
 @click.option(
     "--members",
     type=click.IntRange(1),
@@ -79,7 +81,6 @@ LINKS = ("identity", "cloglog", "exp", "logit")
     help="Folder for points, Jacobians and pictures of --model-file (a run gets its dynamics/).",
 )
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw state space and memory.")
-@click.option("--recording", type=click.Path(path_type=Path), help="Where a run's recording lies now, if moved.")
 @click.option("--workers", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes, for runs.")
 @format_option
 @log_options
@@ -90,7 +91,7 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
     \b
     Examples:
       rnnspike dynamics out/session
-      rnnspike dynamics out/session --units 3 --models gru --members 5
+      rnnspike dynamics out/session --unit 3 --models gru --members 5
       rnnspike dynamics --model-file gru.safetensors --dt 1ms
       rnnspike dynamics --model-file rnn.pt --dt 10ms --cell rnn --inputs inputs.npy --out gru_dynamics
 
@@ -154,7 +155,6 @@ def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[st
         n_starts=values["starts"],
         seed=values["seed"],
         pictures=values["pictures"],
-        recording=values["recording"],
     )
     writer = _writer(values)
     failed: list[RnnspikeError] = []

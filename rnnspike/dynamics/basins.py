@@ -147,10 +147,15 @@ def _follow(
     if len(moving):
         # a slow cycle needs several turns to be seen
         orbits = iterate(system, states[moving], max(2000, n_steps), keep_every=1)
+        labels[moving] = _nearest_attractor(orbits[-1], points.attractors, scale)
         for k, orbit in zip(moving, np.moveaxis(orbits, 0, 1), strict=True):
-            cycle = find_cycle(orbit, bin_s)
-            if cycle is not None:
-                labels[k] = len(points.attractors) + _same_cycle(cycle, cycles, scale)
+            if labels[k] != IRREGULAR:
+                continue
+            known_one = next((j for j, other in enumerate(cycles) if other.passes(orbit[-1])), None)
+            if known_one is None and (cycle := find_cycle(orbit, bin_s)) is not None:
+                known_one = _same_cycle(cycle, cycles, scale)
+            if known_one is not None:
+                labels[k] = len(points.attractors) + known_one
     return _Ends(labels, states, tuple(cycles))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -286,17 +287,17 @@ class Network:
         """Input channels."""
         return self.layers[0].n_input
 
-    @property
+    @cached_property
     def n_state(self) -> int:
         """Length of the state, all layers."""
         return sum(layer.n_state for layer in self.layers)
 
-    @property
+    @cached_property
     def offsets(self) -> tuple[int, ...]:
         """Where each layer's state starts, and the end."""
         return tuple(int(k) for k in np.cumsum([0, *(layer.n_state for layer in self.layers)]))
 
-    @property
+    @cached_property
     def hidden_columns(self) -> slice:
         """Where the h that is read out lies in the state."""
         start = self.offsets[-2]

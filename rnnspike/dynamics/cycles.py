@@ -27,6 +27,12 @@ class Cycle:
         """Turns a second."""
         return 1 / self.period_s
 
+    def passes(self, state: FloatArray) -> bool:
+        """Say whether a state (state,) lies on the orbit: nearer than half of its longest step."""
+        closed = np.vstack([self.orbit, self.orbit[:1]])
+        longest = float(np.linalg.norm(np.diff(closed, axis=0), axis=1).max())
+        return bool(np.linalg.norm(self.orbit - state, axis=1).min() < 0.5 * longest)
+
 
 def find_cycle(orbit: FloatArray, bin_s: float) -> Cycle | None:
     """Return the cycle that an orbit (time, state) runs through, or None where it does not come back.
@@ -56,7 +62,7 @@ def _exact_period(orbit: FloatArray, amplitude: float) -> float | None:
 
 
 def _section_period(centred: FloatArray, amplitude: float) -> float | None:
-    axis = np.linalg.svd(centred, full_matrices=False)[2][0]
+    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
     height = centred @ axis
     at = np.flatnonzero((height[:-1] < 0) & (height[1:] >= 0))
     if len(at) < 4:

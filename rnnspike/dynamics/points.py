@@ -248,13 +248,15 @@ def _walk(system: Map, state: FloatArray, direction: FloatArray, scale: Scale, n
     """Walk a fifth of the spread; return whether every step dwells long enough, and the largest speed in spreads."""
     stride = 0.2 * scale.spread / n
     at, worst, gone = state, 0.0, 0.0
+    identity = np.eye(len(state))
     for _ in range(n):
         target = at + stride * direction
         new = target
         for _ in range(4):
-            matrix = np.vstack([np.eye(len(new)) - system.jacobian(new), direction])
+            matrix = np.vstack([identity - system.jacobian(new), direction])
             residual = np.append(new - system.step(new), direction @ (new - target))
-            new = new - np.linalg.lstsq(matrix, residual, rcond=None)[0]
+            normal = matrix.T @ matrix + 1e-12 * identity  # a sheet has more neutral directions than the one held
+            new = new - np.linalg.solve(normal, matrix.T @ residual)
         worst = max(worst, float(np.linalg.norm(new - system.step(new))) / scale.spread)
         moved = new - at
         gone += float(np.linalg.norm(moved))

@@ -58,8 +58,8 @@ def test_a_limit_cycle_has_its_period(period, rng):
 
 
 def test_orbits_on_a_ring_settle_without_an_isolated_attractor(rng):
-    network = ring()
-    visited = network.run(rng.normal(size=(20, 64)), 0.3 * rng.normal(size=(20, 200, 2))).reshape(-1, 64)
+    network = ring(24)
+    visited = network.run(rng.normal(size=(20, 24)), 0.3 * rng.normal(size=(20, 200, 2))).reshape(-1, 24)
     basins = basins_of(still(network), visited, rng)
     assert basins.settled + basins.share.sum() > 0.95
     assert abs(basins.lyapunov_per_s * BIN_S) < 0.01

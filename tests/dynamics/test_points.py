@@ -61,7 +61,7 @@ def test_an_unstable_focus_has_a_known_frequency(rng):
     assert points.verified.all()
 
 
-@pytest.mark.parametrize("n_units", [12, 64])
+@pytest.mark.parametrize("n_units", [12, 40])
 def test_a_ring_is_a_continuum(n_units, rng):
     points = points_of(ring(n_units), rng)
     assert points.continuum is not None and points.continuum.dimension == 1
