@@ -177,14 +177,12 @@ def _checked_tables(
     intervals: dict[str, pd.DataFrame] = {}
     events: dict[str, pd.DataFrame] = {}
     findings: list[Finding] = []
-    default = next(iter([*contents.intervals, *contents.events]), None)
     for name, table in {**contents.events, **contents.intervals}.items():
-        is_default = name == default
         if _has_no_durations(table):
             message = f"table {name}: all {len(table)} rows stop when they start: taken as events"
             findings.append(found("intervals-are-events", message, count=len(table)))
             table = table.drop(columns="stop_time")
-        findings += _table_findings(name, table, is_default)
+        findings += _table_findings(name, table)
         (intervals if "stop_time" in table else events)[name] = clean_table(table)
     return intervals, events, findings
 
@@ -193,7 +191,7 @@ def _has_no_durations(table: pd.DataFrame) -> bool:
     return "stop_time" in table and len(table) > 0 and bool((table["stop_time"] == table["start_time"]).all())
 
 
-def _table_findings(name: str, table: pd.DataFrame, is_default: bool) -> list[Finding]:
+def _table_findings(name: str, table: pd.DataFrame) -> list[Finding]:
     says = {
         "event-times-nan": "rows have no time: dropped",
         "intervals-not-positive": "rows stop at or before their start: dropped",
@@ -202,7 +200,7 @@ def _table_findings(name: str, table: pd.DataFrame, is_default: bool) -> list[Fi
     findings = []
     for finding_id, check in checks.TABLE_CHECKS.items():
         count = check(table)
-        if count and (is_default or finding_id != "event-times-equal"):
+        if count and (name == "trials" or finding_id != "event-times-equal"):
             findings.append(found(finding_id, f"table {name}: {count} {says[finding_id]}", count=count))
     return findings
 
@@ -254,16 +252,18 @@ def _whole_findings(
     if not tables:
         findings.append(found("no-trials", "no table of trials or events to align to"))
     elif len(tables) > 1:
-        message = f"tables to align to: {', '.join(tables)}; the default is {tables[0]}"
+        default = f"the default is {tables[0]}" if tables[0] in ("trials", "epochs") else "name one"
+        message = f"tables to align to: {', '.join(tables)}; {default}"
         findings.append(found("several-tables", message, count=len(tables)))
     return findings
 
 
 def alignable_tables(intervals: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Return the tables that trials can be cut from: two rows at least (epochs: five), interval tables first."""
+    """Return the tables that trials can be cut from: two rows at least (epochs: five), the default first."""
     enough = [
         name for name, table in intervals.items() if len(table) >= (5 if name == "epochs" else 2) or name == "trials"
     ]
+    enough.sort(key=lambda name: {"trials": 0, "epochs": 1}.get(name, 2))
     return enough + [name for name, table in events.items() if len(table) >= 2 and name not in enough]
 
 

@@ -22,6 +22,8 @@ from rnnspike.recording.data import Finding, FloatArray, Level
 CLOCK_RESET_S = 1.0
 #: Intervals shorter than this are counted as violations of the refractory period.
 SHORT_ISI_S = 0.001
+#: Fewer of them say nothing about foreign spikes.
+FEW_SHORT = 5
 #: A unit is called contaminated where the estimated share of foreign spikes exceeds this.
 CONTAMINATED = 0.1
 #: Rounding of times that is no overlap, no drift and no step back.
@@ -80,7 +82,7 @@ FINDINGS: dict[str, Kind] = {
         Kind("silent-unit", "info", "units without spikes: kept, their metrics are null"),
         Kind("negative-times", "info", "spikes before the session's time zero"),
         Kind("no-trials", "info", "no trials table", "--segment 2s"),
-        Kind("several-tables", "info", "several tables to align to; the first is the default", "--trials"),
+        Kind("several-tables", "info", "several tables to align to", "--trials"),
         Kind("several-units-tables", "info", "several units tables; the main one is read", "--units-table"),
         Kind("extension-types", "info", "types of an extension, read without it"),
         Kind("reference-time-offset", "info", "times count from a reference other than the session's start"),
@@ -229,7 +231,7 @@ def short_isis(train: Train) -> int:
 @_register(ISI_CHECKS, "contaminated-unit")
 def refractory_violations(train: Train) -> int:
     """Return the number of intervals under 1 ms where they tell of more than 10 % foreign spikes."""
-    return train.n_short if train.n_short >= 5 and contamination(train) > CONTAMINATED else 0
+    return train.n_short if train.n_short >= FEW_SHORT and contamination(train) > CONTAMINATED else 0
 
 
 def contamination(train: Train) -> float:

@@ -49,7 +49,8 @@ class Unit:
 class Covariate:
     """A time series recorded beside the spikes, loaded only when asked for.
 
-    ``load()`` returns ``times_s`` (sample,) and ``values`` (sample, channel), float64.
+    ``load()`` returns ``times_s`` (sample,) and ``values`` (sample, channel), float64. ``rate_hz`` (None where
+    samples are not even), ``span_s`` and ``kind`` (``ElectricalSeries``) are what the header says without loading.
     """
 
     name: str
@@ -57,6 +58,9 @@ class Covariate:
     n_samples: int
     n_channels: int
     load: Callable[[], tuple[FloatArray, FloatArray]]
+    rate_hz: float | None = None
+    span_s: tuple[float, float] | None = None
+    kind: str = "TimeSeries"
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,11 @@ def _signal_covariate(name: str, parts: Sequence[tuple[Any, float]]) -> Covariat
     times_s = np.concatenate([_seconds(signal.times) + offset for signal, offset in same])
     values = np.concatenate([as_float(signal.magnitude) for signal, _ in same])
     unit = str(parts[0][0].dimensionality)
-    return Covariate(name, unit, len(times_s), values.shape[1], partial(_pair, times_s, values))
+    rate = getattr(parts[0][0], "sampling_rate", None)
+    rate_hz = None if rate is None else float(rate.rescale("Hz").magnitude)
+    span_s = (float(times_s[0]), float(times_s[-1])) if len(times_s) else None
+    load = partial(_pair, times_s, values)
+    return Covariate(name, unit, len(times_s), values.shape[1], load, rate_hz, span_s, kind="signal")
 
 
 def _pair(times_s: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -285,7 +289,8 @@ def _raw_covariates(
         unit = str(in_stream[0]["units"]) if len(in_stream) else "unknown"
         load = partial(load_raw_signal, kind, path, i, tuple(places), tuple(offsets_s.tolist()))
         if n_samples > 1 and len(in_stream):
-            result[name] = Covariate(name, unit or "unknown", n_samples, len(in_stream), load)
+            rate_hz = float(reader.get_signal_sampling_rate(i))
+            result[name] = Covariate(name, unit or "unknown", n_samples, len(in_stream), load, rate_hz, kind="signal")
     return result
 
 

@@ -156,7 +156,14 @@ def _span(file: _File, header: Any) -> tuple[float, float] | None:
 
 def _covariates(path: Path, file: _File, variables: Mapping[str, Any]) -> dict[str, Covariate]:
     return {
-        name: Covariate(name, _unit(variable), int(variable["n_points"]), 1, partial(load_continuous, path, i))
+        name: Covariate(
+            name,
+            _unit(variable),
+            int(variable["n_points"]),
+            1,
+            partial(load_continuous, path, i),
+            rate_hz=float(variable["rate_hz"]) or None,
+        )
         for i, (name, variable) in enumerate(variables.items())
         if variable["n_points"] > 1
     }

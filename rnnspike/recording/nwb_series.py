@@ -29,6 +29,7 @@ class SeriesInfo:
     n_channels: int
     start_s: float
     stop_s: float
+    rate_hz: float | None = None
 
     @property
     def name(self) -> str:
@@ -47,29 +48,29 @@ def series_info(group: h5py.Group) -> tuple[SeriesInfo | None, Finding | None]:
     clock = _clock(group, data.shape[0])
     if isinstance(clock, str):
         return None, _broken(group, clock)
-    n_samples, start_s, stop_s = clock
+    n_samples, start_s, stop_s, rate_hz = clock
     kind = h5.attribute(group, "neurodata_type", "TimeSeries")
     n_channels = data.shape[1] if data.ndim == 2 else 1
     unit = h5.attribute(data, "unit", "unknown")
-    return SeriesInfo(str(group.name), kind, unit, n_samples, n_channels, start_s, stop_s), None
+    return SeriesInfo(str(group.name), kind, unit, n_samples, n_channels, start_s, stop_s, rate_hz), None
 
 
 def _broken(group: h5py.Group, why: str) -> Finding:
     return found("covariate-broken", f"time series {group.name}: {why}: left out", count=1)
 
 
-def _clock(group: h5py.Group, n_data: int) -> tuple[int, float, float] | str:
-    """Return samples, first and last time (s); or why there are none."""
+def _clock(group: h5py.Group, n_data: int) -> tuple[int, float, float, float | None] | str:
+    """Return samples, first and last time (s), and the rate where it is even; or why there are none."""
     timestamps, starting_time = h5.child(group, "timestamps"), h5.child(group, "starting_time")
     if isinstance(timestamps, h5py.Dataset) and len(timestamps):
         n_samples = min(n_data, len(timestamps))
-        return n_samples, float(timestamps[0]), float(timestamps[n_samples - 1])
+        return n_samples, float(timestamps[0]), float(timestamps[n_samples - 1]), None
     if isinstance(starting_time, h5py.Dataset):
         rate_hz = float(starting_time.attrs.get("rate", 0.0))
         if not rate_hz > 0:
             return f"its rate is {rate_hz:g} Hz"
         start_s = float(starting_time[()])
-        return n_data, start_s, start_s + (n_data - 1) / rate_hz
+        return n_data, start_s, start_s + (n_data - 1) / rate_hz, rate_hz
     targets = h5.broken_links(group, ("timestamps", "starting_time"))
     return f"its times are at {targets[0]}, which is missing" if targets else "it has no times"
 
@@ -88,6 +89,9 @@ def _covariate(path: Path, name: str, members: Sequence[SeriesInfo]) -> Covariat
         n_samples=sum(info.n_samples for info in members),
         n_channels=members[0].n_channels,
         load=partial(load_series, path, tuple(info.path for info in members)),
+        rate_hz=members[0].rate_hz,
+        span_s=(members[0].start_s, members[-1].stop_s),
+        kind=members[0].kind,
     )
 
 
