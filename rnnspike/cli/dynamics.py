@@ -111,7 +111,7 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
 
 def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
     from rnnspike.dynamics.state_dict import CellOptions
-    from rnnspike.errors import ConfigError
+    from rnnspike.errors import ConfigError, ModelError
     from rnnspike.runs.dynamics import FileOptions, analyse_files
 
     if values["bin_s"] is None:
@@ -129,8 +129,11 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
         out=values["out"],
         pictures=values["pictures"],
     )
-    with progress_bar("dynamics", log) as progress:
-        rows = analyse_files(values["model_files"], options, progress)
+    try:
+        with progress_bar("dynamics", log) as progress:
+            rows = analyse_files(values["model_files"], options, progress)
+    except ModelError as error:
+        raise ConfigError(str(error)) from error  # nothing was run: exit code 3
     writer = _writer(values)
     for row in rows:
         writer.write(row)

@@ -73,6 +73,8 @@ def _load_npy(path: Path) -> FloatArray:
 def named_inputs(network: Network, inputs: FloatArray | None, feedback: tuple[int, ...] = ()) -> list[NamedInput]:
     """Return the inputs to look at: silent, the mean of the inputs given, and the closed loop where there is one."""
     silent = np.zeros(network.n_input)
+    if feedback and max(feedback) >= network.n_input:
+        raise ModelError(f"no input channel {max(feedback)}: the network has {network.n_input} (--feedback 0)")
     named = [NamedInput("silent", silent)]
     if inputs is not None:
         named.append(NamedInput("mean", inputs.mean(axis=(0, 1))))
