@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from rnnspike.cli.options import expand_paths, format_option
-from rnnspike.cli.output import RowWriter, plain_table
+from rnnspike.cli.output import RowWriter, cell, plain_table
 
-SHOWN = ("recording", "model_a", "model_b", "gain", "gain_low", "gain_high", "p", "p_adjusted", "gain_pooled",
-         "gain_median", "gain_worst", "n_above", "n_below", "n_units", "n_recordings", "level")  # fmt: skip
+SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b", "gain": "gain", "interval": "95 %",
+         "p": "p", "p_adjusted": "p adj.", "gain_median": "median", "gain_worst": "worst", "n_above": "above 0",
+         "n_below": "below 0", "n_units": "units", "level": "over"}  # fmt: skip
 
 
 @click.command()
@@ -58,9 +59,9 @@ def command(runs: tuple[str, ...], output_format: str | None, by: str, **values:
 
 def render(rows: list[dict[str, Any]]) -> Any:
     """Return the table: effect first, then p."""
-    shown = [name for name in SHOWN if name != "recording" or any(row["recording"] for row in rows)]
-    if any(row["unit"] for row in rows):
-        shown.insert(1, "unit")
+    shown = {key: name for key, name in SHOWN.items() if key not in ("recording", "unit") or rows[0][key] is not None}
+    lines = [{**row, "interval": f"[{cell(row['gain_low'])}, {cell(row['gain_high'])}]"} for row in rows]
     correction = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "none"}[rows[0]["correction"]]
-    title = f"Gain of model_a over model_b, bits/spike, 95 % interval; correction over pairs: {correction}"
-    return plain_table(rows, shown, title)
+    title = f"Gain of a over b in bits/spike, mean over units; correction of p over pairs: {correction}"
+    named = [{name: line[key] for key, name in shown.items()} for line in lines]
+    return plain_table(named, list(shown.values()), title)

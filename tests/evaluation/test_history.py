@@ -53,8 +53,8 @@ def test_spike_index_counts_in_the_window_only() -> None:
 @given(arrays(np.bool_, (2, 25)), arrays(np.bool_, (2, 25)), st.integers(1, 12))
 def test_lag_and_count_are_those_of_the_definition(spikes: np.ndarray, seen: np.ndarray, n_back: int) -> None:
     counts = (spikes & seen).astype(int)
-    found = history_of(trials_from_counts(counts[:, 5:, None], observed=seen[:, 5:, None],
-                                          burn_in=counts[:, :5, None], burn_in_observed=seen[:, :5, None]))  # fmt: skip
+    before = {"burn_in": counts[:, :5, None], "burn_in_observed": seen[:, :5, None]}
+    found = history_of(trials_from_counts(counts[:, 5:, None], observed=seen[:, 5:, None], **before))
     recent = found.recent_count(n_back)
     for row in range(2):
         for k in range(5, 25):

@@ -67,7 +67,7 @@ def test_without_the_correction_the_truth_is_rejected() -> None:
 
 
 def test_short_trials_are_no_reason_to_reject() -> None:
-    """science.md c.2: homogeneous 10 Hz, 100 x .5 s; pooled within trials the truth fails, concatenated it does not."""
+    """science.md c.2: homogeneous 10 Hz, 100 x .5 s; the truth fails pooled within trials only."""
     rng = np.random.default_rng(7)
     spikes = (rng.random((200, 100, 500)) < 0.01).astype(np.uint8)
     mu = np.full(spikes.shape, -np.log1p(-0.01))
@@ -107,7 +107,7 @@ def test_twelve_bins_by_hand() -> None:
     y[[2, 5, 6, 11]] = 1
     train = rescale(-np.log1p(-p), y, None, "bernoulli")
     z = train.uniform(np.full((1, 4), 0.5))[0]
-    # first: bins 0, 1 silent, half of bin 2; second: bins 3, 4, half of bin 5 (p .2); third: no bin between; fourth: 7-10
+    # bins 0, 1 silent and half of bin 2; bins 3, 4 and half of bin 5 (p .2); none between; bins 7 to 10
     by_hand = [1 - 0.9**2 * 0.95, 1 - 0.9**2 * 0.9, 1 - 0.95, 1 - 0.9**4 * 0.95]
     np.testing.assert_allclose(z, by_hand, atol=1e-15)
     ordered = np.sort(by_hand)  # .05, .2305, .271, .3767: D is 1 - .3767

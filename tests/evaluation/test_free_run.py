@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnspike.evaluation.free_run import (
+    free_run,
+    monte_carlo_stability,
+    predictive,
+    runaway_threshold,
+    simulate_long,
+    simulate_replicates,
+    simulated_trials,
+    worst_of,
+)
+from rnnspike.evaluation.spike_statistics import SpikeSets, spike_sets
+from rnnspike.models.protocol import MU_CEILING
+from rnnspike.trials.data import Trials
+
+
+@dataclass
+class Stepper:
+    """Memory of a leaky trace: gain > 0 excites, < 0 inhibits."""
+
+    base: float
+    gain: float
+    trace: np.ndarray
+
+    def mu(self) -> np.ndarray:
+        return np.minimum(self.base * np.exp(self.gain * self.trace), MU_CEILING)
+
+    def push(self, spikes: np.ndarray) -> None:
+        self.trace = self.trace * 0.95 + spikes
+
+
+@dataclass
+class Model:
+    base: float = 0.02
+    gain: float = 0.0
+    name: str = "leaky"
+
+    def intensity(self, trials: Trials) -> np.ndarray:
+        raise NotImplementedError
+
+    def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
+        trace = np.zeros(trials.n_trials)
+        for k in range(trials.n_burn_in):
+            trace = trace * 0.95 + trials.burn_in[:, k, unit]
+        return Stepper(self.base, self.gain, trace)
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+def sets(counts: np.ndarray) -> SpikeSets:
+    shape = counts.shape[1:]
+    return spike_sets(counts, np.ones(shape, bool), np.zeros(shape[0], np.int64), 0.001)
+
+
+@pytest.fixture
+def design(make_trials: Callable[..., Trials]) -> Trials:
+    counts = np.random.default_rng(0).random((20, 300, 1)) < 0.02
+    return make_trials(counts, burn_in=np.zeros((20, 50, 1)))
+
+
+def test_replicates_are_of_the_design_and_bounded(design: Trials, rng: np.random.Generator) -> None:
+    index, counts = simulate_replicates(Model(), design, 10, rng, max_row_bins=10 * 300 * 5)
+    assert index.tolist() == [0, 5, 10, 14, 19]
+    assert counts.shape == (10, 5, 300)
+    assert counts.mean() == pytest.approx(0.02, abs=0.005)
+    assert simulated_trials(design, 10).tolist() == list(range(20))
+    assert simulated_trials(design, 10, max_row_bins=1).tolist() == [0]
+
+
+def test_replicates_follow_from_the_generator(design: Trials) -> None:
+    one, other = (simulate_replicates(Model(), design, 3, np.random.default_rng(s))[1] for s in (1, 1))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_long_run_starts_each_window_on_the_one_before(design: Trials, rng: np.random.Generator) -> None:
+    """Excitation that would have decayed from silence is carried over, so later windows fire as much as the ends."""
+    counts = simulate_long(Model(gain=0.6), design, 4, rng)
+    assert counts.shape == (20, 4, 300)
+    start, settled = counts[:, 0, :30].mean(), counts[:, 1:, :30].mean()
+    assert settled > 1.2 * start
+    assert design.burn_in.sum() == 0
+
+
+def test_a_runaway_model_is_divergent_and_an_inhibited_one_stable(design: Trials, rng: np.random.Generator) -> None:
+    data = sets(design.counts[None, :, :, 0])
+    for gain, verdict in ((0.0, "stable"), (-0.5, "stable"), (2.0, "divergent")):
+        base = 0.02 if gain >= 0 else 0.023
+        _, counts = simulate_replicates(Model(base, gain), design, 20, rng)
+        found = free_run(sets(counts), data, most_in_window=8)
+        assert found.stability == verdict
+        assert (np.diff(found.surviving) <= 0).all()
+        assert (found.median_escape_s is not None) == (found.runaway >= 0.5)
+    assert found.rate_ratio > 2
+
+
+def test_time_to_escape_by_hand() -> None:
+    counts = np.zeros((4, 1, 300), np.uint8)
+    counts[0, 0, 100:140] = 1  # escapes in the second window
+    counts[1, 0, 200:240] = 1  # in the third
+    found = free_run(sets(counts), sets(np.ones((1, 1, 300), np.uint8)), most_in_window=3)
+    assert found.surviving.tolist() == [1.0, 0.75, 0.5]
+    assert found.median_escape_s == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "runaway", "verdict"),
+    [
+        (1.0, 0.0, "stable"),
+        (1.0, 0.02, "fragile"),
+        (1.7, 0.0, "fragile"),
+        (0.3, 0.0, "fragile"),
+        (3.6, 0.0, "divergent"),
+        (1.0, 0.3, "divergent"),
+    ],
+)
+def test_stability(ratio: float, runaway: float, verdict: str) -> None:
+    assert monte_carlo_stability(ratio, runaway) == verdict
+
+
+def test_threshold_can_be_reached_whatever_the_rate() -> None:
+    assert runaway_threshold(5, 100) == 15
+    assert runaway_threshold(60, 100) == 80
+    assert runaway_threshold(0, 100) == 6
+
+
+def test_worst_of_verdicts() -> None:
+    assert worst_of("stable", None, "fragile") == "fragile"
+    assert worst_of("divergent", "stable") == "divergent"
+    assert worst_of(None) is None
+
+
+def test_predictive_p_is_uniform_when_data_are_a_replicate() -> None:
+    draws = np.random.default_rng(1).standard_normal((200, 500))
+    p = predictive(draws[0], draws[1:]).p
+    assert 0.02 <= np.mean(p < 0.05) <= 0.08
+    assert 0.4 < p.mean() < 0.6
+
+
+def test_predictive_by_hand() -> None:
+    found = predictive(np.array([10.0]), np.array([[1.0], [2.0], [3.0]]))
+    assert found.p[0] == pytest.approx(0.5)
+    assert found.mean[0] == 2
+    assert found.z[0] == pytest.approx(8 / np.std([1, 2, 3]))
+
+
+def test_predictive_of_statistics_that_are_undefined() -> None:
+    replicates = np.array([[1.0, np.nan, 1.0], [2.0, np.nan, 1.0], [3.0, 1.0, 1.0]])
+    found = predictive(np.array([np.nan, 1.0, 1.0]), replicates)
+    assert np.isnan(found.p).tolist() == [True, True, False]
+    assert np.isnan(found.z[2])

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnspike.errors import ConfigError, RunError
+from rnnspike.runs.store import safe_name, write_json, write_jsonl
+from rnnspike.runs.tables import compare_stored, find_runs, read_unit_tables
+
+
+def write_run(folder: Path, gain: float = 0.3, n_units: int = 3, fold: bool = True) -> Path:
+    """A run directory with as much in it as a comparison reads."""
+    rng = np.random.default_rng(n_units)
+    rows = []
+    for unit in [f"u/{i}" for i in range(n_units)]:
+        n = rng.poisson(8, 30) + 1
+        table = {"trial": np.arange(30), "n_spikes": n, "exposure_bins": np.full(30, 1000), "ll_glm": -5.0 * n}
+        table["ll_lstm"] = -5.0 * n + gain * n * np.log(2) + rng.standard_normal(30)
+        if fold:
+            table["fold"] = np.arange(30) % 5
+        path = folder / "units" / safe_name(unit) / "per_trial.csv"
+        path.parent.mkdir(parents=True)
+        pd.DataFrame(table).to_csv(path, index=False)
+        rows += [{"recording": folder.name, "unit": unit, "model": m, "bits_per_spike": 0.1} for m in ("glm", "lstm")]
+    rows.append({"recording": folder.name, "unit": "silent", "model": "glm", "bits_per_spike": None})
+    write_jsonl(folder / "rows.jsonl", rows)
+    write_json(folder / "done.json", {"schema": 1})
+    return folder
+
+
+def test_tables_are_read_back(tmp_path: Path) -> None:
+    tables = read_unit_tables(write_run(tmp_path / "a"))
+    assert [table.unit for table in tables] == ["u/0", "u/1", "u/2"]
+    assert list(tables[0].log_likelihoods) == ["glm", "lstm"]
+    assert tables[0].fold is not None
+
+
+def test_a_folder_of_runs_stands_for_all_of_them(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name) for name in ("a", "b")]
+    assert find_runs([tmp_path]) == runs
+    assert find_runs([runs[0], tmp_path]) == runs
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no finished run"):
+        find_runs([tmp_path])
+
+
+def test_everything_is_compared_by_default(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name)
+    (row,) = compare_stored([tmp_path], draws=200)
+    assert (row["model_a"], row["model_b"], row["n_units"], row["n_recordings"]) == ("lstm", "glm", 6, 2)
+    assert row["recording"] is None
+    assert row["gain"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_by_recording_and_by_unit(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name)
+    assert [row["recording"] for row in compare_stored([tmp_path], by="recording", draws=200)] == ["a", "b"]
+    assert len(list(compare_stored([tmp_path], by="unit", draws=200))) == 6
+
+
+def test_against_one_model(tmp_path: Path) -> None:
+    rows = list(compare_stored([write_run(tmp_path / "a")], against="lstm", draws=200))
+    assert [(row["model_a"], row["model_b"]) for row in rows] == [("glm", "lstm")]
+    assert rows[0]["gain"] < 0
+
+
+def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a")
+    assert list(compare_stored([run], draws=200)) == list(compare_stored([run], draws=200))
+
+
+def test_a_model_that_was_not_fitted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gru: these runs hold glm, lstm"):
+        list(compare_stored([write_run(tmp_path / "a")], pairs=[("gru", "glm")]))
+
+
+def test_folds_that_are_not_stored_are_refused(tmp_path: Path) -> None:
+    assert next(compare_stored([write_run(tmp_path / "a")], folds=True))["level"] == "fold"
+    with pytest.raises(ConfigError, match="fold"):
+        list(compare_stored([write_run(tmp_path / "b", fold=False)], folds=True))
