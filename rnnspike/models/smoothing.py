@@ -15,9 +15,10 @@ the bandwidth, and the scan costs little more than its finest step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -212,17 +213,32 @@ def score(data: Binned, mean_count: FloatArray) -> float:
 
 def scan_pooled(data: Binned) -> Iterator[Smoothing]:
     """Yield the left-out likelihood of the pooled PSTH, widest bandwidth first, every prior weight."""
-    last = float("-inf")
-    for bandwidth_s in reversed(usable_bandwidths(data)):
+
+    def scores(bandwidth_s: float) -> list[float]:
         coarse = data.for_bandwidth(bandwidth_s)
         spikes, exposure = coarse.smoothed(bandwidth_s)
         inside = coarse.kernel(bandwidth_s).inside * coarse.width
-        scores = [score(coarse, _pooled(coarse, spikes, exposure, inside, prior)) for prior in PRIORS]
-        yield from (Smoothing(bandwidth_s, prior, log_likelihood=s) for prior, s in zip(PRIORS, scores, strict=True))
-        best = max(scores[:-1])  # the last prior knows no bandwidth
-        if bandwidth_s <= ALWAYS_TRIED_S and best < last:
+        return [score(coarse, _pooled(coarse, spikes, exposure, inside, prior)) for prior in PRIORS]
+
+    # The last prior knows no bandwidth, so it does not tell whether a narrower one is worth a try.
+    for bandwidth_s, values in descend(data, scores, lambda values: max(values[:-1])):
+        yield from (Smoothing(bandwidth_s, prior, log_likelihood=v) for prior, v in zip(PRIORS, values, strict=True))
+
+
+Scored = TypeVar("Scored")
+
+
+def descend(
+    data: Binned, evaluate: Callable[[float], Scored], worth: Callable[[Scored], float]
+) -> Iterator[tuple[float, Scored]]:
+    """Yield bandwidths, widest first, with what they evaluate to; narrow ones only while the last step was a gain."""
+    last = float("-inf")
+    for bandwidth_s in reversed(usable_bandwidths(data)):
+        values = evaluate(bandwidth_s)
+        yield bandwidth_s, values
+        if bandwidth_s <= ALWAYS_TRIED_S and worth(values) < last:
             return
-        last = best
+        last = worth(values)
 
 
 def usable_bandwidths(data: Binned) -> tuple[float, ...]:
