@@ -1,0 +1,333 @@
+r"""Penalised log-linear models by structured Newton steps (science.md b.4, d.1).
+
+The log of the expected count of a row is a drive, shared by all trials, plus columns of its own:
+
+.. math:: \log\mu_i = \sum_k B_k(t_i)\,(\theta_{0k} + \theta_{c_i k}) + \sum_j x_{ij} w_j
+
+with B a spline over the window, theta_0 common to the conditions and theta_c a penalised deviation of condition c.
+Coefficients of the drive are kept knot by knot, so that their Hessian is a band; the columns are eliminated by a
+Schur complement. Both observation models are convex: Poisson, and Bernoulli with p = 1 - exp(-mu).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve, cho_solve_banded, cholesky_banded
+
+from rnnspike.errors import ModelError
+from rnnspike.models.basis import SplineBasis, second_difference_penalty
+from rnnspike.trials.data import FloatArray, IntArray, Observation
+
+#: Largest log of an expected count on the way to an optimum.
+_LOG_MU_CAP = 12.0
+#: Rows weighted at a time for the Gram matrix: what stays in the cache.
+_GRAM_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """``drive`` (1 + deviation, knot), shared spline first; ``columns`` (column,)."""
+
+    drive: FloatArray
+    columns: FloatArray
+
+    def flat(self) -> FloatArray:
+        """Return them as one vector, the drive knot by knot."""
+        return np.concatenate([self.drive.T.ravel(), self.columns])
+
+    def step(self, direction: FloatArray, size: float = 1.0) -> Coefficients:
+        """Return the coefficients moved along a flat direction."""
+        n_drive = self.drive.size
+        drive = self.drive + size * direction[:n_drive].reshape(self.drive.shape[::-1]).T
+        return Coefficients(drive, self.columns + size * direction[n_drive:])
+
+    def by_condition(self) -> FloatArray:
+        """Return the spline of each condition (condition, knot)."""
+        return self.drive if len(self.drive) == 1 else self.drive[:1] + self.drive[1:]
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What pulls the coefficients: half the weight times the square, in nats.
+
+    ``smooth`` on second differences of the shared spline; ``deviation_smooth`` and ``deviation`` on second
+    differences and on squares of the conditions' deviations; ``columns`` (column, column) a quadratic form.
+    ``half_spike`` (column,) adds half a spike expected and half a spike seen to a column that marks single bins:
+    a gamma(1/2) prior on its factor, which keeps a lag without spikes finite (quasi-separation).
+    """
+
+    smooth: float
+    columns: FloatArray
+    half_spike: FloatArray
+    deviation_smooth: float = 0.0
+    deviation: float = 0.0
+
+    def value(self, at: Coefficients) -> float:
+        """Return the penalty in nats."""
+        rough = np.diff(at.drive, n=2, axis=1) if at.drive.shape[1] > 2 else np.zeros((len(at.drive), 0))
+        total = self.smooth * np.sum(rough[0] ** 2) + self.deviation_smooth * np.sum(rough[1:] ** 2)
+        total += self.deviation * np.sum(at.drive[1:] ** 2) + at.columns @ self.columns @ at.columns
+        pseudo = self.half_spike * (np.exp(np.minimum(at.columns, _LOG_MU_CAP)) - at.columns)
+        return float(0.5 * total + pseudo.sum())
+
+    def drive_bands(self, shape: tuple[int, int]) -> FloatArray:
+        """Return the Hessian of the drive's part by knots apart (3, 1 + deviation, knot)."""
+        rough = second_difference_penalty(shape[1])
+        bands = self.deviation_smooth * np.repeat(rough[:, None], shape[0], axis=1)
+        bands[:, 0] = self.smooth * rough
+        bands[0, 1:] += self.deviation
+        return bands
+
+    def gradient(self, at: Coefficients) -> FloatArray:
+        """Return the gradient, flat."""
+        bands = self.drive_bands(at.drive.shape)
+        drive = bands[0] * at.drive
+        for apart in (1, 2):
+            drive[:, :-apart] += bands[apart][:, :-apart] * at.drive[:, apart:]
+            drive[:, apart:] += bands[apart][:, :-apart] * at.drive[:, :-apart]
+        pseudo = self.half_spike * (np.exp(np.minimum(at.columns, _LOG_MU_CAP)) - 1)
+        return Coefficients(drive, self.columns @ at.columns + pseudo).flat()
+
+
+def loss(
+    log_mu: FloatArray, bins: FloatArray, spikes: FloatArray, observation: Observation
+) -> tuple[float, FloatArray, FloatArray]:
+    """Return the negative log-likelihood in nats and its first and second derivatives by log mu (row,).
+
+    Rows with spikes stand for one bin. Under Bernoulli such a bin costs -log(1 - exp(-mu)); under Poisson
+    mu - y log mu (constants left out).
+    """
+    log_mu = np.minimum(log_mu, _LOG_MU_CAP)
+    slope = bins * np.exp(log_mu)
+    if observation == "poisson":
+        return float(slope.sum() - spikes @ log_mu), slope - spikes, slope
+    at = np.flatnonzero(spikes)
+    curvature = slope.copy()
+    mu = slope[at]
+    total = slope.sum() - mu.sum() - np.log(-np.expm1(-np.maximum(mu, 1e-300))).sum()
+    bounded = np.clip(mu, 1e-300, 500.0)  # beyond, the bin costs nothing and neither do its derivatives
+    odds = np.expm1(bounded)
+    slope[at] = -bounded / odds  # -> -1 as mu -> 0
+    exact = bounded * (bounded * (odds + 1) - odds) / odds / odds
+    curvature[at] = np.where(bounded < 1e-4, bounded / 2 * (1 - bounded / 3), exact)
+    return float(total), slope, curvature
+
+
+@dataclass(frozen=True)
+class LogLinear:
+    """Rows of a log-linear model and the structure of its Hessian.
+
+    ``position`` (row,) in bins from the window's start, ``condition`` (row,), ``columns`` (row, column) float32 or
+    float64, ``bins`` and ``spikes`` (row,). ``n_conditions`` 1 has no deviations.
+    """
+
+    spline: SplineBasis
+    position: FloatArray
+    condition: IntArray
+    n_conditions: int
+    columns: npt.NDArray[Any]
+    bins: FloatArray
+    spikes: FloatArray
+    observation: Observation = "bernoulli"
+    _design: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def n_splines(self) -> int:
+        """Shared spline and deviations."""
+        return 1 if self.n_conditions == 1 else 1 + self.n_conditions
+
+    def zero(self) -> Coefficients:
+        """Return the start: a flat drive at the mean rate."""
+        drive = np.zeros((self.n_splines, self.spline.n_functions))
+        drive[0] = np.log(max(self.spikes.sum(), 0.5) / max(self.bins.sum(), 1.0))
+        return Coefficients(drive, np.zeros(self.columns.shape[1]))
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> LogLinear:
+        """Return the model with these columns only."""
+        return replace(self, columns=np.ascontiguousarray(self.columns[:, chosen]), _design=dict(self._design))
+
+    def log_mu(self, at: Coefficients) -> FloatArray:
+        """Return log mu of one bin of each row."""
+        slots, slot = self._slots()
+        drive = (slots @ at.by_condition().ravel())[slot]
+        columns: FloatArray = (self.columns @ at.columns.astype(self.columns.dtype)).astype(np.float64)
+        return drive + columns
+
+    def nll(self, at: Coefficients) -> float:
+        """Return the negative log-likelihood in nats."""
+        return loss(self.log_mu(at), self.bins, self.spikes, self.observation)[0]
+
+    def _slots(self) -> tuple[sparse.csr_matrix, IntArray]:
+        """Return the spline at each distinct place (slot, condition * knot), and each row's slot.
+
+        A place is a condition and a position; rows of many trials share it.
+        """
+        if "slots" not in self._design:
+            half = (2 * self.position).astype(np.int64)
+            width = 2 * self.spline.n_bins
+            place, slot = _unique(self.condition * width + half, self.n_conditions * width)
+            first, values = self.spline.local((place % width) / 2)
+            start = place // width * self.spline.n_functions + first
+            columns = start[:, None] + np.arange(self.spline.order)
+            indptr = np.arange(len(place) + 1) * self.spline.order
+            shape = (len(place), self.n_conditions * self.spline.n_functions)
+            slots = sparse.csr_matrix((values.ravel(), columns.ravel(), indptr), shape=shape)
+            self._design.update(slots=(slots, slot), slots_t=slots.T.tocsr(), rows_t=self._grouping(slot, len(place)))
+        return self._design["slots"]  # type: ignore[no-any-return]
+
+    def _grouping(self, slot: IntArray, n_slots: int) -> sparse.csr_matrix:
+        n_rows = len(slot)
+        ones = np.ones(n_rows, dtype=self.columns.dtype)
+        return sparse.csr_matrix((ones, slot, np.arange(n_rows + 1)), shape=(n_rows, n_slots)).T.tocsr()
+
+    def drive_gradient(self, slope: FloatArray) -> FloatArray:
+        """Return the gradient by the drive's coefficients (1 + deviation, knot) from that by log mu."""
+        slots, slot = self._slots()
+        by_place = np.bincount(slot, slope, minlength=slots.shape[0])
+        each = (self._design["slots_t"] @ by_place).reshape(self.n_conditions, -1)
+        return each if self.n_splines == 1 else np.concatenate([each.sum(axis=0, keepdims=True), each])
+
+    def gradient(self, slope: FloatArray) -> FloatArray:
+        """Return the flat gradient from the derivative by log mu (row,)."""
+        columns = (slope.astype(self.columns.dtype) @ self.columns).astype(np.float64)
+        return Coefficients(self.drive_gradient(slope), columns).flat()
+
+    def hessian(self, curvature: FloatArray, penalty: Penalty, at: Coefficients) -> Factor:
+        """Return the factorised Hessian of loss and penalty."""
+        slots, slot = self._slots()
+        n_knots, order = self.spline.n_functions, self.spline.order
+        by_place = np.bincount(slot, curvature, minlength=slots.shape[0])
+        if "products" not in self._design:
+            self._design["products"] = [_products(slots, apart) for apart in range(order)]
+        gram = np.stack([(p @ by_place).reshape(self.n_conditions, n_knots) for p in self._design["products"]])
+        band = _interleave(gram, penalty.drive_bands(at.drive.shape))
+        inner, cross = self._weighted(curvature, slot)
+        cross = cross.reshape(self.n_conditions, n_knots, -1)
+        if self.n_splines > 1:
+            cross = np.concatenate([cross.sum(axis=0, keepdims=True), cross])
+        inner = inner + penalty.columns
+        pseudo = penalty.half_spike * np.exp(np.minimum(at.columns, _LOG_MU_CAP))
+        inner[np.diag_indices_from(inner)] += pseudo
+        return Factor.of(band, cross.transpose(1, 0, 2).reshape(band.shape[1], -1), inner)
+
+    def _weighted(self, curvature: FloatArray, slot: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return X'WX (column, column) and B'WX (condition * knot, column)."""
+        weighted = self.columns * curvature.astype(self.columns.dtype)[:, None]
+        inner = (self.columns.T @ weighted).astype(np.float64)
+        by_place = self._design["rows_t"] @ weighted
+        return (inner + inner.T) / 2, self._design["slots_t"] @ by_place.astype(np.float64)
+
+
+def _unique(keys: IntArray, n_keys: int) -> tuple[IntArray, IntArray]:
+    """Return the distinct keys and where each key stands among them, by counting."""
+    used = np.bincount(keys, minlength=n_keys) > 0
+    place = np.flatnonzero(used)
+    return place, (np.cumsum(used) - 1)[keys]
+
+
+def _products(slots: sparse.csr_matrix, apart: int) -> sparse.csr_matrix:
+    """Return the products of splines ``apart`` knots apart at each place (condition * knot, slot)."""
+    n_slots, order = slots.shape[0], np.diff(slots.indptr[:2])[0]
+    values = slots.data.reshape(n_slots, order)
+    columns = slots.indices.reshape(n_slots, order)
+    product = values[:, : order - apart] * values[:, apart:]
+    where = (columns[:, : order - apart].ravel(), np.repeat(np.arange(n_slots), order - apart))
+    return sparse.csr_matrix((product.ravel(), where), shape=slots.shape[::-1])
+
+
+def _interleave(gram: FloatArray, penalty: FloatArray) -> FloatArray:
+    """Return the drive's Hessian as upper bands, coefficients knot by knot (LAPACK's layout).
+
+    ``gram`` (apart, condition, knot) per condition; ``penalty`` (apart, 1 + deviation, knot).
+    """
+    order, n_conditions, n_knots = gram.shape
+    n_splines = penalty.shape[1]
+    apart_most = max(order - 1, 2 if n_knots > 2 else 0)
+    upper = apart_most * n_splines + n_splines - 1
+    band = np.zeros((upper + 1, n_knots, n_splines))  # row upper - offset, column's knot and spline
+
+    def add(apart: int, row: int, column: int, values: FloatArray) -> None:
+        offset = apart * n_splines + column - row
+        band[upper - offset, apart:, column] += values[: n_knots - apart]
+
+    for apart in range(order):
+        add(apart, 0, 0, gram[apart].sum(axis=0))
+        for c in range(n_conditions if n_splines > 1 else 0):
+            add(apart, 1 + c, 1 + c, gram[apart, c])
+            add(apart, 0, 1 + c, gram[apart, c])
+            if apart:
+                add(apart, 1 + c, 0, gram[apart, c])
+    for apart in range(min(3, apart_most + 1)):
+        for j in range(n_splines):
+            add(apart, j, j, penalty[apart, j])
+    band[upper] += 1e-8 + 1e-10 * band[upper].max()
+    return band.reshape(upper + 1, n_knots * n_splines)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factorised Hessian: a band (drive), a dense block (columns), and what couples them."""
+
+    chol: FloatArray
+    solved: FloatArray  # A^-1 C, (drive, column)
+    cross: FloatArray  # C, (drive, column)
+    schur: tuple[FloatArray, bool]
+    inner: FloatArray  # D, (column, column)
+
+    @staticmethod
+    def of(band: FloatArray, cross: FloatArray, inner: FloatArray) -> Factor:
+        """Factorise; ModelError where the Hessian is not positive definite."""
+        try:
+            chol = cholesky_banded(band, lower=False, check_finite=False)
+            solved = cho_solve_banded((chol, False), cross, check_finite=False)
+            complement = inner - cross.T @ solved
+            complement[np.diag_indices_from(complement)] += 1e-7 * np.maximum(np.diag(inner), 1e-6)
+            schur = cho_factor(complement, check_finite=False) if len(inner) else (inner, False)
+        except np.linalg.LinAlgError as error:
+            raise ModelError(f"the Hessian is singular ({error})") from error
+        return Factor(chol, solved, cross, schur, inner)
+
+    def solve(self, gradient: FloatArray) -> FloatArray:
+        """Return the Hessian's inverse times a flat gradient."""
+        n_drive = len(self.solved)
+        drive = cho_solve_banded((self.chol, False), gradient[:n_drive], check_finite=False)
+        if not len(self.inner):
+            return np.asarray(drive)
+        columns = cho_solve(self.schur, gradient[n_drive:] - self.cross.T @ drive, check_finite=False)
+        return np.concatenate([drive - self.solved @ columns, columns])
+
+
+def newton(
+    model: LogLinear,
+    penalty: Penalty,
+    start: Coefficients,
+    *,
+    tolerance: float = 1e-3,
+    max_steps: int = 30,
+) -> tuple[Coefficients, Factor]:
+    """Minimise loss and penalty from a start; stop when a step promises less than ``tolerance`` nats."""
+    at = start
+    value, slope, curvature = loss(model.log_mu(at), model.bins, model.spikes, model.observation)
+    value += penalty.value(at)
+    for _ in range(max_steps):
+        factor = model.hessian(curvature, penalty, at)
+        gradient = model.gradient(slope) + penalty.gradient(at)
+        direction = -factor.solve(gradient)
+        promise = -0.5 * float(gradient @ direction)
+        if promise < tolerance:
+            return at.step(direction), factor
+        size = 1.0
+        while True:
+            trial = at.step(direction, size)
+            new, slope, curvature = loss(model.log_mu(trial), model.bins, model.spikes, model.observation)
+            new += penalty.value(trial)
+            if new <= value + 1e-6 * abs(value) * (size < 1e-3) - 1e-4 * size * promise or size < 1e-6:
+                break
+            size /= 2
+        at, value = trial, new
+    return at, factor

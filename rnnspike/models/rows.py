@@ -1,0 +1,141 @@
+"""Compacted designs: bins that a log-linear model sees alike share one row (science.md d.1).
+
+A bin without a spike adds its expected count to the loss, so between spikes the loss is an integral of a function
+that varies on the scale of the time since the last spike. Each bin with a spike keeps a row of its own; the others
+are taken together in blocks that widen with that time, each evaluated at its middle and weighted by its number of
+bins. A fit walks its penalty path on these rows and ends on all bins (``penalised.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from rnnspike.models.basis import LogTimeBasis
+from rnnspike.models.history import UNKNOWN, Past, gap_edges
+from rnnspike.trials.data import FloatArray, IntArray
+
+Float32Array = npt.NDArray[np.float32]
+#: Bins after a spike that keep rows of their own; later blocks are as wide as this part of the age.
+_SINGLE_BINS = 5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a compacted design in order of trial and time; every array is (row,).
+
+    ``centre`` is the middle in bins from the start of the burn-in (halves occur), ``first`` the first bin; ``bins``
+    is how many bins the row stands for and ``spikes`` how many spikes it holds (rows with spikes are single bins).
+    ``age`` is the middle's age in bins, ``longest + 1`` beyond, ``UNKNOWN`` where it cannot be said.
+    """
+
+    trial: IntArray
+    first: IntArray
+    centre: FloatArray
+    bins: FloatArray
+    spikes: FloatArray
+    age: FloatArray
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.trial)
+
+
+def compact(past: Past, longest_age: int, widest: int) -> Rows:
+    """Return the rows of the observed bins of the window; no block is wider than ``widest`` bins."""
+    age, known = past.ages(longest_age)  # (trial, bin)
+    spikes = past.spikes[:, past.n_burn_in :]
+    elapsed = np.where((age == UNKNOWN) | (age > longest_age), known + 1, age)
+    block = _block_of(int(elapsed.max(initial=1)), widest)[elapsed]
+    has_spike = spikes > 0
+    observed = past.observed[:, past.n_burn_in :]
+    starts = np.ones(spikes.shape, dtype=bool)
+    starts[:, 1:] = (block[:, 1:] != block[:, :-1]) | has_spike[:, 1:] | has_spike[:, :-1] | ~observed[:, :-1]
+    starts[:, 1:] |= (age[:, 1:] == UNKNOWN) != (age[:, :-1] == UNKNOWN)
+    flat = np.flatnonzero(starts & observed)
+    row_of_bin = np.cumsum((starts & observed).ravel())[observed.ravel()] - 1
+    bins = np.bincount(row_of_bin, minlength=len(flat)).astype(np.float64)
+    trial, first = np.divmod(flat, spikes.shape[1])
+    first_age = age.ravel()[flat].astype(np.float64)
+    moving = (first_age >= 1) & (first_age <= longest_age)
+    middle = (bins - 1) / 2
+    return Rows(
+        trial=trial,
+        first=first + past.n_burn_in,
+        centre=first + past.n_burn_in + middle,
+        bins=bins,
+        spikes=spikes.ravel()[flat].astype(np.float64),
+        age=np.where(moving, first_age + middle, first_age),
+    )
+
+
+def _block_of(longest: int, widest: int) -> npt.NDArray[np.int32]:
+    """Return the block of each elapsed time 0..longest: widths grow in proportion to the time."""
+    block = np.zeros(longest + 1, dtype=np.int32)
+    start, number = 1, 0
+    while start <= longest:
+        width = int(np.clip(start // _SINGLE_BINS, 1, max(widest, 1)))
+        block[start : start + width] = number
+        start, number = start + width, number + 1
+    return block
+
+
+def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) -> Float32Array:
+    """Return the history features (row, function); unobserved bins count as ``fill`` spikes each."""
+    table = np.ascontiguousarray(basis.table(steps_per_bin=2), dtype=np.float32)
+    n_lags, stride = basis.n_lags, past.n_time + basis.n_lags + 1
+    trial, bins = np.nonzero(past.spikes)
+    spike_key = trial * stride + bins
+    row_key = rows.trial * stride
+    low = np.searchsorted(spike_key, row_key + np.ceil(rows.centre - n_lags).astype(np.int64))
+    low = np.maximum(low, np.searchsorted(spike_key, row_key))
+    high = np.searchsorted(spike_key, row_key + rows.first)
+    pair_spike, indptr = _ranges(low, high)
+    lag2 = np.repeat((2 * rows.centre).astype(np.int32), np.diff(indptr)) - (2 * bins).astype(np.int32)[pair_spike]
+    weight = past.spikes[trial, bins].astype(np.float32)[pair_spike]
+    counts = sparse.csr_matrix((weight, lag2, indptr), shape=(rows.n_rows, len(table)))
+    features: Float32Array = counts @ table
+    if fill > 0:
+        features += np.float32(fill) * _gap_columns(rows, past, basis)
+    return features
+
+
+def _gap_columns(rows: Rows, past: Past, basis: LogTimeBasis) -> Float32Array:
+    """Return what one spike in every unobserved bin would add, (row, function)."""
+    n_lags, stride = basis.n_lags, past.n_time + 2 * basis.n_lags + 1
+    total = np.cumsum(basis.table(), axis=0)  # (lag + 1, function)
+    total2 = np.empty((2 * n_lags + 1, total.shape[1]), dtype=np.float32)
+    total2[::2], total2[1::2] = total, (total[1:] + total[:-1]) / 2
+    trial, start, stop = gap_edges(past, n_lags)
+    keys = rows.trial * stride + rows.centre + n_lags
+    low = np.searchsorted(keys, trial * stride + start + n_lags, side="right")
+    high = np.searchsorted(keys, trial * stride + np.minimum(stop + n_lags, past.n_time) + n_lags)
+    row, indptr = _ranges(low, np.maximum(high, low))
+    gap = np.repeat(np.arange(len(trial)), np.diff(indptr))
+    far = np.clip(2 * (rows.centre[row] - start[gap]), 0, 2 * n_lags).astype(np.int64)
+    near = np.clip(2 * (rows.centre[row] - stop[gap]), 0, 2 * n_lags).astype(np.int64)
+    sign = np.concatenate([np.ones(len(row), np.float32), -np.ones(len(row), np.float32)])
+    where = (np.concatenate([row, row]), np.concatenate([far, near]))
+    columns: Float32Array = sparse.csr_matrix((sign, where), shape=(rows.n_rows, len(total2))) @ total2
+    return columns
+
+
+def _ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
+    """Return all the ranges low..high-1 one after the other, and where each starts."""
+    lengths = high - low
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return np.arange(indptr[-1]) + np.repeat(low - indptr[:-1], lengths), indptr
+
+
+def age_columns(rows: Rows, basis: LogTimeBasis) -> Float32Array:
+    """Return the functions of the time since the last spike, and the flag that it is unknown: (row, function + 1)."""
+    table = np.zeros((2 * basis.n_lags + 3, basis.n_functions + 1), dtype=np.float32)
+    table[: 2 * basis.n_lags + 1, :-1] = basis.table(steps_per_bin=2)
+    table[-1, -1] = 1.0
+    index = np.where(rows.age == UNKNOWN, len(table) - 1, np.minimum(2 * rows.age, len(table) - 2))
+    columns: Float32Array = table[index.astype(np.int64)]
+    return columns

@@ -1,0 +1,135 @@
+"""The history GLM: causal, exact step by step, same optimum as statsmodels, honest about unknown pasts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnspike.evaluation.likelihood import log_likelihood
+from rnnspike.models.constant import Constant
+from rnnspike.models.glm import Drive, FittedGlm, HistoryGlm, LastSpikeGlm
+from rnnspike.models.protocol import simulate
+
+
+def bursty(rng: np.random.Generator, n_trials: int, n_bins: int = 600, n_before: int = 400) -> np.ndarray:
+    """The bursty refractory cell of science.md c.6: p = 0 at lags 1-2, .15 at 3-6, .004 to lag 40, then .012."""
+    n = n_before + n_bins
+    hazard = np.concatenate([[0, 0, 0], np.full(4, 0.15), np.full(34, 0.004), np.full(n + 1, 0.012)])
+    counts, age = np.zeros((n_trials, n), np.uint8), np.full(n_trials, 500)
+    for k in range(n):
+        counts[:, k] = rng.random(n_trials) < hazard[np.minimum(age, len(hazard) - 1)]
+        age = np.where(counts[:, k] > 0, 1, age + 1)
+    return counts[:, :, None]
+
+
+def split(make_trials, counts: np.ndarray, n_before: int = 400, **more: object):
+    return make_trials(counts[:, n_before:], burn_in=counts[:, :n_before], **more)
+
+
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    return bursty(np.random.default_rng(1), 160)
+
+
+@pytest.fixture
+def trials(make_trials, counts: np.ndarray):
+    return split(make_trials, counts)
+
+
+@pytest.fixture
+def fitted(trials, rng) -> FittedGlm:
+    return HistoryGlm().fit(trials.take(range(120)), [trials.take(range(120, 160))], rng)[0]
+
+
+def test_bursty_cell(fitted: FittedGlm, trials) -> None:
+    """At lag 2 p <= .001, at lag 3 p = .156 +- .03 (science.md c.6, with 120 trials)."""
+    mu = fitted.intensity(trials)[:, :, 0]
+    spikes = trials.counts[:, :, 0]
+    at = {lag: [] for lag in (2, 3)}
+    for r, k in zip(*np.nonzero(spikes), strict=True):
+        for lag in at:
+            if k + lag < mu.shape[1] and not spikes[r, k + 1 : k + lag].any():
+                at[lag].append(1 - np.exp(-mu[r, k + lag]))
+    assert np.mean(at[2]) <= 0.003
+    assert np.mean(at[3]) == pytest.approx(0.156, abs=0.03)
+
+
+def test_close_to_the_true_likelihood(fitted: FittedGlm, make_trials, rng) -> None:
+    fresh = split(make_trials, bursty(np.random.default_rng(9), 60))
+    null = Constant().fit(fresh, [fresh], rng)[0]
+    spikes = fresh.counts[:, :, 0]
+    hazard = np.concatenate([[0, 1e-9, 1e-9], np.full(4, 0.15), np.full(34, 0.004), np.full(5000, 0.012)])
+    whole = np.concatenate([fresh.burn_in, fresh.counts], axis=1)[:, :, 0]
+    age, truth = np.full(60, 500), np.zeros(spikes.shape)
+    for k in range(whole.shape[1]):
+        if k >= 400:
+            truth[:, k - 400] = -np.log1p(-hazard[np.minimum(age, 4000)])
+        age = np.where(whole[:, k] > 0, 1, age + 1)
+    oracle = log_likelihood(truth, spikes).sum()
+    base = log_likelihood(null.intensity(fresh), fresh).sum()
+    assert (log_likelihood(fitted.intensity(fresh), fresh).sum() - base) / (oracle - base) > 0.93
+
+
+def test_causal(fitted: FittedGlm, trials) -> None:
+    before = fitted.intensity(trials)
+    counts = trials.counts.copy()
+    counts[:, 300] = 1 - counts[:, 300]
+    after = fitted.intensity(replace(trials, counts=counts))
+    np.testing.assert_array_equal(after[:, :301], before[:, :301])
+    assert not np.allclose(after[:, 301:], before[:, 301:])
+
+
+def test_step_by_step_with_gaps(fitted: FittedGlm, make_trials, rng) -> None:
+    counts = bursty(np.random.default_rng(4), 12)
+    observed = np.ones((12, 600, 1), bool)
+    observed[3:6, 100:180] = False
+    observed_before = np.ones((12, 400, 1), bool)
+    observed_before[::2, :390] = False
+    trials = split(make_trials, counts * 1, observed=observed, burn_in_observed=observed_before)
+    mu = fitted.intensity(trials)[:, :, 0]
+    stepper = fitted.stepper(trials)
+    for k in range(trials.n_bins):
+        np.testing.assert_allclose(stepper.mu(), mu[:, k], rtol=1e-9)
+        stepper.push(trials.counts[:, k, 0])
+
+
+def test_free_run_of_the_bursty_cell(fitted: FittedGlm, trials, rng) -> None:
+    """No runaway, the rate within 10 %, no interval of 2 ms or less (science.md c.7)."""
+    counts = simulate(fitted, trials, rng)
+    assert counts.sum() == pytest.approx(int(trials.counts.sum()), rel=0.1)
+    intervals = np.concatenate([np.diff(np.flatnonzero(row)) for row in counts])
+    assert np.mean(intervals <= 2) < 0.005
+
+
+def test_round_trip(fitted: FittedGlm, trials, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "glm")
+    np.testing.assert_array_equal(HistoryGlm.load(tmp_path / "glm").intensity(trials), fitted.intensity(trials))
+
+
+def test_each_validation_set_chooses_for_itself(trials, rng) -> None:
+    a, b = trials.take(range(80, 120)), trials.take(range(120, 160))
+    train = trials.take(range(80))
+    both = HistoryGlm().fit(train, [a, b], rng)
+    assert both[1].strengths == HistoryGlm().fit(train, [b], rng)[0].strengths
+    assert both[0].strengths == HistoryGlm().fit(train, [a], rng)[0].strengths
+
+
+def test_drive_follows_rate_and_covariate(make_trials, rng) -> None:
+    n_trials, n_bins = 40, 800
+    x = np.repeat(rng.normal(size=(n_trials, n_bins // 40, 1)), 40, axis=1)
+    mu = 0.02 * np.exp(0.8 * x)
+    counts = (rng.random(mu.shape) < 1 - np.exp(-mu)).astype(np.uint8)
+    trials = make_trials(counts, covariates=x, has_repeats=False)
+    model = Drive().fit(trials.take(range(30)), [trials.take(range(30, 35))], rng)[0]
+    held_out = trials.take(range(35, 40))
+    assert np.corrcoef(np.log(model.intensity(held_out)).ravel(), np.log(mu[35:]).ravel())[0, 1] > 0.9
+
+
+def test_wide_poisson_bins(make_trials, rng) -> None:
+    counts = rng.poisson(0.6, (30, 100, 1))
+    trials = make_trials(counts, bin_s=0.02, observation="poisson")
+    model = LastSpikeGlm().fit(trials.take(range(20)), [trials.take(range(20, 30))], rng)[0]
+    assert model.intensity(trials).mean() == pytest.approx(0.6, rel=0.1)
