@@ -112,7 +112,7 @@ class Layout:
     @property
     def n_columns(self) -> int:
         """Columns in all."""
-        return max(group.stop for group in self.groups.values())
+        return int(max(group.stop for group in self.groups.values()))
 
     @classmethod
     def of(cls, train: Trials, parts: Parts) -> Layout:

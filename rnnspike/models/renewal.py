@@ -1,6 +1,6 @@
-r"""Renewal models on the rescaled clock, and the multiplicative interval model; the best on validation (science.md b.6).
+r"""Renewal models on the rescaled clock and the multiplicative interval model; the best on validation (science b.6).
 
-On the clock of the drive, :math:`x = \Lambda(t) - \Lambda(t_\text{last})`, intervals have a law with hazard h; bin k has
+On the clock of the drive, :math:`x = \Lambda(t) - \Lambda(t_\text{last})`, intervals have a law of hazard h; bin k has
 
 .. math:: \mu_k = H(x_{k+1}) - H(x_k), \qquad H(x) = -\log S(x)
 
@@ -111,7 +111,7 @@ def fit_family(name: str, intervals: Intervals, shift: float = 0.0) -> FloatArra
     found = minimize(
         cost, np.array(family.start(x), float), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7}
     )
-    return np.clip(found.x, -12, 12)
+    return np.asarray(np.clip(found.x, -12, 12))
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Law:
         """Return H at clock ages x; ``known`` False takes the equilibrium law of an unknown last spike."""
         grid, after_spike, unknown = self._tables
         beyond = np.maximum(x - grid[-1], 0.0)
-        return np.where(known, np.interp(x, grid, after_spike), np.interp(x, grid, unknown)) + beyond
+        return np.asarray(np.where(known, np.interp(x, grid, after_spike), np.interp(x, grid, unknown)) + beyond)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class RenewalStepper:
         """Take the spikes (trial,) of that bin."""
         here = self.observed[:, self.bin]
         self.age += self.base[:, self.bin]
-        fired = (np.asarray(spikes) > 0) & here
+        fired = (np.asarray(spikes, dtype=np.float64) > 0) & here
         self.age[fired | ~here] = 0.0
         self.known = (self.known | fired) & here
         self.bin += 1
@@ -278,7 +278,7 @@ class Renewal:
 
 
 def candidate_laws(intervals: Intervals) -> list[Law]:
-    """Return every family fitted without and with a refractory shift (an interior estimate: .9 of the 0.5 % point)."""
+    """Return every family without and with a refractory shift (an interior estimate: .9 of the 0.5 % point)."""
     interior = 0.9 * float(np.quantile(intervals.complete, 0.005))
     return [
         Law(name, tuple(fit_family(name, intervals, shift).tolist()), shift)
