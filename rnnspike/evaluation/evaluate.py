@@ -34,7 +34,8 @@ from rnnspike.evaluation.likelihood import (
     log_likelihood,
 )
 from rnnspike.evaluation.predictive import FreeRunChecks
-from rnnspike.evaluation.refractoriness import contamination_gate, violation_ratio
+from rnnspike.evaluation.refractoriness import contamination as contamination_of
+from rnnspike.evaluation.refractoriness import contamination_gate
 from rnnspike.evaluation.resampling import MIN_TRIALS
 from rnnspike.evaluation.rescaling import draw_uniform
 from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
@@ -99,7 +100,7 @@ def evaluate_unit(
         Free runs per model, uint8 (replicate, trial, bin), over the design of these trials (index into
         ``trials``); see ``free_run.simulate_replicates``.
     contamination
-        Refractory-violation ratio from the spike times, where known; else it is taken from the bins.
+        Share of foreign spikes by refractory violations, from the spike times where known; else from the bins.
     folds
         (trial,) which fold held each trial out, kept in the per-trial table.
 
@@ -216,7 +217,7 @@ class _Unit:
         self.scores = (
             score_models(self.log_likelihoods, settings.null, self.n_spikes, self.bootstrap) if self.enough else {}
         )
-        self._common = self._shared_fields(violation_ratio(trials) if contamination is None else contamination)
+        self._common = self._shared_fields(contamination_of(trials) if contamination is None else contamination)
         self.shares = self._oracle_shares()
         self.reference = next((n for n in (settings.reference, "psth", settings.null) if n in self.mu), "")
         if self.enough:
@@ -269,7 +270,7 @@ class _Unit:
             "capture_reference": self.reference,
             "recovery_ms": 1000 * self.departures.horizon * self.trials.bin_s,
         }
-        row["message"] = _remarks(row, self.trials.n_trials)
+        row["message"] = _remarks(row, self.trials)
         self._curves.add(name, self.mu[name], expected, fit, strata)
         return row
 
@@ -350,15 +351,18 @@ def _not_usable(mu: FloatArray, history: History) -> str | None:
     return f"the intensity is not a finite, non-negative number in {wrong} bins" if wrong else None
 
 
-def _remarks(row: Row, n_trials: int) -> str | None:
+def _remarks(row: Row, trials: Trials) -> str | None:
     """Say what a reader of the row must know, None where nothing."""
     remarks: list[str] = []
     if row["n_infinite"]:
         remarks.append(f"{row['n_infinite']} spikes in bins where the model claims there can be none")
     if row["contamination_gate"] == "contaminated" and row.get("refractory_verdict") in ("missed", "partly"):
-        remarks.append("as many spikes within 1.5 ms as in a Poisson train: sorting, not the model, may be at fault")
+        remarks.append(f"about {row['contamination']:.0%} foreign spikes: sorting, not the model, may be at fault")
     if row["n_merged"]:
         remarks.append(f"{row['n_merged']} spikes share a bin with another and are not scored (narrower --bin)")
-    if n_trials < MIN_TRIALS:
-        remarks.append(f"no intervals with {n_trials} trials")
+    if trials.n_trials < MIN_TRIALS:
+        remarks.append(f"no intervals with {trials.n_trials} trials")
+    overlapping = int((np.diff(trials.start_s) < trials.n_bins * trials.bin_s * (1 - 1e-9)).sum())
+    if overlapping:
+        remarks.append(f"{overlapping} trials overlap the next: their common spikes count twice in tests of fit")
     return "; ".join(remarks) or None

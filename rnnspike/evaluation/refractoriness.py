@@ -150,17 +150,19 @@ def half_recovery(hazard: FloatArray, at_risk: FloatArray) -> float:
     return float(reached[0] + 1) if len(reached) else math.nan
 
 
-#: Intervals shorter than this are no neuron's; the ratio below is that of a Poisson train at .5.
+#: Intervals shorter than this are no neuron's.
 VIOLATION_S = 0.0015
+#: Share of foreign spikes from which a unit is doubtful, and contaminated (two equal units in one have .29).
+DOUBTFUL, CONTAMINATED = 0.1, 0.25
 Gate = Literal["clean", "doubtful", "contaminated"]
 
 
-def violation_ratio(trials: Trials) -> float:
-    """Return the refractory-violation ratio of one unit from its bins (Hill, Mehta & Kleinfeld 2011).
+def contamination(trials: Trials) -> float:
+    """Return the share of foreign spikes in one unit, 0 to 1, from the refractory violations in its bins.
 
-    ``violations / (2 N tau) / rate`` with tau as near 1.5 ms as the bins allow: about the rate of foreign spikes
-    over that of the unit's own, and .5 for a Poisson train. Spikes that share a bin count; NaN without spikes or
-    where one bin is wider than 4 ms.
+    ``1 - sqrt(1 - V T / (N^2 tau))`` with V pairs of spikes within tau, as near 1.5 ms as the bins allow (Hill,
+    Mehta & Kleinfeld 2011; Llobet, Wyngaard & Barbour 2022): 1 for a Poisson train. NaN without spikes, or where
+    bins are wider than 4 ms.
     """
     counts = np.where(trials.observed, trials.counts, 0)[:, :, 0].astype(np.int64)
     n, exposure_s = int(counts.sum()), float(trials.observed.sum()) * trials.bin_s
@@ -170,18 +172,17 @@ def violation_ratio(trials: Trials) -> float:
     tau_s = (n_lags + 0.5) * trials.bin_s
     violations = int((counts * (counts - 1) // 2).sum())
     violations += sum(int((counts[:, lag:] * counts[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
-    return violations / (2 * n * tau_s) / (n / exposure_s)
+    return 1.0 - math.sqrt(max(0.0, 1.0 - violations * exposure_s / (n**2 * tau_s)))
 
 
-def contamination_gate(ratio: float, n_spikes: int, rate_hz: float) -> Gate | None:
-    """Return what a violation ratio says of a unit: a model cannot learn a refractory period that sorting broke.
+def contamination_gate(share: float, n_spikes: int, rate_hz: float) -> Gate | None:
+    """Return what the share of foreign spikes says of a unit: no model can learn what sorting broke.
 
-    ``contaminated`` from .5 (as many violations as a Poisson train has), ``doubtful`` from .1; ``clean`` also
-    where fewer than two violations would be expected of a Poisson train (too few spikes to tell); None where the
-    ratio is undefined.
+    ``clean`` also where fewer than two violations would be expected of a Poisson train (too few spikes to tell);
+    None where the share is undefined.
     """
-    if not math.isfinite(ratio):
+    if not math.isfinite(share):
         return None
-    if n_spikes * rate_hz * VIOLATION_S < 2 or ratio < 0.1:
+    if n_spikes * rate_hz * VIOLATION_S < 2 or share < DOUBTFUL:
         return "clean"
-    return "doubtful" if ratio < 0.5 else "contaminated"
+    return "doubtful" if share < CONTAMINATED else "contaminated"

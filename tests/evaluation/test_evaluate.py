@@ -199,6 +199,15 @@ def test_a_contaminated_unit_is_called_that(make_cell: Callable) -> None:
     assert "sorting" in row["message"]
 
 
+def test_trials_that_overlap_are_pointed_out(make_cell: Callable) -> None:
+    from dataclasses import replace
+
+    cell = make_cell(n_trials=20)
+    close = replace(cell.trials, start_s=cell.trials.start_s * 0.3)
+    rows = evaluate_unit(close, cell.mu, rng=np.random.default_rng(0), settings=QUICK).rows
+    assert "19 trials overlap" in rows[0]["message"]
+
+
 def test_the_null_is_needed(make_cell: Callable) -> None:
     cell = make_cell()
     with pytest.raises(ValueError, match="null"):

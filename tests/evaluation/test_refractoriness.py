@@ -7,6 +7,7 @@ import pytest
 
 from rnnspike.evaluation.history import history_of
 from rnnspike.evaluation.refractoriness import (
+    contamination,
     contamination_gate,
     half_recovery,
     hazard_curve,
@@ -16,7 +17,6 @@ from rnnspike.evaluation.refractoriness import (
     lag_strata,
     recovery_horizon,
     refractory_strata,
-    violation_ratio,
 )
 from rnnspike.trials.data import Trials
 
@@ -96,28 +96,29 @@ def test_hazard_strata_reach_200_ms(make_cell: Callable) -> None:
 
 def test_violations_of_a_poisson_unit_are_those_of_chance(make_trials: Callable[..., Trials]) -> None:
     counts = np.random.default_rng(1).poisson(0.05, (100, 1000, 1))
-    assert violation_ratio(make_trials(counts)) == pytest.approx(0.5, abs=0.05)
-    assert violation_ratio(make_trials(counts[:, :, :], bin_s=0.0005)) == pytest.approx(0.5, abs=0.05)
+    assert contamination(make_trials(counts)) > 0.8
+    assert contamination(make_trials(counts, bin_s=0.0005)) > 0.8
+    assert np.isnan(contamination(make_trials(counts, bin_s=0.01)))
 
 
 def test_a_refractory_unit_is_clean_and_two_in_one_are_not(make_cell: Callable, make_trials: Callable) -> None:
     one, other = (make_cell(n_trials=100, rate_hz=60.0, seed=seed).trials for seed in (1, 2))
     both = make_trials(one.counts + other.counts)
-    assert violation_ratio(one) == 0.0
-    assert 0.15 < violation_ratio(both) < 0.4
+    assert contamination(one) == 0.0
+    assert contamination(both) == pytest.approx(1 - np.sqrt(0.5), abs=0.1)
     n = int(both.counts.sum())
-    assert contamination_gate(violation_ratio(both), n, n / 50) == "doubtful"
+    assert contamination_gate(contamination(both), n, n / 50) == "contaminated"
 
 
 @pytest.mark.parametrize(
-    ("ratio", "n_spikes", "gate"),
+    ("share", "n_spikes", "gate"),
     [
         (0.0, 5000, "clean"),
         (0.2, 5000, "doubtful"),
-        (0.6, 5000, "contaminated"),
-        (3.0, 20, "clean"),
+        (0.3, 5000, "contaminated"),
+        (1.0, 20, "clean"),
         (np.nan, 9, None),
     ],
 )
-def test_gate(ratio: float, n_spikes: int, gate: str | None) -> None:
-    assert contamination_gate(ratio, n_spikes, 10.0) == gate
+def test_gate(share: float, n_spikes: int, gate: str | None) -> None:
+    assert contamination_gate(share, n_spikes, 10.0) == gate

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rnnspike.evaluation import curves as module
+from rnnspike.evaluation.curves import EXAMPLE_BINS, choose_examples, position_strata
+from rnnspike.evaluation.evaluate import EvaluationSettings, evaluate_unit
+from rnnspike.evaluation.history import history_of
+
+
+@pytest.fixture
+def arrays(make_cell: Callable) -> dict[str, np.ndarray]:
+    cell = make_cell(n_trials=30, burn_in=600)
+    simulated = {name: np.repeat(cell.trials.counts[None, ::3, :, 0], 5, axis=0) for name in ("psth", "oracle")}
+    settings = EvaluationSettings(n_bootstrap=50, n_flips=49)
+    return evaluate_unit(
+        cell.trials, cell.mu, rng=np.random.default_rng(0), settings=settings,
+        simulated=simulated, simulated_trials=np.arange(0, 30, 3),
+    ).curves  # fmt: skip
+
+
+def documented() -> set[str]:
+    """Names in the module's table; ``.low`` after a comma has the prefix of the name before."""
+    names: set[str] = set()
+    for line in (module.__doc__ or "").splitlines():
+        first, *others = re.split(r"\s{2,}", line)[0].split(", ")
+        prefix = first.rsplit(".", 1)[0] + "." if "." in first else ""
+        names |= {
+            first,
+            *(other if prefix and other.startswith(prefix) else prefix + other.lstrip(".") for other in others),
+        }
+    return names
+
+
+def test_every_array_is_in_the_table(arrays: dict[str, np.ndarray]) -> None:
+    kinds = "|".join(arrays["calibration.kinds"])
+    for name in arrays:
+        general = re.sub(rf"^calibration\.({kinds})\.", "calibration.<kind>.", name)
+        assert re.sub(r"^free_raster\.(.+)\.", "free_raster.<model>.", general) in documented(), name
+
+
+def test_shapes_agree_with_the_models(arrays: dict[str, np.ndarray]) -> None:
+    n_models, n_free = len(arrays["models"]), len(arrays["free_run.models"])
+    assert (n_models, n_free) == (5, 2)
+    for name in (
+        "hazard.model",
+        "ks.pit",
+        "psth.model_hz",
+        "refractory.expected",
+        "calibration.lag.z",
+        "ogata.wiener",
+    ):
+        assert len(arrays[name]) == n_models
+    for name in ("statistic.p", "isi.mean", "serial.low", "fano.high", "divergence.surviving"):
+        assert len(arrays[name]) == n_free
+
+
+def test_no_array_needs_a_pickle(arrays: dict[str, np.ndarray]) -> None:
+    assert all(values.dtype.kind in "fiubU" for values in arrays.values())
+
+
+def test_data_that_are_their_own_replicates_lie_in_the_band(arrays: dict[str, np.ndarray]) -> None:
+    for name in ("isi", "serial", "fano", "autocorrelation"):
+        np.testing.assert_allclose(arrays[f"{name}.mean"], np.tile(arrays[f"{name}.data"], (2, 1)))
+
+
+def test_psth_and_hazard_add_up_to_the_spikes(arrays: dict[str, np.ndarray]) -> None:
+    n = int(arrays["ks.n"])
+    exposure_s = 30 * 0.5 / len(arrays["psth.time_s"])
+    assert (arrays["psth.data_hz"] * exposure_s).sum() == pytest.approx(n, rel=0.05)
+    assert len(arrays["raster.bin"]) == n
+
+
+def test_examples_of_long_trials_show_the_busiest_piece(make_trials: Callable) -> None:
+    counts = np.zeros((5, 5000, 1))
+    counts[1:, 4000:4100:10] = 1
+    examples, first = choose_examples(history_of(make_trials(counts)), 3)
+    assert examples.tolist() == [1, 2, 4]
+    assert first <= 4000
+    assert first + EXAMPLE_BINS > 4090
+
+
+def test_short_windows_have_as_many_positions_as_bins(make_trials: Callable) -> None:
+    assert position_strata(history_of(make_trials(np.zeros((2, 30, 1))))).n_strata == 30
