@@ -1,0 +1,106 @@
+"""Sequences of bins as tensors, and the batches of a training: truncated backpropagation with carried state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rnnspike.models.bin_inputs import held_back, past_and_window
+from rnnspike.trials.data import FloatArray, Trials
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences as float32 tensors, time first.
+
+    ``inputs`` (time, row, channel); ``targets`` (time, row, 3): spikes, log mu of the base, and 1 where the bin is
+    scored (in the window and observed).
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+    @classmethod
+    def of(cls, trials: Trials, inputs: FloatArray, log_drive: FloatArray, device: str) -> Sequences:
+        """Return the sequences of trials whose ``inputs`` (trial, warm-up + bin, channel) are at hand."""
+        warm_up = inputs.shape[1] - trials.n_bins
+        spikes, observed = past_and_window(trials, warm_up)
+        scored = observed & (np.arange(inputs.shape[1]) >= warm_up)
+        targets = np.stack([spikes, held_back(log_drive, warm_up), scored], axis=2)
+        return cls(*(_time_first(array, device) for array in (inputs, targets)))
+
+    @property
+    def n_bins(self) -> int:
+        """Bins of a sequence."""
+        return int(self.inputs.shape[0])
+
+    @property
+    def n_rows(self) -> int:
+        """Sequences."""
+        return int(self.inputs.shape[1])
+
+
+def _time_first(array: npt.NDArray[np.floating], device: str) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array.swapaxes(0, 1), dtype=np.float32)).to(device)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of some sequences for one update.
+
+    ``inputs`` (time, row, channel), ``targets`` (time, row, 3); ``goes_on`` (row,) is 0 for rows that begin a trial,
+    whose state is zero, and 1 for those that go on from the chunk before. ``is_first``: there is none before, and
+    ``lead_in`` (time, row, channel) brings rows that begin within their trial to a state.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    goes_on: torch.Tensor
+    is_first: bool
+    lead_in: torch.Tensor | None
+
+
+class Streams:
+    """Batches of ``n_rows`` trials that walk through their sequences side by side, a chunk of bins an update.
+
+    Trials of a batch stand at different phases, so that an update sees more than one time of the trial; each starts
+    at a random chunk, goes to its end and then from its beginning. The state is carried from chunk to chunk.
+    """
+
+    def __init__(self, sequences: Sequences, n_chunks: int, n_rows: int, lead_in_bins: int) -> None:
+        self.n_chunks = n_chunks
+        self.length = -(-sequences.n_bins // self.n_chunks)
+        padding = (0, 0, 0, 0, 0, self.n_chunks * self.length - sequences.n_bins)  # never scored, at the very end
+        pad = torch.nn.functional.pad
+        self.inputs, self.targets = pad(sequences.inputs, padding), pad(sequences.targets, padding)
+        copies = min(-(-n_rows // sequences.n_rows), self.n_chunks)  # few, long trials: each at several phases
+        self.trials = np.tile(np.arange(sequences.n_rows), copies)
+        self.n_batches = max(1, round(len(self.trials) / n_rows))
+        self.lead_in_bins = min(lead_in_bins, self.length)
+
+    def __call__(self, rng: np.random.Generator) -> Iterator[Chunk]:
+        """Yield the chunks of a pass over all trials, in a random order."""
+        for rows in np.array_split(rng.permutation(self.trials), self.n_batches):
+            phase = rng.integers(0, self.n_chunks, len(rows))
+            for step in range(self.n_chunks):
+                yield self._chunk(rows, (phase + step) % self.n_chunks, first=step == 0)
+
+    def _chunk(self, rows: npt.NDArray[np.int64], index: npt.NDArray[np.int64], *, first: bool) -> Chunk:
+        start, trial = self._to_tensor(index * self.length), self._to_tensor(rows)
+        time = start + self._to_tensor(np.arange(self.length))[:, None]  # (time, row)
+        goes_on = (start > 0).to(self.inputs.dtype)
+        lead_in = self._lead_in(start, trial) if first and index.any() else None
+        return Chunk(self.inputs[time, trial], self.targets[time, trial], goes_on, first, lead_in)
+
+    def _lead_in(self, start: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
+        before = start + self._to_tensor(np.arange(-self.lead_in_bins, 0))[:, None]
+        lead_in = self.inputs[before, trial]  # of rows that begin a trial: anything, their state is zeroed
+        lead_in[0, :, :2] = lead_in.new_tensor([0.0, 1.0])  # nothing is known before
+        return lead_in
+
+    def _to_tensor(self, index: npt.NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(index).to(self.inputs.device)

@@ -1,0 +1,130 @@
+"""Recurrent models clocked by bins: ``lstm``, ``gru``, ``rnn``, ``linear-rnn`` (science.md b.8, d.6).
+
+The base is the drive; inputs are the own spike of the bin before, a flag where it is unknown, the log drive and the
+covariates. Training is exact teacher forcing on the likelihood that scores, in torch (``recurrent_task.py``); a
+fitted model is numpy alone (``recurrent_fitted.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from rnnspike.errors import ModelError
+from rnnspike.models.cells import Architecture
+from rnnspike.models.protocol import FittedModel
+from rnnspike.models.recurrent_fitted import FittedRecurrent
+from rnnspike.trials.data import Trials
+
+
+@dataclass(frozen=True)
+class RecurrentSettings:
+    """What ``--effort`` sets.
+
+    ``n_updates`` of the first cycle for up to ``base_spikes`` training spikes, growing with the root of their number
+    up to three times as many; an update sees ``n_rows`` trials over ``chunk_s`` (at least ``min_chunk_bins``).
+    Up to ``max_warm_up_s`` of recorded past before the window are read. ``n_validations`` times a cycle at most
+    ``validation_bins`` of each validation set are scored.
+    """
+
+    n_hidden: int = 32
+    n_updates: int = 300
+    n_rows: int = 8
+    chunk_s: float = 0.5
+    min_chunk_bins: int = 100
+    max_warm_up_s: float = 0.5
+    lead_in_s: float = 0.25
+    learning_rate: float = 2e-2
+    weight_decay: float = 1e-2
+    max_cycles: int = 1
+    n_validations: int = 12
+    validation_bins: int = 200_000
+    base_spikes: int = 3000
+
+
+EFFORTS: dict[str, RecurrentSettings] = {
+    "fast": RecurrentSettings(n_updates=150, n_rows=16, chunk_s=0.25, n_validations=10),
+    "standard": RecurrentSettings(),
+    "thorough": RecurrentSettings(n_updates=800, n_rows=16, max_cycles=2, n_validations=20),
+}
+
+
+@dataclass(frozen=True)
+class RecurrentModel:
+    """A recurrent model to be fitted to one unit."""
+
+    settings: RecurrentSettings
+    device: str = "cpu"
+    checkpoint: Path | None = None
+
+    name: ClassVar[str]
+    architecture: ClassVar[Architecture]
+
+    @classmethod
+    def configured(cls, effort: str = "standard", device: str = "cpu", checkpoint: Path | None = None) -> Self:
+        """Return the model for an effort; ``checkpoint`` is a folder for the state of an interrupted training."""
+        return cls(EFFORTS[effort], device, checkpoint)
+
+    def fit(
+        self,
+        train: Trials,
+        validation: Sequence[Trials],
+        rng: np.random.Generator,
+        fitted: Mapping[str, Sequence[FittedModel]] | None = None,
+    ) -> tuple[FittedRecurrent, ...]:
+        """Train once; the i-th model has the weights that were best on ``validation[i]``, over its own drive.
+
+        Raises
+        ------
+        ModelError
+            Where the trials hold several units, or no spikes to learn from.
+        """
+        from rnnspike.models.psth import flat_or_psth
+        from rnnspike.models.recurrent_task import prepare
+
+        if train.n_units != 1:
+            raise ModelError(f"{self.name} is a model of one unit, the trials hold {train.n_units}")
+        if not train.spikes[train.observed].any():
+            raise ModelError(f"{self.name}: no spikes in the training trials")
+        bases = (fitted or {}).get("drive") or [flat_or_psth(train)] * len(validation)
+        seed = int(rng.integers(2**31))
+        task = prepare(self, train, validation, bases, seed)
+        result = task.run()
+        best = zip(result.best, result.history.best_epoch, bases, strict=True)
+        return tuple(
+            FittedRecurrent(self.name, *task.weights(state), base, task.warm_up, task.report(result.history, i))
+            for i, (state, _, base) in enumerate(best)
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> FittedRecurrent:
+        """Return a fitted model from its folder."""
+        return FittedRecurrent.load(folder)
+
+
+class Lstm(RecurrentModel):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997)."""
+
+    name, architecture = "lstm", "lstm"
+
+
+class Gru(RecurrentModel):
+    """Gated recurrent unit (Cho et al. 2014)."""
+
+    name, architecture = "gru", "gru"
+
+
+class VanillaRnn(RecurrentModel):
+    """h_t = tanh(W_h h_(t-1) + W_x x_t + b)."""
+
+    name, architecture = "rnn", "rnn"
+
+
+class LinearRnn(RecurrentModel):
+    """h_t = W_h h_(t-1) + W_x x_t + b: memory without gating, log-linear in the past."""
+
+    name, architecture = "linear-rnn", "linear"

@@ -1,0 +1,224 @@
+"""One training of a recurrent model: trials into tensors, network, batches and validation, and what is told of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnnspike.models.bin_inputs import Scaling, bin_inputs, past_and_window, recorded_past
+from rnnspike.models.bin_sequences import Chunk, Sequences, Streams
+from rnnspike.models.cells import Readout, RecurrentCell
+from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.models.protocol import FittedModel
+from rnnspike.models.recurrent import RecurrentModel
+from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, State, negative_log_likelihood
+from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
+from rnnspike.trials.data import FloatArray, Observation, Trials
+
+#: Fewer spikes than this for each parameter cannot hold a network of its size: it is early stopping that does.
+FEW_SPIKES_PER_PARAMETER = 0.1
+
+
+@dataclass(frozen=True)
+class RecurrentTask:
+    """All that one training needs.
+
+    ``mean_count`` is spikes per scored bin: the loss is in nats per expected spike, so that the norm at which gradients
+    are clipped means the same at every rate and bin. ``longest_interval_s`` is the longest between two spikes of a training sequence, 0 where none has two.
+    """
+
+    model: RecurrentModel
+    net: RecurrentNet
+    sequences: Sequences
+    streams: Streams
+    held_out: tuple[Sequences, ...]
+    scaling: Scaling
+    warm_up: int
+    bin_s: float
+    observation: Observation
+    n_spikes: int
+    mean_count: float
+    longest_interval_s: float
+    seed: int
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The training loop's settings: a cycle in equal parts, each followed by a validation."""
+        own = self.model.settings
+        n_updates = own.n_updates * min(max(math.sqrt(self.n_spikes / own.base_spikes), 1.0), 3.0)
+        return TrainingSettings(
+            n_epochs=own.n_validations,
+            updates_per_epoch=max(1, round(n_updates / own.n_validations)),
+            learning_rate=own.learning_rate,
+            weight_decay=own.weight_decay,
+            max_cycles=own.max_cycles,
+        )
+
+    def run(self) -> TrainingResult:
+        """Train, or take up an interrupted training."""
+        validators = [lambda each=each: self.validation_loss(each) for each in self.held_out]
+        checkpoint = None
+        if self.model.checkpoint is not None:
+            checkpoint = Checkpoint(self.model.checkpoint / f"{self.model.name}.safetensors", self.fingerprint())
+        return train(self.net, self.batches, validators, self.settings, seed=self.seed, checkpoint=checkpoint)
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
+        """Yield loss and weight of each update of an epoch; the state goes from chunk to chunk, detached."""
+        left, state = self.settings.updates_per_epoch, None
+        while left > 0:
+            for chunk in self.streams(rng):
+                loss, scored, state = self._chunk_loss(chunk, state)
+                if scored > 0:
+                    yield loss, scored * self.mean_count
+                    left -= 1
+                if left == 0:
+                    return
+
+    def _chunk_loss(self, chunk: Chunk, state: State | None) -> tuple[torch.Tensor, float, State]:
+        if chunk.is_first:
+            state = self._lead_in(chunk)
+        state = None if state is None else _map(state, lambda s: s * chunk.goes_on[:, None])
+        spikes, log_drive, scored = chunk.targets.unbind(dim=2)
+        log_mu, state = self.net(chunk.inputs, log_drive, state)
+        loss = negative_log_likelihood(log_mu, spikes, scored, self.observation)
+        return loss, float(scored.sum()), _map(state, torch.Tensor.detach)
+
+    def _lead_in(self, chunk: Chunk) -> State | None:
+        if chunk.lead_in is None:
+            return None
+        with torch.no_grad():
+            state: State = self.net.layer(chunk.lead_in)[1]
+        return state
+
+    def validation_loss(self, sequences: Sequences) -> float:
+        """Return the loss in nats per expected spike, each sequence from its start with its state carried."""
+        spikes, log_drive, scored = sequences.targets.unbind(dim=2)
+        log_mu, _ = self.net(sequences.inputs, log_drive)
+        loss = negative_log_likelihood(log_mu.double(), spikes, scored, self.observation)
+        return float(loss) / max(float(scored.sum(dtype=torch.float64)) * self.mean_count, 1e-12)
+
+    def weights(self, state: Tensors) -> tuple[RecurrentCell, Readout]:
+        """Return a state of the network as the float64 arrays of a fitted model."""
+        arrays = {name: tensor.detach().cpu().numpy().astype(np.float64) for name, tensor in state.items()}
+        layer = {name.removeprefix("layer."): array for name, array in arrays.items() if name.startswith("layer.")}
+        cell = RecurrentCell.from_torch(
+            self.net.architecture,
+            layer,
+            input_names=self.scaling.names,
+            input_mean=self.scaling.mean,
+            input_sd=self.scaling.sd,
+            bin_s=self.bin_s,
+        )
+        scale = READOUT_SCALE
+        return cell, Readout(scale * arrays["readout.weight"][0], float(scale * arrays["readout.bias"][0]))
+
+    def report(self, history: History, index: int) -> dict[str, Any]:
+        """Return what is told of the training with the i-th fitted model."""
+        n_parameters = sum(p.numel() for p in self.net.parameters() if p.requires_grad)
+        window_s = self.streams.length * self.bin_s
+        per_parameter = self.n_spikes / n_parameters
+        warnings = []
+        if per_parameter < FEW_SPIKES_PER_PARAMETER:
+            warnings.append(f"{self.n_spikes} training spikes for {n_parameters} parameters")
+        if window_s < 2 * self.longest_interval_s:
+            warnings.append(
+                f"the training window of {window_s:.3g} s is less than twice the longest interval between spikes,"
+                f" {self.longest_interval_s:.3g} s: slower memory cannot be learned"
+            )
+        if history.updates and history.skipped > 0.01 * history.updates:
+            warnings.append(f"{history.skipped} of {history.updates} steps were not finite and were skipped")
+        return history.summary() | {
+            "chosen_epoch": history.best_epoch[index],
+            "validation_set": index,
+            "parameters": n_parameters,
+            "training_spikes": self.n_spikes,
+            "spikes_per_parameter": per_parameter,
+            "window_s": window_s,
+            "longest_interval_s": self.longest_interval_s,
+            "warnings": warnings,
+        }
+
+    def fingerprint(self) -> str:
+        """Return what tells this training from any other: settings, seed and data."""
+        digest = hashlib.sha256()
+        described = [asdict(self.model.settings), self.model.name, self.seed, self.scaling.names, torch.__version__]
+        digest.update(json.dumps(described).encode())
+        for sequences in (self.sequences, *self.held_out):
+            for tensor in (sequences.inputs, sequences.targets):
+                digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def prepare(
+    model: RecurrentModel, train: Trials, validation: Sequence[Trials], bases: Sequence[FittedModel], seed: int
+) -> RecurrentTask:
+    """Return the training of a model on these trials; the first base is trained on, each validates its own set."""
+    own, bin_s = model.settings, train.bin_s
+    log_drive = log_mu(bases[0], train)
+    warm_up = warm_up_bins(train, own.max_warm_up_s)
+    scaling = Scaling.of(train, log_drive)
+    sequences = Sequences.of(train, bin_inputs(train, log_drive, warm_up, scaling), log_drive, model.device)
+    held_out = []
+    for trials, base in zip(validation, bases, strict=True):
+        some = thinned(trials, own.validation_bins)
+        drive = log_mu(base, some)
+        held_out.append(Sequences.of(some, bin_inputs(some, drive, warm_up, scaling), drive, model.device))
+    longest = longest_interval_bins(train, warm_up)
+    generator = torch.Generator().manual_seed(seed)
+    scale = min(max(longest, round(0.1 / bin_s)), round(2.0 / bin_s))
+    net = RecurrentNet(model.architecture, len(scaling.names), own.n_hidden, scale, generator).to(model.device)
+    n_chunks = max(1, round(train.n_bins / max(own.chunk_s / bin_s, own.min_chunk_bins)))
+    return RecurrentTask(
+        model=model,
+        net=net,
+        sequences=sequences,
+        streams=Streams(sequences, n_chunks, own.n_rows, round(own.lead_in_s / bin_s)),
+        held_out=tuple(held_out),
+        scaling=scaling,
+        warm_up=warm_up,
+        bin_s=bin_s,
+        observation=train.observation,
+        n_spikes=int(train.spikes[train.observed].sum()),
+        mean_count=float(train.spikes[train.observed].mean()),
+        longest_interval_s=longest * bin_s,
+        seed=seed,
+    )
+
+
+def log_mu(base: FittedModel, trials: Trials) -> FloatArray:
+    """Return log mu (trial, bin) of a base."""
+    values: FloatArray = np.log(base.intensity(trials)[:, :, 0])
+    return values
+
+
+def warm_up_bins(train: Trials, max_warm_up_s: float) -> int:
+    """Return the recorded past to read: as long as the window, at least .25 s, where it was recorded."""
+    longest = round(min(max(train.n_bins * train.bin_s, 0.25), max_warm_up_s) / train.bin_s)
+    return min(recorded_past(train), longest)
+
+
+def thinned(trials: Trials, max_bins: int) -> Trials:
+    """Return trials evenly out of these, that have about so many bins together."""
+    wanted = max(1, round(max_bins / trials.n_bins))
+    if wanted >= trials.n_trials:
+        return trials
+    return trials.take(np.unique(np.linspace(0, trials.n_trials - 1, wanted).round().astype(np.int64)))
+
+
+def longest_interval_bins(trials: Trials, warm_up: int) -> int:
+    """Return the longest interval between two spikes of one sequence, in bins."""
+    spikes, _ = past_and_window(trials, warm_up)
+    trial, at = np.nonzero(spikes)
+    gaps = np.diff(at)[np.diff(trial) == 0]
+    return int(gaps.max(initial=0))
+
+
+def _map(state: State, function: Any) -> State:
+    return function(state) if isinstance(state, torch.Tensor) else tuple(function(part) for part in state)
