@@ -12,7 +12,7 @@ import pandas as pd
 from rnnspike.recording import checks
 from rnnspike.recording.checks import Train, found
 from rnnspike.recording.clean import clean_intervals, clean_table, clean_times, scale_table, shift_table
-from rnnspike.recording.clock import clock_signs, scale_finding, tables_end, trial_relative
+from rnnspike.recording.clock import clock_signs, scale_finding, starts_over, tables_end, trial_relative
 from rnnspike.recording.contents import Contents, RawUnit, as_float
 from rnnspike.recording.data import Finding, FloatArray, ReadOptions, Recording, Unit
 from rnnspike.recording.provenance import StoredRecording
@@ -41,7 +41,8 @@ def assemble(path: Path, contents: Contents, options: ReadOptions) -> Recording:
     contents = _on_the_clock(contents, options)
     units, trains, findings = _checked_units(contents.units, contents.span_s, options)
     intervals, events, table_findings = _checked_tables(contents)
-    resets = {item.unit or "": item.count for item in findings if item.id == "clock-reset"}
+    back = {item.unit for item in findings if item.id in ("clock-reset", "spike-times-unsorted")}
+    resets = {raw.id: starts_over(raw.times) for raw in contents.units if raw.id in back}
     clock = _clock_findings(contents, trains, resets)
     if any(item.id == "trial-relative-times" for item in clock):
         findings = [item for item in findings if item.id not in ("clock-reset", "spike-times-unsorted")]
@@ -236,6 +237,8 @@ def _whole_findings(
 ) -> list[Finding]:
     """Return what concerns the recording as a whole."""
     findings = [*_identical_units(units)]
+    if not units:
+        findings.append(found("no-units-table", "there are no units in it: sort the spikes first", option=""))
     n_spikes = sum(len(unit.spike_times_s) for unit in units)
     if contents.times_as_stored in ("float32", "float16") and n_spikes:
         last = max(float(unit.spike_times_s[-1]) for unit in units if len(unit.spike_times_s))

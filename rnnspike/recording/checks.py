@@ -43,7 +43,7 @@ class Kind:
 FINDINGS: dict[str, Kind] = {
     kind.id: kind
     for kind in (
-        Kind("no-units-table", "error", "the file holds no units table", "--units-table"),
+        Kind("no-units-table", "error", "the file holds no units", "--units-table"),
         Kind("no-spike-times", "error", "the units table holds no spike times", "--units-table"),
         Kind("units-table-ambiguous", "error", "several units tables and none is the main one", "--units-table"),
         Kind("units-index-broken", "error", "the index of the spike times does not fit them"),
@@ -101,7 +101,9 @@ def found(
 ) -> Finding:
     """Return a finding of a registered kind; ``option`` makes the kind's option more exact."""
     kind = FINDINGS[finding_id]
-    return Finding(kind.id, kind.level, message, count=count, unit=unit, option=option or kind.option)
+    return Finding(
+        kind.id, kind.level, message, count=count, unit=unit, option=kind.option if option is None else option or None
+    )
 
 
 def fatal(path: object, finding_id: str, message: str, option: str | None = None) -> RecordingError:
@@ -120,7 +122,8 @@ class Train:
 
     def __init__(self, times: FloatArray, observed: FloatArray | None = None, span_s: float | None = None) -> None:
         self.times, self.observed, self._span_s = times, observed, span_s
-        self.shortest_isi = float((times[1:] - times[:-1]).min()) if len(times) > 1 else np.inf
+        with np.errstate(invalid="ignore"):
+            self.shortest_isi = float((times[1:] - times[:-1]).min()) if len(times) > 1 else np.inf
         self.is_plain = len(times) == 0 or (
             self.shortest_isi >= 0
             and bool(-np.inf < times[0] and times[-1] < np.inf)

@@ -16,7 +16,9 @@ from rnnspike.recording.data import Finding, FloatArray
 
 #: What times may be in instead of seconds, and the factor that mends it.
 SCALES = {"milliseconds": 1e-3, "microseconds": 1e-6, "samples at 30 kHz": 1 / 30000}
-_SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 500
+_SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 20_000
+#: A firing rate in the middle of what neurons do, on a scale of ratios.
+COMMON_RATE_HZ = 8.0
 #: A session longer than this is doubted where its units are also slower than any neuron.
 LONG_SESSION_S = 36_000.0
 
@@ -38,16 +40,33 @@ class ClockSigns:
         """Median of the positive intervals; 0 where there are none."""
         return float(np.median(self.isi)) if len(self.isi) else 0.0
 
-    def slow(self, median: float) -> bool:
-        """Return whether intervals are longer than any neuron's would be in seconds."""
-        return len(self.isi) >= 20 and self.median_isi > median and float(np.quantile(self.isi, 0.01)) > 0.1 * median
+    @property
+    def refractory_in_seconds(self) -> bool:
+        """Return whether intervals under half a second are rarer than in random trains of that rate by far.
+
+        In milliseconds half a unit of time is within any neuron's refractory period; in seconds it is not, however
+        slow the neuron.
+        """
+        if not len(self.isi):
+            return False
+        expected = len(self.isi) * -np.expm1(-0.5 * np.log(2) / self.median_isi)
+        return bool(expected >= 7 and np.count_nonzero(self.isi < 0.5) <= 0.2 * expected)
+
+    @property
+    def scale_to_tables(self) -> str | None:
+        """Return the unit of time that would make spikes and tables end together, within a factor of three."""
+        if not self.tables_stop or self.last <= 0:
+            return None
+        ratio = self.tables_stop / self.last
+        name = min(SCALES, key=lambda key: abs(np.log(SCALES[key] / ratio)))
+        return name if 1 / 3 < SCALES[name] / ratio < 3 else None
 
 
 def clock_signs(trains: Sequence[FloatArray], tables_stop: float | None) -> ClockSigns:
     """Gather the signs from ascending spike trains; ``tables_stop`` is when trials and observed intervals end."""
     filled = [times for times in trains if len(times)]
     sample = filled[:: max(1, len(filled) // _SAMPLE_UNITS)]
-    heads = [times[:_SAMPLE_SPIKES] for times in sample]
+    heads = [times[: _SAMPLE_SPIKES // len(sample)] for times in sample]
     isi = np.concatenate([np.diff(times) for times in heads]) if heads else np.empty(0)
     pooled = np.concatenate(heads) if heads else np.empty(0)
     return ClockSigns(
@@ -78,10 +97,9 @@ def scale_finding(signs: ClockSigns, resolution_s: float | None = None) -> Findi
 def _reason(signs: ClockSigns) -> str | None:
     if signs.whole_numbers:
         return "all are whole numbers"
-    past_tables = signs.tables_stop is not None and 0 < 20 * signs.tables_stop < signs.last
-    if past_tables and signs.slow(median=1.0):
+    if signs.scale_to_tables and signs.median_isi > 1.0 and len(signs.isi) >= 20:
         return f"they end at {signs.last:.6g} while the tables end at {signs.tables_stop:.6g} s"
-    if signs.slow(median=2.0) and signs.last - signs.first > LONG_SESSION_S and len(signs.isi) >= 100:
+    if signs.last - signs.first > LONG_SESSION_S and signs.median_isi > 2.0 and signs.refractory_in_seconds:
         return f"the median interval would be {signs.median_isi:.3g} s over {signs.last / 3600:.3g} hours"
     if len(signs.isi) >= 200 and signs.median_isi < 0.0004:
         return f"the median interval would be {signs.median_isi * 1e3:.2g} ms"
@@ -91,22 +109,19 @@ def _reason(signs: ClockSigns) -> str | None:
 def suggested_scale(signs: ClockSigns, resolution_s: float | None = None) -> tuple[str, float]:
     """Return the likeliest unit of time and its factor.
 
-    By the tick where the file says it; by the ratio to the tables' end where that fits; else by the shortest
-    interval, which is over half a millisecond in a neuron.
+    By the tick where the file says it; by the ratio to the tables' end where that fits; else by which unit of time
+    puts the typical interval nearest to a neuron's.
     """
     if signs.median_isi < 0.0004 and not signs.whole_numbers:
         return "minutes or hours", 60.0 if signs.last < 1000 else 3600.0
     if signs.whole_numbers and resolution_s is not None and resolution_s < 0.5e-3:
         return "samples", resolution_s
-    if signs.tables_stop:
-        ratio = signs.tables_stop / signs.last
-        name = min(SCALES, key=lambda key: abs(np.log(SCALES[key] / ratio)))
-        if 1 / 3 < SCALES[name] / ratio < 3:
-            return name, SCALES[name]
-    shortest = float(np.quantile(signs.isi, 0.001)) if len(signs.isi) else 1.0
-    if shortest < 15 or not signs.whole_numbers:
+    if signs.scale_to_tables:
+        return signs.scale_to_tables, SCALES[signs.scale_to_tables]
+    if not signs.whole_numbers or not len(signs.isi):
         return "milliseconds", SCALES["milliseconds"]
-    return ("samples at 30 kHz", 1 / 30000) if shortest < 700 else ("microseconds", 1e-6)
+    name = min(SCALES, key=lambda key: abs(np.log(SCALES[key] * signs.median_isi * COMMON_RATE_HZ)))
+    return name, SCALES[name]
 
 
 def tables_end(
@@ -125,9 +140,9 @@ def trial_relative(
 ) -> Finding | None:
     """Return the finding that spike times count from their trial's start, or None.
 
-    ``trains`` are ascending; ``resets`` says how often each unit's stored times step back by more than 1 s.
-    Either the times step back again and again within the length of a trial, or all spikes lie within the length of
-    one trial though there are many.
+    ``trains`` are ascending; ``resets`` says how often each unit's stored times start over (``starts_over``).
+    Either they do so again and again within the length of a trial, or all spikes lie within the length of one trial
+    though there are many.
     """
     filled = {unit: times for unit, times in trains.items() if len(times)}
     if not filled:
@@ -146,6 +161,12 @@ def trial_relative(
         "export them as CSV with columns trial, unit, time_s"
     )
     return found("trial-relative-times", message, count=n_spikes)
+
+
+def starts_over(times: FloatArray) -> int:
+    """Return how often stored times (spike,) step back by a good part of all that they span."""
+    times = times[np.isfinite(times)]
+    return int(np.count_nonzero(np.diff(times) < -0.3 * np.ptp(times))) if len(times) > 1 else 0
 
 
 def _trial_lengths(table: pd.DataFrame | None) -> tuple[float, float, int]:

@@ -11,6 +11,7 @@ import pandas as pd
 from rnnspike.errors import RecordingError
 from rnnspike.recording.checks import found
 from rnnspike.recording.contents import Contents
+from rnnspike.recording.delimited import read_delimited
 
 #: Column names that mean a row's start, stop and duration, best first; ``_ms`` names are milliseconds.
 START_NAMES = ("start_time", "start", "start_s", "time", "time_s", "times", "onset", "onset_s", "timestamp", "t")
@@ -54,11 +55,10 @@ def _moved(name: str) -> str:
 def read_events(path: Path) -> pd.DataFrame:
     """Return the rows of a CSV (or TSV) with ``start_time`` and, where given, ``stop_time``, in seconds."""
     try:
-        table = pd.read_csv(path, sep=None, engine="python", comment="#", skipinitialspace=True)
+        table = read_delimited(path)
     except (OSError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
         raise RecordingError(path, f"the events file cannot be read ({reason})", "--events FILE") from error
-    table.columns = [str(name).strip() for name in table.columns]
     lower = {name.lower(): name for name in table.columns}
     start = next((lower[name] for name in (*START_NAMES, *_MS_NAMES) if name in lower), None)
     if start is None:

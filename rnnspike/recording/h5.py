@@ -65,9 +65,7 @@ def _explained(path: Path, error: BaseException) -> RecordingError:
         return fatal(
             path, "locked", "another program has the file open for writing: close it there, or copy the file"
         )
-    if "filter" in text and (
-        "directory" in text or "plugin" in text or "not registered" in text or "required" in text
-    ):
+    if "lib/plugin" in text or ("filter" in text and ("not registered" in text or "required" in text)):
         return fatal(path, "filter-missing", "a compression filter is not installed: pip install hdf5plugin")
     if isinstance(error, PermissionError) or "Permission denied" in text:
         return RecordingError(path, "no permission to read the file: chmod u+r")

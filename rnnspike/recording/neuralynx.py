@@ -91,7 +91,7 @@ def _units(spikes: dict[Path, npt.NDArray[np.void]], zero_us: int) -> tuple[list
         for unit in np.unique(records["unit"]):
             stamps = records["timestamp_us"][records["unit"] == unit].astype(np.int64) - zero_us
             metadata = {"electrode": file.stem, "quality": "unsorted" if unit == 0 else "sorted"}
-            units.append(RawUnit(f"{prefix}{unit}", stamps * 1e-6, None, metadata))
+            units.append(RawUnit(f"{prefix}{unit}", stamps / 1e6, None, metadata))
     unsorted = [unit.id for unit in units if unit.metadata["quality"] == "unsorted"]
     if not unsorted:
         return units, []
@@ -102,7 +102,7 @@ def _units(spikes: dict[Path, npt.NDArray[np.void]], zero_us: int) -> tuple[list
 def _events(records: npt.NDArray[np.void], zero_us: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "start_time": (records["timestamp_us"].astype(np.int64) - zero_us) * 1e-6,
+            "start_time": (records["timestamp_us"].astype(np.int64) - zero_us) / 1e6,
             "label": [text.decode("latin-1").strip("\0 ") for text in records["text"]],
             "ttl": records["ttl"].astype(np.int64),
         }

@@ -204,7 +204,7 @@ def _ragged(path: Path, group: h5py.Group, name: str) -> list[FloatArray]:
     if not isinstance(index, h5py.Dataset):
         return _rows_without_index(path, group, name, values)
     ends = index[...].astype(np.int64).ravel()
-    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    starts = np.concatenate([[0], ends]).astype(np.int64)[:-1]
     if bool(np.any(ends < starts)) or (int(ends[-1]) if len(ends) else 0) != len(values):
         last = int(ends[-1]) if len(ends) else 0
         message = f"{name}_index ends at {last} for {len(values)} stored values, or goes down: write the file again"
@@ -292,7 +292,7 @@ def _electrode_columns(group: h5py.Group, n_units: int) -> dict[str, npt.NDArray
 
 def _of_electrodes(values: npt.NDArray[Any], rows: npt.NDArray[Any], ends: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return for each unit the value that its electrodes share, several joined by ``/``."""
-    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    starts = np.concatenate([[0], ends]).astype(np.int64)[:-1]
     shared = ["/".join(dict.fromkeys(values[rows[a:b]].astype(str))) for a, b in zip(starts, ends, strict=True)]
     return np.array(shared, dtype=object)
 

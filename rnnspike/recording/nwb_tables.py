@@ -74,7 +74,7 @@ def read_column(group: h5py.Group, name: str) -> npt.NDArray[Any] | None:
     if values is None or not isinstance(index, h5py.Dataset):
         return values
     ends = index[...].astype(np.int64)
-    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    starts = np.concatenate([[0], ends]).astype(np.int64)[:-1]
     if len(ends) == len(values) and bool(np.all(ends - starts == 1)):
         return values
     if values.dtype != object:

@@ -13,6 +13,7 @@ import pandas as pd
 from rnnspike.errors import RecordingError
 from rnnspike.recording.contents import Contents, RawUnit, as_float
 from rnnspike.recording.data import FloatArray, ReadOptions
+from rnnspike.recording.delimited import header_fields, header_line, read_delimited
 from rnnspike.recording.segments import Segment, lay_out
 
 TIME_NAMES = ("time", "spike_time", "spike_times", "times", "timestamp", "timestamps", "t", "spikes")
@@ -144,6 +145,10 @@ def read_csv(path: Path, options: ReadOptions) -> Contents:
     time, unit, trial = (_column(table, names) for names in (TIME_NAMES, UNIT_NAMES, TRIAL_NAMES))
     if time is None:
         return _columns_as_units(path, table)
+    if unit is None and trial is None and table.shape[1] > 1:
+        others = ", ".join(str(name) for name in table.columns if name != time)
+        message = f"no column of units beside {time} (there is {others}): name it unit, or give trials as --events"
+        raise RecordingError(path, message)
     seconds = _seconds(path, table, time)
     labels = table[unit].map(_label) if unit else pd.Series("0", index=table.index)
     if trial is None:
@@ -180,19 +185,12 @@ def _with_trials(path: Path, rest: pd.DataFrame, seconds: FloatArray, labels: pd
 def _table(path: Path) -> pd.DataFrame | None:
     """Return the file's rows by their header, None where it has no header."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            head = next((line for line in file if line.strip() and not line.startswith("#")), "")
-        fields = _SPLIT.split(head.strip())
-        if not head.strip():
+        line = header_line(path)
+        if not line:
             raise RecordingError(path, "the file holds no spike times")
-        if all(_is_number(field) for field in fields if field):
-            return None
-        separator = next((mark for mark in ",;\t" if mark in head), r"\s+")
-        table = pd.read_csv(path, sep=separator, comment="#", skipinitialspace=True, encoding="utf-8-sig")
+        return None if all(_is_number(field) for field in header_fields(line)) else read_delimited(path)
     except (ValueError, UnicodeError) as error:
         raise RecordingError(path, f"cannot be read as CSV ({' '.join(str(error).split())[:120]})") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    return table
 
 
 def _column(table: pd.DataFrame, names: Sequence[str]) -> str | None:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnspike.recording.clock import clock_signs, scale_finding, starts_over, tables_end, trial_relative
+
+
+def poisson(rng: np.random.Generator, rate_hz: float, duration_s: float) -> np.ndarray:
+    return np.sort(rng.uniform(0, duration_s, rng.poisson(rate_hz * duration_s)))
+
+
+@pytest.mark.parametrize("rate_hz", [0.01, 0.1, 1.0, 30.0, 300.0])
+@pytest.mark.parametrize("duration_s", [30.0, 3600.0, 80_000.0])
+def test_seconds_are_taken_for_seconds(rng: np.random.Generator, rate_hz: float, duration_s: float) -> None:
+    """Also slow units in long sessions, with trials in the first tenth only."""
+    trains = [poisson(rng, min(rate_hz, 2e5 / duration_s), duration_s) for _ in range(3)]
+    assert scale_finding(clock_signs(trains, duration_s / 10)) is None
+    assert scale_finding(clock_signs(trains, None)) is None
+
+
+@pytest.mark.parametrize("rate_hz", [1.0, 10.0, 100.0])
+def test_milliseconds_are_found_beside_trials(rng: np.random.Generator, rate_hz: float) -> None:
+    trains = [poisson(rng, rate_hz, 300.0) * 1000 for _ in range(2)]
+    finding = scale_finding(clock_signs(trains, 300.0))
+    assert finding is not None and finding.option == "--time-scale 0.001"
+
+
+def test_milliseconds_are_found_without_trials(rng: np.random.Generator) -> None:
+    refractory = np.cumsum(3.0 + rng.exponential(100.0, 2000))
+    assert scale_finding(clock_signs([refractory], None)) is not None
+
+
+def test_minutes_are_found(rng: np.random.Generator) -> None:
+    assert scale_finding(clock_signs([np.cumsum(0.002 + rng.exponential(0.015, 2000)) / 60], None)) is not None
+
+
+def test_the_clocks_tick_is_the_scale_of_samples() -> None:
+    finding = scale_finding(clock_signs([np.arange(1, 100) * 1003.0], None), resolution_s=1 / 24414.0625)
+    assert finding is not None and finding.option is not None
+    assert float(finding.option.split()[1]) == pytest.approx(1 / 24414.0625)
+
+
+def test_few_spikes_tell_nothing() -> None:
+    assert scale_finding(clock_signs([np.array([1.0, 2.0, 5.0])], None)) is None
+    assert scale_finding(clock_signs([], None)) is None
+
+
+def table(n: int, every: float = 2.0, length: float = 1.0) -> dict[str, pd.DataFrame]:
+    start = np.arange(n) * every
+    return {"trials": pd.DataFrame({"start_time": start, "stop_time": start + length})}
+
+
+def test_sorted_times_within_one_trial_of_many() -> None:
+    pooled = {"a": np.linspace(0.0, 0.99, 80)}
+    assert trial_relative(pooled, {}, table(20)) is not None
+    assert trial_relative({"a": np.linspace(0.0, 39.0, 80)}, {}, table(20)) is None
+
+
+def test_two_trials_are_too_few_to_tell() -> None:
+    assert trial_relative({"a": np.linspace(0.0, 0.99, 80)}, {}, table(2)) is None
+
+
+def test_starts_over() -> None:
+    assert starts_over(np.tile([0.1, 0.2, 0.5], 4)) == 3
+    assert starts_over(np.array([0.1, 0.5, 0.49, 9.0, np.nan])) == 0
+
+
+def test_one_reset_is_no_trial() -> None:
+    assert trial_relative({"a": np.linspace(0.0, 39.0, 80)}, {"a": 1}, table(20)) is None
+
+
+def test_tables_end() -> None:
+    assert tables_end([*table(3).values()], [np.array([[0.0, 7.0]])], None) == 7.0
+    assert tables_end([], [], None) is None
