@@ -18,7 +18,7 @@ from rnnspike.runs.training import use_one_thread
 from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
-FREE_RUN_BINS = {"fast": 2_000_000, "standard": 6_000_000, "thorough": 60_000_000}
+FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
 
 
 def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
