@@ -88,7 +88,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.evaluation.goodness import Goodness
-from rnnspike.evaluation.history import History, Strata, strata_of
+from rnnspike.evaluation.history import History
 from rnnspike.evaluation.ogata import WIENER_BAND, WIENER_TIME
 from rnnspike.evaluation.refractoriness import half_recovery, hazard_curve, hazard_strata
 from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, pit_curve
@@ -108,9 +108,10 @@ class UnitCurves:
 
     def __init__(self, trials: Trials, history: History, n_examples: int) -> None:
         self.history = history
-        self._hazard, self._position = hazard_strata(history), position_strata(history)
+        self._hazard = hazard_strata(history)
         self._at_risk = self._hazard.size().sum(axis=0)
-        self._exposure_s = self._position.size().sum(axis=0) * history.bin_s
+        self._pieces = piece_edges(history.n_bins)
+        self._exposure_s = self._by_piece(history.observed) * history.bin_s
         self._examples, self._first = choose_examples(history, n_examples)
         n = int(history.spikes.sum())
         self._rank = np.unique(np.linspace(1, n, min(n, MAX_POINTS)).round().astype(np.int64))
@@ -122,7 +123,6 @@ class UnitCurves:
         curve = hazard_curve(self._at_risk, self._hazard.by_trial(self.history.spikes).sum(axis=0))
         trial, position = np.nonzero(self.history.spikes)
         times_s = trials.window_s[0] + np.arange(self.history.n_bins) * trials.bin_s
-        edges = np.linspace(0, self.history.n_bins, self._position.n_strata + 1)
         return {
             "bin_s": np.array(trials.bin_s),
             "window_s": np.array(trials.window_s),
@@ -150,7 +150,7 @@ class UnitCurves:
             "example.observed": self.history.observed[self._examples, self._piece],
             "raster.trial": trial.astype(np.int32),
             "raster.bin": position.astype(np.int32),
-            "psth.time_s": trials.window_s[0] + trials.bin_s * (edges[:-1] + edges[1:]) / 2,
+            "psth.time_s": trials.window_s[0] + trials.bin_s * (self._pieces[:-1] + self._pieces[1:]) / 2,
             "psth.data_hz": self._rate_hz(self.history.spikes),
         }
 
@@ -162,9 +162,13 @@ class UnitCurves:
     def _half_recovery_ms(self, hazard: FloatArray) -> npt.NDArray[Any]:
         return np.array(1000 * self.history.bin_s * half_recovery(hazard, self._at_risk))
 
-    def _rate_hz(self, values: npt.NDArray[np.generic]) -> FloatArray:
+    def _by_piece(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Return sums of (trial, bin), 0 where not observed, over trials and the bins of each piece."""
+        return np.add.reduceat(values.sum(axis=0, dtype=np.float64), self._pieces[:-1])
+
+    def _rate_hz(self, values: npt.NDArray[Any]) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(self._position.by_trial(values).sum(axis=0) / self._exposure_s)
+            return np.asarray(self._by_piece(values) / self._exposure_s)
 
     def add(
         self,
@@ -201,11 +205,9 @@ class UnitCurves:
         return {"models": np.array(self._models, dtype=np.str_), **self._data, **stacked}
 
 
-def position_strata(history: History) -> Strata:
-    """Return strata of the position in the window, at most 200 of equal width."""
-    n_strata = min(PSTH_POSITIONS, history.n_bins)
-    position = np.arange(history.n_bins) * n_strata // max(history.n_bins, 1)
-    return strata_of(np.where(history.observed, position, -1), n_strata)
+def piece_edges(n_bins: int) -> IntArray:
+    """Return edges, in bins, of pieces of the window of about equal width, at most 200."""
+    return np.unique(np.linspace(0, n_bins, min(PSTH_POSITIONS, n_bins) + 1).round().astype(np.int64))
 
 
 def choose_examples(history: History, n_examples: int) -> tuple[IntArray, int]:

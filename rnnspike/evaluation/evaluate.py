@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -276,18 +277,24 @@ class _Unit:
 
     def _bits(self, name: str) -> Row:
         value, low, high = self.scores[name]
-        null = evaluated_mean_null(self.history.spikes, self.history.observed, self.trials.observation)
-        base = log_likelihood(null, self.history.spikes, self.history.observed, self.trials.observation)
         fields: Row = {
             "bits_per_spike": value,
             "bits_per_spike_low": low,
             "bits_per_spike_high": high,
-            "bits_per_spike_evaluated_null": bits_per_spike(self.log_likelihoods[name], base, self.n_spikes),
+            "bits_per_spike_evaluated_null": bits_per_spike(
+                self.log_likelihoods[name], self._evaluated_null, self.n_spikes
+            ),
         }
         if name in self.shares:
             keys = ("oracle_share", "oracle_share_low", "oracle_share_high")
             fields |= dict(zip(keys, self.shares[name], strict=True))
         return fields
+
+    @cached_property
+    def _evaluated_null(self) -> FloatArray:
+        """Return the log-likelihood (trial,) of the rate of the very data that are scored."""
+        null = evaluated_mean_null(self.history.spikes, self.history.observed, self.trials.observation)
+        return log_likelihood(null, self.history.spikes, self.history.observed, self.trials.observation)
 
     def _oracle_shares(self) -> dict[str, tuple[float, float, float]]:
         oracle, reference = self.settings.oracle, self.settings.oracle_reference

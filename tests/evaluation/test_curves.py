@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnspike.evaluation import curves as module
-from rnnspike.evaluation.curves import EXAMPLE_BINS, choose_examples, position_strata
+from rnnspike.evaluation.curves import EXAMPLE_BINS, choose_examples, piece_edges
 from rnnspike.evaluation.evaluate import EvaluationSettings, evaluate_unit
 from rnnspike.evaluation.history import history_of
 
@@ -70,8 +70,8 @@ def test_data_that_are_their_own_replicates_lie_in_the_band(arrays: dict[str, np
 
 def test_psth_and_hazard_add_up_to_the_spikes(arrays: dict[str, np.ndarray]) -> None:
     n = int(arrays["ks.n"])
-    exposure_s = 30 * 0.5 / len(arrays["psth.time_s"])
-    assert (arrays["psth.data_hz"] * exposure_s).sum() == pytest.approx(n, rel=0.05)
+    width_s = np.diff(piece_edges(500)) * 0.001
+    assert (arrays["psth.data_hz"] * width_s).sum() * 30 == pytest.approx(n)
     assert len(arrays["raster.bin"]) == n
 
 
@@ -84,5 +84,6 @@ def test_examples_of_long_trials_show_the_busiest_piece(make_trials: Callable) -
     assert first + EXAMPLE_BINS > 4090
 
 
-def test_short_windows_have_as_many_positions_as_bins(make_trials: Callable) -> None:
-    assert position_strata(history_of(make_trials(np.zeros((2, 30, 1))))).n_strata == 30
+def test_short_windows_have_a_piece_a_bin() -> None:
+    assert piece_edges(30).tolist() == list(range(31))
+    assert len(piece_edges(5000)) == 201
