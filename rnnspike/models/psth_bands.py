@@ -41,8 +41,8 @@ from rnnspike.trials.data import FloatArray, IntArray, Trials
 FEW_SPIKES = 5.0
 #: The ratio of spreads is smoothed with a kernel so many times as wide as the PSTH's.
 RATIO_SMOOTHING = 6.0
-#: Points of a curve at most, unless a step is asked for.
-MAX_POINTS = 1000
+#: Points of a curve, unless a step is asked for.
+MIN_POINTS, MAX_POINTS = 200, 1000
 
 Bandwidth = float | Literal["leave-one-out", "shimazaki"]
 
@@ -108,7 +108,8 @@ def psth(
     level
         Probability that a band claims to hold the smoothed rate.
     step_s
-        Distance of the curve's points; default a quarter of the bandwidth, at most ``MAX_POINTS`` points.
+        Distance of the curve's points; default a quarter of the bandwidth, within the limits of
+        ``MIN_POINTS`` and ``MAX_POINTS``.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def psth(
         raise ModelError(f"unit {trials.unit_ids[0]} is observed in no trial")
     bandwidth_s = _bandwidth_s(data, bandwidth)
     window_s = trials.n_bins * trials.bin_s
-    step_s = step_s or max(bandwidth_s / 4, window_s / MAX_POINTS)
+    step_s = step_s or max(min(bandwidth_s / 4, window_s / MIN_POINTS), window_s / MAX_POINTS)
     coarse = data.coarser(max(1, min(round(step_s / trials.bin_s), trials.n_bins)))
     curves = [
         _curve(coarse, np.flatnonzero(coarse.condition == c), bandwidth_s, level, n_boot, rng)
@@ -226,7 +227,8 @@ def _spread_ratio(
     weight = wide(rests_on_enough.astype(float))
     overall = squared.sum() / rests_on_enough.sum()
     smoothed = np.where(weight > 1e-6, wide(squared) / np.maximum(weight, 1e-6), overall)
-    return np.asarray(np.sqrt(np.where(rests_on_enough, smoothed, np.maximum(smoothed, 1.0))))
+    trust = np.clip(n_effective / FEW_SPIKES - 1.0, 0.0, 1.0)  # comes in gradually, so that bands have no steps
+    return np.asarray(np.sqrt(trust * smoothed + (1.0 - trust) * np.maximum(smoothed, 1.0)))
 
 
 def _rate(smooth: Kernel, spikes: FloatArray, exposure: FloatArray, bin_s: float) -> FloatArray:

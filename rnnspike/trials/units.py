@@ -15,6 +15,8 @@ from rnnspike.trials.masks import Exposure, duration_s
 
 #: Units with a greater share of spikes merged into shared bins are left out of a Bernoulli run.
 MOST_MERGED = 0.05
+#: The reason of units that the query leaves out.
+NOT_ASKED_FOR = "not in --units"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def leave_out(
     observation: Observation,
 ) -> dict[str, str]:
     """Return the units that are not modelled, each with its reason."""
-    left_out = {unit.id: "not in --units" for unit in recording.units if unit.id not in stats}
+    left_out = {unit.id: NOT_ASKED_FOR for unit in recording.units if unit.id not in stats}
     for unit_id in queried:
         reason = _reason(stats[unit_id], options, observation)
         if reason:
