@@ -257,7 +257,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         number("peak_s", ".3f"),
         "yes" if row["modulated"] else "no",
         number("bits_per_spike", ".3f"),
-        number("bandwidth_ms", ".3g"),
+        number("bandwidth_ms", ".4g"),
     ]
 
 

@@ -159,12 +159,12 @@ def _middles(trials: Trials, width: int) -> FloatArray:
 
 
 def _bandwidth_s(data: Binned, bandwidth: Bandwidth) -> float:
-    if bandwidth == "shimazaki":
-        found = kernel_bandwidth(data.spikes.sum(axis=0), data.bin_s)
-        return found if np.isfinite(found) else usable_bandwidths(data)[-1]
-    if bandwidth == "leave-one-out":
+    if isinstance(bandwidth, float):
+        return bandwidth
+    if bandwidth == "leave-one-out" and len(data.spikes) > 1:
         return display_bandwidth(data)
-    return float(bandwidth)
+    found = kernel_bandwidth(data.spikes.sum(axis=0), data.bin_s)  # one trial has no others to be predicted from
+    return found if np.isfinite(found) else usable_bandwidths(data)[-1]
 
 
 def display_bandwidth(data: Binned) -> float:

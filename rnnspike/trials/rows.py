@@ -11,12 +11,10 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.errors import ConfigError, RecordingError
+from rnnspike.recording.assemble import alignable_tables
 from rnnspike.recording.data import Finding, Recording
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, TrialOptions
 
-#: Interval tables that are tried first, in this order; an ``epochs`` table of fewer rows than this holds no trials.
-FIRST_TABLES = ("trials", "epochs")
-FEWEST_EPOCHS = 5
 #: A trial shorter than this share of the median is an outlier if at most ``FEW`` of the trials are so short.
 SHORT, FEW = 0.5, 0.05
 
@@ -68,32 +66,23 @@ def list_tables(recording: Recording) -> str:
 
 
 def choose_table(recording: Recording, name: str | None) -> str:
-    """Return the name of the table to align to.
+    """Return the name of the table to align to: the one named, ``trials``, or the first with rows enough.
 
     Raises
     ------
     RecordingError
-        Where the named table is missing, or none is named and there is none or no telling which.
+        Where the named table is missing, or none is named and there is none.
     """
     known = tables(recording)
     if name is not None:
         if name not in known:
             raise RecordingError(recording.path, f"--trials {name}: no such table {did_you_mean(name, known)}")
         return name
-    for first in FIRST_TABLES:
-        if first in recording.intervals and (first != "epochs" or len(recording.intervals[first]) >= FEWEST_EPOCHS):
-            return first
-    usable = [key for key, table in known.items() if len(table) > 1 and key not in (*FIRST_TABLES, "invalid_times")]
-    intervals = [key for key in usable if key in recording.intervals]
-    for candidates in (intervals, usable):
-        if len(candidates) == 1:
-            return candidates[0]
-        if len(candidates) > 1:
-            raise RecordingError(
-                recording.path,
-                f"no table is called trials and several could be meant: {list_tables(recording)}",
-                f"--trials {candidates[0]}",
-            )
+    usable = alignable_tables(recording.intervals, recording.events)
+    if "trials" in usable:
+        return "trials"
+    if usable:
+        return usable[0]
     raise RecordingError(
         recording.path, f"no table of trials to align to (tables: {list_tables(recording)})", "--segment 2s"
     )

@@ -40,7 +40,7 @@ def test_bands_hold_the_smoothed_rate_as_often_as_they_say(make_trials) -> None:
     truth = kernel(MODULATED.reshape(200, 5).mean(axis=1) * 1000) / kernel.inside
     for n_trials in (5, 30):
         points, curves = [], []
-        for _ in range(60):
+        for _ in range(40):
             trials = make_trials(drawn(rng, MODULATED, n_trials))
             r = psth(trials, rng=rng, bandwidth=0.02, n_boot=200, step_s=0.005)
             points.append(((r.low_hz[0] <= truth) & (truth <= r.high_hz[0])).mean())

@@ -97,6 +97,8 @@ def test_one_line_that_names_the_file_and_the_fix(make_recording, options: Trial
         ({"epochs": 6}, {}, "epochs"),
         ({"epochs": 2, "stimuli": 3}, {}, "stimuli"),
         ({"epochs": 2}, {"licks": 5}, "licks"),
+        ({"first": 3, "second": 4}, {"licks": 5}, "first"),
+        ({"epochs": 2}, {"licks": 5, "trials": 5}, "trials"),
     ],
 )
 def test_the_first_table(make_recording, intervals: dict, events: dict, chosen: str) -> None:
@@ -108,13 +110,10 @@ def test_the_first_table(make_recording, intervals: dict, events: dict, chosen: 
     assert choose_table(recording, None) == chosen
 
 
-@pytest.mark.parametrize(
-    ("intervals", "words"),
-    [({"a": 3, "b": 4}, "--trials a"), ({"epochs": 2}, "--segment 2s"), ({}, "tables: none")],
-)
-def test_no_telling_which_table(make_recording, intervals: dict, words: str) -> None:
+@pytest.mark.parametrize(("n", "words"), [(2, r"epochs \(2 rows\).*--segment 2s"), (0, "tables: none")])
+def test_nothing_to_align_to_lists_what_there_is(make_recording, n: int, words: str) -> None:
     with pytest.raises(RecordingError, match=words):
-        choose_table(make_recording({}, intervals={name: epochs(n) for name, n in intervals.items()}), None)
+        choose_table(make_recording({}, intervals={"epochs": epochs(n)} if n else {}), None)
 
 
 def test_events_need_a_window(make_recording) -> None:
