@@ -18,7 +18,7 @@ from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel
 from rnnspike.models.weights import load_weights, save_weights
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
 
-_BLOCK = 32768  # rows times bins whose states are held at once
+_BLOCK = 8192  # rows times bins whose states are held at once
 
 
 @dataclass(frozen=True)

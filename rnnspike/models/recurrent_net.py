@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from rnnspike.models.cells import N_GATES, Architecture
+from rnnspike.models.scans import GruLayer, TanhLayer
 from rnnspike.trials.data import Observation
 
 LOG_MU_RANGE = (-20.0, 3.0)  # MU_FLOOR and MU_CEILING
@@ -54,8 +55,8 @@ class LinearLayer(nn.Module):
 
 LAYERS: dict[Architecture, type[nn.Module]] = {
     "linear": LinearLayer,
-    "rnn": nn.RNN,
-    "gru": nn.GRU,
+    "rnn": TanhLayer,
+    "gru": GruLayer,
     "lstm": nn.LSTM,
 }
 
@@ -73,8 +74,9 @@ class RecurrentNet(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture = architecture
-        self.layer = LAYERS[architecture](n_inputs, n_hidden)
-        self.readout = nn.Linear(n_hidden, 1)
+        with torch.random.fork_rng(devices=[]):  # torch's own initial values draw from the global generator
+            self.layer = LAYERS[architecture](n_inputs, n_hidden)
+            self.readout = nn.Linear(n_hidden, 1)
         with torch.no_grad():
             nn.init.zeros_(self.readout.weight)
             nn.init.zeros_(self.readout.bias)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rnnspike.models.adamw import AdamW
 from rnnspike.models.checkpoint import Checkpoint, Tensors
 from rnnspike.trials.data import FloatArray
 
@@ -129,15 +130,7 @@ class _Run:
 
     def __init__(self, module: torch.nn.Module, settings: TrainingSettings, checkpoint: Checkpoint | None) -> None:
         self.module, self.settings, self.checkpoint = module, settings, checkpoint
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.parameters = parameters
-        self.optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=settings.learning_rate, fused=True
-        )
+        self.optimizer = AdamW(module.parameters(), settings.weight_decay)
         self.history = History()
         self.epoch, self.cycle_start, self.end = 0, 0, settings.n_epochs
         self.best_loss: list[float] = []
@@ -149,19 +142,17 @@ class _Run:
 
     def update(self, loss_sum: torch.Tensor, weight: float, index: int) -> None:
         """Make one step on the mean loss of a batch, with its gradient clipped; skip it where it is not finite."""
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss_sum / weight).backward()  # type: ignore[no-untyped-call]
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm))
+        gradient = self.optimizer.gradient(loss_sum / weight)
+        norm = float(torch.linalg.vector_norm(gradient))
         self.history.updates += 1
         self.history.clipped += norm > self.settings.clip_norm
         if not math.isfinite(norm):
             self.history.skipped += 1
             return
         done = self.epoch - self.cycle_start + min(index / self.settings.updates_per_epoch, 1.0)
-        rate = self.settings.learning_rate * one_cycle(done / (self.end - self.cycle_start), self.settings.warm_up)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        factor = one_cycle(done / (self.end - self.cycle_start), self.settings.warm_up)
+        clip = min(1.0, self.settings.clip_norm / max(norm, 1e-12))
+        self.optimizer.step(gradient * clip, self.settings.learning_rate * factor)
         self._loss_sum, self._weight = self._loss_sum + float(loss_sum.detach()), self._weight + weight
         self._norm_sum, self._steps = self._norm_sum + norm, self._steps + 1
 
@@ -222,11 +213,11 @@ class _Run:
 
     def _snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         tensors = {f"module.{name}": tensor for name, tensor in _copy(self.module.state_dict()).items()}
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in _copy(moments).items()}
+        tensors |= {"optimizer.mean": self.optimizer.mean.clone(), "optimizer.square": self.optimizer.square.clone()}
         for epoch, state in self.states.items():
             tensors |= {f"best.{epoch}.{name}": tensor for name, tensor in state.items()}
         values = {name: getattr(self, name) for name in ("epoch", "cycle_start", "end", "best_loss")}
+        values["steps"] = self.optimizer.steps
         values["history"] = {name: _plain(value) for name, value in vars(self.history).items()}
         return tensors, values
 
@@ -237,11 +228,9 @@ class _Run:
             return False
         tensors, values = stored
         self.module.load_state_dict(_under(tensors, "module."))
-        optimizer = self.optimizer.state_dict()
-        for name, tensor in _under(tensors, "optimizer.").items():
-            i, moment = name.split(".", 1)
-            optimizer["state"].setdefault(int(i), {})[moment] = tensor
-        self.optimizer.load_state_dict(optimizer)
+        self.optimizer.mean.copy_(tensors["optimizer.mean"])
+        self.optimizer.square.copy_(tensors["optimizer.square"])
+        self.optimizer.steps = values["steps"]
         for name, tensor in _under(tensors, "best.").items():
             epoch, inner = name.split(".", 1)
             self.states.setdefault(int(epoch), {})[inner] = tensor
