@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from rnnspike.evaluation.evaluate import evaluate_unit
+from rnnspike.evaluation.free_run import simulated_trials, worst_of
+from rnnspike.evaluation.stability import quasi_renewal
+from rnnspike.models.glm import FittedGlm
 from rnnspike.models.protocol import simulate
 from rnnspike.neurons.truth import true_intensity
 from rnnspike.runs.job import Job, load_job
@@ -15,7 +18,7 @@ from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
 from rnnspike.runs.tasks import rng_for
 from rnnspike.runs.training import use_one_thread
-from rnnspike.trials.data import CountArray, IntArray, Trials
+from rnnspike.trials.data import CountArray, IntArray
 
 #: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
 FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
@@ -37,14 +40,18 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     truth = true_intensity(load_job(job).recording, trials)
     if truth is not None:
         mu["oracle"] = truth[:, :, 0]
-    design, simulated = free_runs(job, unit_id, predictions, rungs)
+    n_replicates = job.settings.replicates
+    design = simulated_trials(trials, max(n_replicates, 1), FREE_RUN_BINS[job.settings.effort])
+    simulated = free_runs(job, unit_id, predictions, rungs, design) if n_replicates else {}
     result = evaluate_unit(
         trials,
         mu,
-        simulated=simulated,
+        simulated=simulated or None,
         simulated_trials=design,
+        folds=predictions.loaded.folds,
         rng=rng_for(job.id, unit_id, "evaluation"),
     )
+    rows = [with_quasi_renewal(row, rungs.get(row["model"])) for row in result.rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves)
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -55,7 +62,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         write_arrays(folder / "intensity.npz", {name: each.astype(np.float32) for name, each in mu.items()})
     finished = {
         "unit": unit_id,
-        "rows": result.rows,
+        "rows": rows,
         "pairs": result.pairs,
         "rungs": [rung_outcome(rung) for rung in rungs.values()],
     }
@@ -69,36 +76,40 @@ def rung_outcome(rung: Rung) -> dict[str, Any]:
 
 
 def free_runs(
-    job: Job, unit_id: str, predictions: UnitPredictions, rungs: Mapping[str, Rung]
-) -> tuple[IntArray, dict[str, CountArray]]:
-    """Run every rung free over a sub-design of the held-out trials; (replicate, trial, bin) for each.
+    job: Job, unit_id: str, predictions: UnitPredictions, rungs: Mapping[str, Rung], design: IntArray
+) -> dict[str, CountArray]:
+    """Run every rung free over the design of some held-out trials; (replicate, trial, bin) for each.
 
     A trial is simulated by a model that never saw it: of a bag, the member chosen on its first validation fold.
     """
     trials, n_replicates = predictions.trials, job.settings.replicates
-    design = sub_design(trials, n_replicates, FREE_RUN_BINS[job.settings.effort])
     simulated: dict[str, CountArray] = {}
-    if n_replicates == 0:
-        return design, simulated
     for name, rung in rungs.items():
         if rung.mu is None:
             continue
         counts = np.zeros((n_replicates, len(design), trials.n_bins), np.uint8)
         for test, model in rung.free_runners.items():
             here = np.flatnonzero(predictions.loaded.folds[design] == test)
-            if not len(here):
-                continue
-            rows = np.tile(design[here], n_replicates)
-            rng = rng_for(job.id, unit_id, name, test, "free run")
-            runs = simulate(model, trials.take(rows), rng)
-            counts[:, here] = runs.reshape(n_replicates, len(here), trials.n_bins)
+            if len(here):
+                rows = np.tile(design[here], n_replicates)
+                rng = rng_for(job.id, unit_id, name, test, "free run")
+                runs = simulate(model, trials.take(rows), rng)
+                counts[:, here] = runs.reshape(n_replicates, len(here), trials.n_bins)
         simulated[name] = counts
-    return design, simulated
+    return simulated
 
 
-def sub_design(trials: Trials, n_replicates: int, max_bins: int) -> IntArray:
-    """Return the trials that are simulated: all, or as many, evenly spaced, as the bound allows."""
-    affordable = max(1, max_bins // max(1, n_replicates * trials.n_bins))
-    if affordable >= trials.n_trials:
-        return np.arange(trials.n_trials)
-    return np.unique(np.linspace(0, trials.n_trials - 1, affordable).round().astype(np.int64))
+def with_quasi_renewal(row: Mapping[str, Any], rung: Rung | None) -> dict[str, Any]:
+    """Return a row with the quasi-renewal verdict of a history filter beside, and in, that of the simulation."""
+    model = rung.free_runners.get(0) if rung is not None else None
+    if not isinstance(model, FittedGlm) or not model.layout.parts.history:
+        return dict(row)
+    last_spike = model.age_table[1 : model.layout.age.n_lags + 1]
+    found = quasi_renewal(float(model.drive.mean()), model.kernel, last_spike, model.layout.bin_s)
+    return {
+        **row,
+        "free_run_stability": worst_of(row.get("free_run_stability"), found.verdict),
+        "quasi_renewal": found.verdict,
+        "quasi_renewal_stable_hz": found.stable_hz[0] if found.stable_hz else None,
+        "quasi_renewal_unstable_hz": found.unstable_hz[0] if found.unstable_hz else None,
+    }
