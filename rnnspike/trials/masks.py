@@ -13,7 +13,10 @@ from rnnspike.trials.data import BoolArray, FloatArray
 #: Intervals closer than this are one: rounding of times that touch.
 TOUCHING_S = 1e-9
 #: Spikes of all units that a stretch should have held, at the rate beside it, before its silence is not believed.
-EXPECTED_IN_SILENCE = 20.0
+EXPECTED_IN_SILENCE = 40.0
+#: Around events, which have no end, a silence must also last so long (s) and be such a share of the time between:
+#: all units of a recording may well be quiet for a moment after a stimulus.
+EVENT_SILENCE_S, EVENT_SILENCE_SHARE = 1.0, 0.1
 #: What a spike may lie outside an interval and still count as inside: resolution of stored times.
 SLACK_S = 1e-3
 
@@ -102,9 +105,9 @@ class Exposure:
 def exposure(recording: Recording, trial_intervals: FloatArray) -> Exposure:
     """Return when the units of a recording were observed.
 
-    Units without observed intervals are taken to be observed in the trials (``trial_intervals`` (trial, 2)) and
-    between the first and last spike of all units; but stretches between trials in which no unit ever fires,
-    where many spikes were to be expected, are taken to be unrecorded.
+    Units without observed intervals are taken to be observed in the trials (``trial_intervals`` (trial, 2); events
+    start and stop at once) and between the first and last spike of all units; but stretches between trials in which
+    no unit ever fires, where many spikes were to be expected, are taken to be unrecorded.
     """
     allowed = complement(as_intervals(recording.invalid_s))
     if recording.span_s is not None:
@@ -113,38 +116,60 @@ def exposure(recording: Recording, trial_intervals: FloatArray) -> Exposure:
     if not silent:
         return Exposure(np.empty((0, 2)), allowed)
     spikes = np.sort(np.concatenate([unit.spike_times_s for unit in silent]))
-    trials = as_intervals(trial_intervals)
-    ends = np.concatenate([spikes[[0, -1]] if len(spikes) else [], trials.ravel(), recording.span_s or ()])
+    ends = np.concatenate([spikes[[0, -1]] if len(spikes) else [], trial_intervals.ravel(), recording.span_s or ()])
     whole = as_intervals([ends.min(), ends.max()]) if len(ends) else np.empty((0, 2))
-    extent_s = recorded_beyond_trials(spikes, trials)
+    extent_s = recorded_beyond_trials(spikes, trial_intervals)
     stated = any(finding.id == "no-obs-intervals" for finding in recording.findings)
     findings = [] if stated else [_assumed(len(silent))]
     if extent_s is not None:
-        whole = intersect(whole, as_intervals(trials + np.array([-extent_s, extent_s])))
-        findings.append(_gaps(extent_s))
+        before_s, after_s = extent_s
+        whole = intersect(whole, as_intervals(trial_intervals + np.array([-before_s, after_s])))
+        findings.append(_gaps(before_s, after_s))
     return Exposure(whole, allowed, tuple(findings))
 
 
-def recorded_beyond_trials(spike_times_s: FloatArray, trials: FloatArray) -> float | None:
-    """Return how far beyond the trials spikes were stored, or None where recording seems to have gone on.
+def recorded_beyond_trials(spike_times_s: FloatArray, trials: FloatArray) -> tuple[float, float] | None:
+    """Return how far before and after trials (or events) spikes were stored; None where recording went on throughout.
 
-    Spikes of all units that lie between trials are looked at by their distance to the nearest trial. If beyond the
-    greatest such distance the gaps should still have held many spikes at the rate of the trials, what lies
-    beyond was not recorded: files that keep the spikes of trials only are not silent in between.
+    Files that keep only the spikes of trials are not silent in between. Spikes of all units between trials are laid
+    over each other by their time since the trial before and until the trial after; looked for is the widest stretch
+    that is empty between all trials alike. It was not recorded if, at the rate of the rest, it should have held
+    ``EXPECTED_IN_SILENCE`` spikes.
     """
-    if len(trials) < 2 or len(spike_times_s) == 0:
+    trials = trials[np.argsort(trials[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(trials[:, 1])
+    gaps = np.stack([reach[:-1] + SLACK_S, trials[1:, 0] - SLACK_S], axis=1)
+    gaps = gaps[gaps[:, 1] > gaps[:, 0]]
+    if len(gaps) == 0 or len(spike_times_s) == 0:
         return None
-    gaps = np.stack([trials[:-1, 1], trials[1:, 0]], axis=1)
-    within = np.searchsorted(trials[:, 0], spike_times_s + SLACK_S, side="right") - 1
-    in_trial = (within >= 0) & (spike_times_s <= trials[within, 1] + SLACK_S)
-    rate_hz = in_trial.sum() / duration_s(trials)
-    which = np.searchsorted(gaps[:, 0], spike_times_s[~in_trial], side="right") - 1
-    between = spike_times_s[~in_trial][(which >= 0)]
-    gap = gaps[which[which >= 0]]
-    distance = np.minimum(between - gap[:, 0], gap[:, 1] - between)
-    extent_s = float(distance.max(initial=0.0))
-    unheard_s = np.maximum(gaps[:, 1] - gaps[:, 0] - 2 * (extent_s + SLACK_S), 0.0).sum()
-    return extent_s if rate_hz * unheard_s >= EXPECTED_IN_SILENCE else None
+    which = np.searchsorted(gaps[:, 0], spike_times_s, side="right") - 1
+    between = (which >= 0) & (spike_times_s < gaps[which, 1])
+    since = spike_times_s[between] - gaps[which[between], 0]
+    until = gaps[which[between], 1] - spike_times_s[between]
+    after_s, before_s = _narrowest(since, until)
+    length_s = gaps[:, 1] - gaps[:, 0]
+    silence_s = np.maximum(length_s - after_s - before_s, 0.0)
+    recorded_s = reach[-1] - trials[0, 0] - silence_s.sum()
+    inside = (spike_times_s >= trials[0, 0] - SLACK_S) & (spike_times_s <= reach[-1] + SLACK_S)
+    expected = inside.sum() / max(recorded_s, SLACK_S) * silence_s.sum()
+    typical_s = float(np.median(silence_s))
+    events = bool((trials[:, 1] <= trials[:, 0]).all())
+    momentary = typical_s < max(EVENT_SILENCE_S, EVENT_SILENCE_SHARE * float(np.median(length_s)))
+    if expected < EXPECTED_IN_SILENCE or (events and momentary):
+        return None
+    return before_s + SLACK_S, after_s + SLACK_S
+
+
+def _narrowest(since: FloatArray, until: FloatArray) -> tuple[float, float]:
+    """Return A, B of least sum such that each spike lies within A after a trial or within B before the next."""
+    if len(since) == 0:
+        return 0.0, 0.0
+    order = np.argsort(since)
+    after = np.concatenate([[0.0], since[order]])  # A as far as each spike in turn, or none
+    latest = np.maximum.accumulate(until[order][::-1])[::-1]  # B that the spikes beyond A ask for
+    before = np.concatenate([latest, [0.0]])
+    best = int(np.argmin(after + before))
+    return float(after[best]), float(before[best])
 
 
 def _assumed(n_units: int) -> Finding:
@@ -156,8 +181,9 @@ def _assumed(n_units: int) -> Finding:
     )
 
 
-def _gaps(extent_s: float) -> Finding:
-    beyond = f"more than {extent_s:.3g} s from a trial" if extent_s > SLACK_S else "outside the trials"
+def _gaps(before_s: float, after_s: float) -> Finding:
+    close = before_s <= 2 * SLACK_S and after_s <= 2 * SLACK_S
+    where = "between trials" if close else f"from {after_s:.3g} s after a trial to {before_s:.3g} s before the next"
     return Finding(
-        "gaps-not-recorded", "warning", f"no unit ever fires {beyond}: that time is taken as unrecorded, not silent"
+        "gaps-not-recorded", "warning", f"no unit ever fires {where}: that time is taken as unrecorded, not silent"
     )

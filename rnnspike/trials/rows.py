@@ -35,9 +35,9 @@ class TrialRows:
 
     @property
     def intervals_s(self) -> FloatArray:
-        """(trial, 2) start and stop of the rows; (0, 2) where the table is one of events."""
+        """(trial, 2) start and stop of the rows; time zero twice where the table is one of events."""
         if "stop_time" not in self.table:
-            return np.empty((0, 2))
+            return np.stack([self.zero_s, self.zero_s], axis=1)
         return self.table[["start_time", "stop_time"]].to_numpy(np.float64)
 
     def keep(self, rows: IntArray | BoolArray, *findings: Finding) -> TrialRows:

@@ -94,20 +94,33 @@ def test_files_with_spikes_of_trials_only_are_not_silent_in_between(make_recordi
 
 def test_files_with_spikes_around_trials_are_unrecorded_beyond(rng) -> None:
     around = TRIALS + np.array([-0.3, 0.5])
-    assert recorded_beyond_trials(spikes_in(around, rng), TRIALS) == pytest.approx(0.5, abs=0.03)
+    assert recorded_beyond_trials(spikes_in(around, rng), TRIALS) == pytest.approx((0.3, 0.5), abs=0.03)
 
 
-def test_continuous_recordings_are_taken_as_such(rng) -> None:
+def test_files_with_spikes_around_events_too(rng) -> None:
+    events = np.stack([TRIALS[:, 0]] * 2, axis=1)
+    extent_s = recorded_beyond_trials(spikes_in(TRIALS + np.array([-0.5, 0.0]), rng), events)
+    assert extent_s == pytest.approx((0.5, 1.0), abs=0.03)
+
+
+def test_a_silence_after_a_stimulus_is_a_response(rng) -> None:
+    """All units quiet for half a second after each event, and firing otherwise."""
+    events = np.stack([TRIALS[:, 0]] * 2, axis=1)
+    assert recorded_beyond_trials(spikes_in(TRIALS + np.array([0.5, 2.0]), rng), events) is None
+
+
+@pytest.mark.parametrize("around", [TRIALS, np.stack([TRIALS[:, 0]] * 2, axis=1)])
+def test_continuous_recordings_are_taken_as_such(rng, around: np.ndarray) -> None:
     whole = np.array([[0.0, 60.0]])
-    kept = [recorded_beyond_trials(spikes_in(whole, rng, rate), TRIALS) for rate in (0.5, 5, 20, 100) * 5]
-    assert kept == [None] * 20
+    kept = [recorded_beyond_trials(spikes_in(whole, rng, rate), around) for rate in (0.5, 5, 20, 100, 1000) * 5]
+    assert kept == [None] * 25
 
 
 def test_a_pause_between_blocks_is_unrecorded(rng) -> None:
     late = TRIALS + np.where(np.arange(20) < 10, 0, 600.0)[:, None]
-    spikes = spikes_in(np.array([[0.0, 30.0], [630.0, 660.0]]), rng)
+    spikes = spikes_in(np.array([[0.0, 30.0], [627.0, 660.0]]), rng)
     extent_s = recorded_beyond_trials(spikes, late)
-    assert extent_s is not None and extent_s < 2.5
+    assert extent_s is not None and sum(extent_s) < 6
 
 
 def test_duration() -> None:
