@@ -13,7 +13,7 @@ from rnnspike.cli.output import RowWriter
 
 @click.group()
 def command() -> None:
-    """Settings in force and where each comes from.
+    """Show the settings in force and where each comes from.
 
     \b
     Examples:

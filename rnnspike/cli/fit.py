@@ -122,9 +122,9 @@ def fit_all(
     paths: list[Path], settings: FitSettings, log: Log, values: dict[str, Any], provenance: dict[str, Any]
 ) -> int:
     """Fit every recording; one that fails does not stop the others."""
-    from rnnspike.runs.directory import NOT_ASKED_FOR
     from rnnspike.runs.engine import fit_recording, make_job, workers
     from rnnspike.runs.rows import ROW_COLUMNS
+    from rnnspike.trials.units import NOT_ASKED_FOR
 
     writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
     taken: list[str] = []

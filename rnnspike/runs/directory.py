@@ -18,9 +18,7 @@ from rnnspike.evaluation.evaluate import finalise_verdicts
 from rnnspike.runs.job import Job, Loaded
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
 from rnnspike.runs.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
-
-#: Reason of units that ``--units`` does not name (``trials.units``): the user's choice, no row says it again.
-NOT_ASKED_FOR = "not in --units"
+from rnnspike.trials.units import NOT_ASKED_FOR
 
 
 def is_complete(folder: Path, content_id: str) -> bool:
