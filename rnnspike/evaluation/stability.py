@@ -11,6 +11,7 @@ slope is below 1 (Naud and Gerstner 2012; Gerhard, Deger and Truccolo 2017).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from rnnspike.trials.data import FloatArray
 
+SlowGain = Callable[[FloatArray, int], FloatArray]
 #: Points of the grid of rates that is searched for crossings.
 N_RATES = 400
 
@@ -37,7 +39,12 @@ class QuasiRenewal:
 
 
 def next_rate(
-    rate_hz: FloatArray, log_drive: float, kernel: FloatArray, last_spike: FloatArray, bin_s: float
+    rate_hz: FloatArray,
+    log_drive: float,
+    kernel: FloatArray,
+    last_spike: FloatArray,
+    bin_s: float,
+    slow: SlowGain | None = None,
 ) -> FloatArray:
     """Return f(A) in Hz for rates A (rate,).
 
@@ -49,6 +56,9 @@ def next_rate(
         Log of the expected count of a bin without history.
     kernel, last_spike
         Log gain of every spike, and what the last one adds to it, at lags 1, 2, ... bins, (lag,) each.
+    slow
+        Log gain of what is no filter (leaky traces in a logarithm) at lags 1..n after a spike, the spikes before it
+        at the mean rate: a function of rates (rate,) and n that returns (rate, lag).
     """
     n = max(len(kernel), len(last_spike))
     h = np.pad(kernel, (0, n - len(kernel)))
@@ -56,15 +66,24 @@ def next_rate(
     excess = np.expm1(np.minimum(h, 50.0)) * bin_s
     beyond = np.append(np.cumsum(excess[::-1])[::-1][1:], 0.0)  # integral from the next lag on, (lag,)
     log_mu = log_drive + first + rate_hz[:, None] * beyond
+    settled = np.full(len(rate_hz), log_drive)  # beyond the filter the hazard is constant
+    if slow is not None:
+        gain = slow(rate_hz, n)
+        log_mu, settled = log_mu + gain, settled + gain[:, -1]
     mu = np.exp(np.clip(log_mu, -50.0, 5.0))
     survivor = np.exp(-np.cumsum(mu, axis=1))
-    tail = np.exp(np.clip(log_drive, -50.0, 5.0))  # beyond the filter the hazard is constant
+    tail = np.exp(np.clip(settled, -50.0, 5.0))
     waiting = 1.0 + survivor[:, :-1].sum(axis=1) + survivor[:, -1] / -np.expm1(-tail)
     return np.asarray(1.0 / (bin_s * waiting))
 
 
 def quasi_renewal(
-    log_drive: float, kernel: FloatArray, last_spike: FloatArray, bin_s: float, refractory_s: float | None = None
+    log_drive: float,
+    kernel: FloatArray,
+    last_spike: FloatArray,
+    bin_s: float,
+    refractory_s: float | None = None,
+    slow: SlowGain | None = None,
 ) -> QuasiRenewal:
     """Return the self-sustaining rates of a filter and their verdict.
 
@@ -78,7 +97,7 @@ def quasi_renewal(
     """
     ceiling = 0.9 / refractory_s if refractory_s else 1.0 / bin_s
     rates = np.geomspace(1e-3, ceiling, N_RATES)
-    above = next_rate(rates, log_drive, kernel, last_spike, bin_s) - rates
+    above = next_rate(rates, log_drive, kernel, last_spike, bin_s, slow) - rates
     crossing = np.flatnonzero(np.sign(above[:-1]) != np.sign(above[1:]))
     stable: list[float] = []
     unstable: list[float] = []

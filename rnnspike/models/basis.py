@@ -71,7 +71,7 @@ class LogTimeBasis:
     @property
     def n_cosines(self) -> int:
         """Number of raised cosines (15 from 2 ms to 2 s)."""
-        return max(2, round(self.cosines_per_decade * np.log10(self.last_s / self.first_peak_s)))
+        return max(2, round(self.cosines_per_decade * float(np.log10(self.last_s / self.first_peak_s))))
 
     @property
     def n_functions(self) -> int:
@@ -138,15 +138,26 @@ class SplineBasis:
         return sparse.csr_matrix((values.ravel(), columns.ravel(), indptr), shape=(len(first), self.n_functions))
 
 
-def second_difference_penalty(n_functions: int) -> FloatArray:
-    """Return D'D of second differences as upper bands, (3, function): row d holds entries (k, k + d)."""
+def second_difference_penalty(n_functions: int, weights: FloatArray | float = 1.0) -> FloatArray:
+    """Return D'WD of second differences as upper bands, (3, function): row d holds entries (k, k + d).
+
+    ``weights`` (function - 2,), or one for all, is the diagonal of W: how much each difference is held back.
+    """
     bands = np.zeros((3, n_functions))
     if n_functions < 3:
         return bands
     for offset, stencil in enumerate(([1, 4, 1], [-2, -2], [1])):
         for shift, value in enumerate(stencil):
-            bands[offset, shift : shift + n_functions - 2] += value
+            bands[offset, shift : shift + n_functions - 2] += value * np.asarray(weights)
     return bands
+
+
+def hat_functions(n_points: int, n_functions: int) -> FloatArray:
+    """Return triangles over a line of points that sum to 1, (function, point)."""
+    if n_functions < 2:
+        return np.ones((1, n_points))
+    places = np.linspace(0.0, n_functions - 1.0, n_points)
+    return np.maximum(0.0, 1.0 - np.abs(places[None] - np.arange(n_functions)[:, None]))
 
 
 def exponential_filters(values: FloatArray, tau_s: float, bin_s: float) -> FloatArray:

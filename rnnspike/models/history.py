@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.signal import lfilter
 
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
 
@@ -62,8 +63,9 @@ class Past:
         last = self.last_before(self.spikes > 0, first)
         gap = self.last_before(~self.observed, first)
         known = bins - gap - 1
-        age = np.where(last > gap, bins - last, np.where(known >= longest, longest + 1, UNKNOWN))
-        return np.minimum(age, longest + 1).astype(np.int32), known
+        silent = np.where(known >= longest, longest + 1, UNKNOWN)
+        age = np.minimum(np.where(last > gap, bins - last, silent), longest + 1)
+        return age.astype(np.int32), known
 
 
 def gap_edges(past: Past, n_lags: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -75,9 +77,8 @@ def gap_edges(past: Past, n_lags: int) -> tuple[npt.NDArray[np.int64], npt.NDArr
     closed[:, 0] = True
     padded = np.pad(closed, ((0, 0), (1, 1)), constant_values=False)
     trial, edge = np.nonzero(padded[:, 1:] != padded[:, :-1])
-    trial, edge = trial[::2], edge.reshape(-1, 2)
-    start = np.where(edge[:, 0] == 0, -n_lags, edge[:, 0] - 1)
-    return trial, start, edge[:, 1] - 1
+    first, last = edge[::2], edge[1::2]
+    return trial[::2], np.where(first == 0, -n_lags, first - 1), last - 1
 
 
 def convolve_history(past: Past, kernel: FloatArray, gap_kernel: FloatArray | None = None) -> FloatArray:
@@ -108,3 +109,16 @@ def _add_gaps(out: FloatArray, past: Past, gap_kernel: FloatArray) -> None:
         far = np.clip(bins - start, 0, n_lags)
         near = np.clip(bins - stop, 0, n_lags)
         out[r] += np.where(bins > start, total[far] - total[near], 0.0)
+
+
+def leaky_trace(past: Past, tau_bins: float, fill: float) -> FloatArray:
+    """Return the leaky count of spikes before each bin of the window, (trial, bin).
+
+    A spike l bins back counts exp(-(l - 1) / tau); an unobserved bin counts as ``fill`` spikes, and so does all time
+    before the burn-in.
+    """
+    leak = float(np.exp(-1.0 / tau_bins))
+    counts = np.where(past.observed, past.spikes, fill)
+    start = np.full((len(counts), 1), fill / (1.0 - leak))
+    trace, _ = lfilter([0.0, 1.0], [1.0, -leak], counts, axis=1, zi=start)
+    return np.asarray(trace[:, past.n_burn_in :])

@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve, cho_solve_banded, cholesky_banded
 
-from rnnspike.errors import ModelError
+from rnnspike.models.banded import Factor, interleave
 from rnnspike.models.basis import SplineBasis, second_difference_penalty
 from rnnspike.trials.data import FloatArray, IntArray, Observation
 
 #: Largest log of an expected count on the way to an optimum.
 _LOG_MU_CAP = 12.0
-#: Rows weighted at a time for the Gram matrix: what stays in the cache.
+#: Rows weighted at a time for the columns' Gram matrix.
 _GRAM_ROWS = 8192
 
 
@@ -55,31 +54,31 @@ class Coefficients:
 class Penalty:
     """What pulls the coefficients: half the weight times the square, in nats.
 
-    ``smooth`` on second differences of the shared spline; ``deviation_smooth`` and ``deviation`` on second
-    differences and on squares of the conditions' deviations; ``columns`` (column, column) a quadratic form.
-    ``half_spike`` (column,) adds half a spike expected and half a spike seen to a column that marks single bins:
-    a gamma(1/2) prior on its factor, which keeps a lag without spikes finite (quasi-separation).
+    ``smooth`` (knot - 2,), or one for all, weighs the second differences of the shared spline, ``deviation_smooth``
+    those of the conditions' deviations and ``deviation`` the deviations themselves; ``columns`` (column, column) is a
+    quadratic form. ``half_spike`` (column,) adds half a spike expected and half a spike seen to a column that marks
+    single bins: a gamma(1/2) prior on its factor, which keeps a lag without spikes finite (quasi-separation).
     """
 
-    smooth: float
+    smooth: FloatArray | float
     columns: FloatArray
     half_spike: FloatArray
-    deviation_smooth: float = 0.0
+    deviation_smooth: FloatArray | float = 0.0
     deviation: float = 0.0
 
     def value(self, at: Coefficients) -> float:
         """Return the penalty in nats."""
         rough = np.diff(at.drive, n=2, axis=1) if at.drive.shape[1] > 2 else np.zeros((len(at.drive), 0))
-        total = self.smooth * np.sum(rough[0] ** 2) + self.deviation_smooth * np.sum(rough[1:] ** 2)
+        total = np.sum(self.smooth * rough[0] ** 2) + np.sum(self.deviation_smooth * rough[1:] ** 2)
         total += self.deviation * np.sum(at.drive[1:] ** 2) + at.columns @ self.columns @ at.columns
         pseudo = self.half_spike * (np.exp(np.minimum(at.columns, _LOG_MU_CAP)) - at.columns)
         return float(0.5 * total + pseudo.sum())
 
     def drive_bands(self, shape: tuple[int, int]) -> FloatArray:
         """Return the Hessian of the drive's part by knots apart (3, 1 + deviation, knot)."""
-        rough = second_difference_penalty(shape[1])
-        bands = self.deviation_smooth * np.repeat(rough[:, None], shape[0], axis=1)
-        bands[:, 0] = self.smooth * rough
+        deviations = second_difference_penalty(shape[1], self.deviation_smooth)
+        bands = np.repeat(deviations[:, None], shape[0], axis=1)
+        bands[:, 0] = second_difference_penalty(shape[1], self.smooth)
         bands[0, 1:] += self.deviation
         return bands
 
@@ -156,7 +155,7 @@ class LogLinear:
         slots, slot = self._slots()
         drive = (slots @ at.by_condition().ravel())[slot]
         columns: FloatArray = (self.columns @ at.columns.astype(self.columns.dtype)).astype(np.float64)
-        return drive + columns
+        return np.asarray(drive + columns)
 
     def nll(self, at: Coefficients) -> float:
         """Return the negative log-likelihood in nats."""
@@ -197,30 +196,53 @@ class LogLinear:
         columns = (slope.astype(self.columns.dtype) @ self.columns).astype(np.float64)
         return Coefficients(self.drive_gradient(slope), columns).flat()
 
-    def hessian(self, curvature: FloatArray, penalty: Penalty, at: Coefficients) -> Factor:
-        """Return the factorised Hessian of loss and penalty."""
+    def gram(self, curvature: FloatArray) -> Gram:
+        """Return the Hessian of the loss from the second derivative by log mu (row,)."""
         slots, slot = self._slots()
         n_knots, order = self.spline.n_functions, self.spline.order
         by_place = np.bincount(slot, curvature, minlength=slots.shape[0])
         if "products" not in self._design:
             self._design["products"] = [_products(slots, apart) for apart in range(order)]
-        gram = np.stack([(p @ by_place).reshape(self.n_conditions, n_knots) for p in self._design["products"]])
-        band = _interleave(gram, penalty.drive_bands(at.drive.shape))
-        inner, cross = self._weighted(curvature, slot)
+        products = self._design["products"]
+        drive = np.stack([(each @ by_place).reshape(self.n_conditions, n_knots) for each in products])
+        inner = self._weighted_gram(curvature)
+        rows_t = self._design["rows_t"]
+        weights = curvature.astype(self.columns.dtype)[rows_t.indices]
+        by_place = sparse.csr_matrix((weights, rows_t.indices, rows_t.indptr), shape=rows_t.shape) @ self.columns
+        cross = (self._design["slots_t"].astype(by_place.dtype) @ by_place).astype(np.float64)
         cross = cross.reshape(self.n_conditions, n_knots, -1)
         if self.n_splines > 1:
             cross = np.concatenate([cross.sum(axis=0, keepdims=True), cross])
-        inner = inner + penalty.columns
-        pseudo = penalty.half_spike * np.exp(np.minimum(at.columns, _LOG_MU_CAP))
-        inner[np.diag_indices_from(inner)] += pseudo
-        return Factor.of(band, cross.transpose(1, 0, 2).reshape(band.shape[1], -1), inner)
+        flat = cross.transpose(1, 0, 2).reshape(n_knots * self.n_splines, -1)
+        return Gram(drive, flat, (inner + inner.T) / 2)
 
-    def _weighted(self, curvature: FloatArray, slot: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return X'WX (column, column) and B'WX (condition * knot, column)."""
-        weighted = self.columns * curvature.astype(self.columns.dtype)[:, None]
-        inner = (self.columns.T @ weighted).astype(np.float64)
-        by_place = self._design["rows_t"] @ weighted
-        return (inner + inner.T) / 2, self._design["slots_t"] @ by_place.astype(np.float64)
+    def _weighted_gram(self, curvature: FloatArray) -> FloatArray:
+        """Return X'WX (column, column), some rows at a time: what stays in the cache, and no second copy of X."""
+        inner = np.zeros((self.columns.shape[1],) * 2)
+        for start in range(0, len(curvature), _GRAM_ROWS):
+            some = self.columns[start : start + _GRAM_ROWS]
+            inner += some.T @ (some * curvature[start : start + _GRAM_ROWS, None].astype(some.dtype))
+        return inner
+
+    def hessian(self, curvature: FloatArray, penalty: Penalty, at: Coefficients) -> Factor:
+        """Return the factorised Hessian of loss and penalty."""
+        return self.gram(curvature).factor(penalty, at)
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Hessian of the loss: products of splines (apart, condition, knot), C (drive, column), D (column, column)."""
+
+    drive: FloatArray
+    cross: FloatArray
+    inner: FloatArray
+
+    def factor(self, penalty: Penalty, at: Coefficients) -> Factor:
+        """Return the factorised Hessian of loss and penalty."""
+        band = interleave(self.drive, penalty.drive_bands(at.drive.shape))
+        inner = self.inner + penalty.columns
+        inner[np.diag_indices_from(inner)] += penalty.half_spike * np.exp(np.minimum(at.columns, _LOG_MU_CAP))
+        return Factor.of(band, self.cross, inner)
 
 
 def _unique(keys: IntArray, n_keys: int) -> tuple[IntArray, IntArray]:
@@ -240,66 +262,35 @@ def _products(slots: sparse.csr_matrix, apart: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((product.ravel(), where), shape=slots.shape[::-1])
 
 
-def _interleave(gram: FloatArray, penalty: FloatArray) -> FloatArray:
-    """Return the drive's Hessian as upper bands, coefficients knot by knot (LAPACK's layout).
-
-    ``gram`` (apart, condition, knot) per condition; ``penalty`` (apart, 1 + deviation, knot).
-    """
-    order, n_conditions, n_knots = gram.shape
-    n_splines = penalty.shape[1]
-    apart_most = max(order - 1, 2 if n_knots > 2 else 0)
-    upper = apart_most * n_splines + n_splines - 1
-    band = np.zeros((upper + 1, n_knots, n_splines))  # row upper - offset, column's knot and spline
-
-    def add(apart: int, row: int, column: int, values: FloatArray) -> None:
-        offset = apart * n_splines + column - row
-        band[upper - offset, apart:, column] += values[: n_knots - apart]
-
-    for apart in range(order):
-        add(apart, 0, 0, gram[apart].sum(axis=0))
-        for c in range(n_conditions if n_splines > 1 else 0):
-            add(apart, 1 + c, 1 + c, gram[apart, c])
-            add(apart, 0, 1 + c, gram[apart, c])
-            if apart:
-                add(apart, 1 + c, 0, gram[apart, c])
-    for apart in range(min(3, apart_most + 1)):
-        for j in range(n_splines):
-            add(apart, j, j, penalty[apart, j])
-    band[upper] += 1e-8 + 1e-10 * band[upper].max()
-    return band.reshape(upper + 1, n_knots * n_splines)
-
-
 @dataclass(frozen=True)
-class Factor:
-    """A factorised Hessian: a band (drive), a dense block (columns), and what couples them."""
+class Point:
+    """Coefficients with the loss there, and its first and second derivatives by log mu (row,)."""
 
-    chol: FloatArray
-    solved: FloatArray  # A^-1 C, (drive, column)
-    cross: FloatArray  # C, (drive, column)
-    schur: tuple[FloatArray, bool]
-    inner: FloatArray  # D, (column, column)
+    at: Coefficients
+    nll: float
+    slope: FloatArray
+    curvature: FloatArray
 
     @staticmethod
-    def of(band: FloatArray, cross: FloatArray, inner: FloatArray) -> Factor:
-        """Factorise; ModelError where the Hessian is not positive definite."""
-        try:
-            chol = cholesky_banded(band, lower=False, check_finite=False)
-            solved = cho_solve_banded((chol, False), cross, check_finite=False)
-            complement = inner - cross.T @ solved
-            complement[np.diag_indices_from(complement)] += 1e-7 * np.maximum(np.diag(inner), 1e-6)
-            schur = cho_factor(complement, check_finite=False) if len(inner) else (inner, False)
-        except np.linalg.LinAlgError as error:
-            raise ModelError(f"the Hessian is singular ({error})") from error
-        return Factor(chol, solved, cross, schur, inner)
+    def of(model: LogLinear, at: Coefficients) -> Point:
+        """Evaluate the loss."""
+        return Point(at, *loss(model.log_mu(at), model.bins, model.spikes, model.observation))
 
-    def solve(self, gradient: FloatArray) -> FloatArray:
-        """Return the Hessian's inverse times a flat gradient."""
-        n_drive = len(self.solved)
-        drive = cho_solve_banded((self.chol, False), gradient[:n_drive], check_finite=False)
-        if not len(self.inner):
-            return np.asarray(drive)
-        columns = cho_solve(self.schur, gradient[n_drive:] - self.cross.T @ drive, check_finite=False)
-        return np.concatenate([drive - self.solved @ columns, columns])
+
+def descend(model: LogLinear, penalty: Penalty, here: Point, factor: Factor) -> tuple[Point, float]:
+    """Return the point one Newton step on, the step halved until it descends, and the nats that it promised."""
+    gradient = model.gradient(here.slope) + penalty.gradient(here.at)
+    direction = -factor.solve(gradient)
+    promise = max(-0.5 * float(gradient @ direction), 0.0)
+    value, size = here.nll + penalty.value(here.at), 1.0
+    slack = 1e-9 * abs(value)
+    while True:
+        there = Point.of(model, here.at.step(direction, size))
+        if there.nll + penalty.value(there.at) <= value - 1e-4 * size * promise + slack:
+            return there, promise
+        size /= 2
+        if size < 1e-6:
+            return here, 0.0
 
 
 def newton(
@@ -310,24 +301,11 @@ def newton(
     tolerance: float = 1e-3,
     max_steps: int = 30,
 ) -> tuple[Coefficients, Factor]:
-    """Minimise loss and penalty from a start; stop when a step promises less than ``tolerance`` nats."""
-    at = start
-    value, slope, curvature = loss(model.log_mu(at), model.bins, model.spikes, model.observation)
-    value += penalty.value(at)
+    """Minimise loss and penalty from a start; stop after a step that promised less than ``tolerance`` nats."""
+    here = Point.of(model, start)
     for _ in range(max_steps):
-        factor = model.hessian(curvature, penalty, at)
-        gradient = model.gradient(slope) + penalty.gradient(at)
-        direction = -factor.solve(gradient)
-        promise = -0.5 * float(gradient @ direction)
+        factor = model.hessian(here.curvature, penalty, here.at)
+        here, promise = descend(model, penalty, here, factor)
         if promise < tolerance:
-            return at.step(direction), factor
-        size = 1.0
-        while True:
-            trial = at.step(direction, size)
-            new, slope, curvature = loss(model.log_mu(trial), model.bins, model.spikes, model.observation)
-            new += penalty.value(trial)
-            if new <= value + 1e-6 * abs(value) * (size < 1e-3) - 1e-4 * size * promise or size < 1e-6:
-                break
-            size /= 2
-        at, value = trial, new
-    return at, factor
+            break
+    return here.at, factor

@@ -105,7 +105,9 @@ def with_quasi_renewal(row: Mapping[str, Any], rung: Rung | None) -> dict[str, A
     if not isinstance(model, FittedGlm) or not model.layout.parts.history:
         return dict(row)
     last_spike = model.age_table[1 : model.layout.age.n_lags + 1]
-    found = quasi_renewal(float(model.drive.mean()), model.kernel, last_spike, model.layout.bin_s)
+    found = quasi_renewal(
+        float(model.drive.mean()), model.kernel, last_spike, model.layout.bin_s, slow=model.trace_log_gain
+    )
     return {
         **row,
         "free_run_stability": worst_of(row.get("free_run_stability"), found.verdict),

@@ -1,0 +1,196 @@
+"""A fitted log-linear model of one unit, and how it runs forward bin by bin (science.md b.4)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.models.glm_layout import Layout, Parts
+from rnnspike.models.history import UNKNOWN, Past, convolve_history, leaky_trace
+from rnnspike.models.penalised import Coefficients
+from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, Stepper
+from rnnspike.models.reml import Strengths
+from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
+
+
+@dataclass(frozen=True)
+class FittedGlm:
+    """A fitted log-linear model of one unit."""
+
+    name: str
+    layout: Layout
+    coefficients: Coefficients
+    strengths: Strengths
+
+    @cached_property
+    def drive(self) -> FloatArray:
+        """Log of the drive (condition, bin): the expected count without history."""
+        basis = self.layout.spline.matrix(np.arange(self.layout.n_bins, dtype=np.float64))
+        return np.asarray((basis @ self.coefficients.by_condition().T).T)
+
+    def _part(self, name: str) -> FloatArray:
+        return self.coefficients.columns[self.layout.groups[name]]
+
+    @cached_property
+    def kernel(self) -> FloatArray:
+        """Log gain of a spike at lags 1, 2, ... bins, (lag,); empty without history."""
+        if not self.layout.parts.history:
+            return np.zeros(0)
+        return np.asarray(self.layout.history.table()[1:] @ self._part("history"))
+
+    @cached_property
+    def age_table(self) -> FloatArray:
+        """Log gain by time since the last spike: ages 0, 1, ... bins, longer ones, and unknown (the last)."""
+        n_lags = self.layout.age.n_lags
+        table = np.zeros(n_lags + 3)
+        if self.layout.parts.age:
+            weights = self._part("age")
+            table[: n_lags + 1] = self.layout.age.table() @ weights[:-1]
+            table[-1] = weights[-1]
+        return table
+
+    @property
+    def trace_weights(self) -> FloatArray:
+        """Exponents of the leaky traces (trace,): mu goes with a power of each."""
+        return self._part("traces")
+
+    def history_filter(self) -> tuple[FloatArray, FloatArray]:
+        """Return lags in s and the log gain of a spike at that lag, (lag,)."""
+        return np.arange(1.0, len(self.kernel) + 1) * self.layout.bin_s, self.kernel
+
+    def last_spike_curve(self) -> tuple[FloatArray, FloatArray]:
+        """Return times since the last spike in s and their log gain, (lag,)."""
+        n_lags = self.layout.age.n_lags
+        return np.arange(1.0, n_lags + 1) * self.layout.bin_s, self.age_table[1 : n_lags + 1]
+
+    def trace_log_gain(self, rate_hz: FloatArray, n_lags: int) -> FloatArray:
+        """Return the traces' log gain at lags 1..n after a spike with a mean rate before it, (rate, lag)."""
+        lags, total = np.arange(1.0, n_lags + 1), np.zeros((len(rate_hz), n_lags))
+        for weight, tau in zip(self.trace_weights, self.layout.trace_taus, strict=True):
+            left = np.exp(-(lags - 1) / tau)
+            before = np.asarray(rate_hz)[:, None] * self.layout.bin_s * np.exp(-lags / tau) / (1 - np.exp(-1 / tau))
+            total += weight * self.layout.log_trace(left + before, tau)
+        return total
+
+    def without_spikes(self, trials: Trials) -> FloatArray:
+        """Return what does not depend on spikes: drive, covariates and gains, log, (trial, bin)."""
+        layout = self.layout
+        log_mu = self.drive[layout.conditions(trials)]
+        if layout.covariate_mean:
+            log_mu = log_mu + layout.covariates(trials) @ self._part("covariates")
+        if layout.parts.gains:
+            log_mu = log_mu + (layout.per_trial_gains(trials) @ self._part("gains"))[:, None]
+        return np.asarray(log_mu)
+
+    def intensity(self, trials: Trials) -> FloatArray:
+        """Return mu (trial, bin, 1) given the recorded past."""
+        past = Past.of(trials)
+        log_mu = self.without_spikes(trials)
+        if self.layout.parts.history:
+            log_mu = log_mu + convolve_history(past, self.kernel, self.layout.fill * self.kernel)
+        for weight, tau in zip(self.trace_weights, self.layout.trace_taus, strict=True):
+            log_mu = log_mu + weight * self.layout.log_trace(leaky_trace(past, tau, self.layout.fill), tau)
+        if self.layout.parts.age:
+            ages, _ = past.ages(self.layout.age.n_lags)
+            log_mu = log_mu + self.age_table[ages]  # UNKNOWN is -1: the last entry
+        return bounded(log_mu)[:, :, None]
+
+    def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
+        """Return a stepper over these trials."""
+        return GlmStepper(self, trials.unit(unit))
+
+    def save(self, folder: Path) -> None:
+        """Write coefficients (safetensors) and layout (json)."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {"drive": self.coefficients.drive, "columns": self.coefficients.columns}
+        save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "weights.safetensors")
+        config = {"name": self.name, "layout": asdict(self.layout), "strengths": asdict(self.strengths)}
+        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> FittedGlm:
+        """Return what ``save`` wrote."""
+        from safetensors.numpy import load_file
+
+        config = json.loads((folder / "config.json").read_text())
+        layout = config["layout"]
+        layout["parts"] = Parts(**layout["parts"])
+        for name in ("condition_mu", "covariate_mean", "covariate_sd"):
+            layout[name] = tuple(layout[name])
+        strengths = config["strengths"]
+        for name in ("smooth", "deviation_smooth"):
+            strengths[name] = tuple(strengths[name])
+        weights = load_file(folder / "weights.safetensors")
+        coefficients = Coefficients(weights["drive"], weights["columns"])
+        return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths))
+
+
+class GlmStepper:
+    """Runs a GLM forward over trials: what past spikes add to later bins is kept in a table per trial."""
+
+    def __init__(self, model: FittedGlm, trials: Trials) -> None:
+        past = Past.of(trials)
+        self.model, self.bin = model, 0
+        self.observed: BoolArray = past.observed[:, past.n_burn_in :]
+        window = past.spikes.copy()
+        window[:, past.n_burn_in :] = 0
+        before = Past(window, past.observed, past.n_burn_in)
+        self.log_mu = model.without_spikes(trials)
+        if model.layout.parts.history:
+            self.log_mu = self.log_mu + convolve_history(before, model.kernel, model.layout.fill * model.kernel)
+        self.leaks = np.exp(-1.0 / np.array(model.layout.trace_taus))
+        traces = [leaky_trace(before, tau, model.layout.fill)[:, 0] for tau in model.layout.trace_taus]
+        self.traces = np.array(traces).reshape(len(traces), len(self.observed))  # (trace, trial)
+        self.longest = model.layout.age.n_lags
+        start = past.n_burn_in
+        burn_in, known = before.spikes[:, :start] > 0, past.observed[:, :start]
+        self.last = _last_true(burn_in) - start  # bins, relative to the window; far negative: none
+        self.gap = np.where((~known).any(axis=1), _last_true(~known), -1) - start
+
+    def mu(self) -> FloatArray:
+        """Return the expected count (trial,) of the bin that comes next."""
+        log_mu = self.log_mu[:, self.bin]
+        layout = self.model.layout
+        for weight, tau, trace in zip(self.model.trace_weights, layout.trace_taus, self.traces, strict=True):
+            log_mu = log_mu + weight * layout.log_trace(trace, tau)
+        if self.model.layout.parts.age:
+            known = self.bin - self.gap - 1
+            age = np.where(known >= self.longest, self.longest + 1, UNKNOWN)
+            age = np.where(self.last > self.gap, np.minimum(self.bin - self.last, self.longest + 1), age)
+            log_mu = log_mu + self.model.age_table[age]
+        return bounded(log_mu)
+
+    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
+        """Take the spikes (trial,) of that bin; where it is not observed they are not known to the model."""
+        k, kernel = self.bin, self.model.kernel
+        here = self.observed[:, k]
+        counts = np.asarray(spikes, dtype=np.float64)
+        fired = np.flatnonzero((counts > 0) & here)
+        stop = min(self.log_mu.shape[1], k + 1 + len(kernel))
+        if len(fired) and stop > k + 1:
+            self.log_mu[fired, k + 1 : stop] += counts[fired, None] * kernel[: stop - k - 1]
+        self.traces = self.leaks[:, None] * self.traces + np.where(here, counts, self.model.layout.fill)
+        self.last[fired] = k
+        self.gap[~here] = k
+        self.bin += 1
+
+
+def bounded(log_mu: FloatArray) -> FloatArray:
+    """Return mu within the bounds that every model keeps."""
+    return np.asarray(np.exp(np.clip(log_mu, np.log(MU_FLOOR), np.log(MU_CEILING))))
+
+
+def _last_true(mask: BoolArray) -> npt.NDArray[np.int64]:
+    """Return the index of the last True of each row; far below 0 where there is none."""
+    n = mask.shape[1]
+    if n == 0:
+        return np.full(len(mask), -(10**9), np.int64)
+    last = n - 1 - np.argmax(mask[:, ::-1], axis=1)
+    return np.where(mask.any(axis=1), last, -(10**9))

@@ -1,0 +1,250 @@
+"""What a log-linear model of a unit is made of: bases, columns, and the penalties on them (science.md d.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.models.basis import (
+    COVARIATE_SQUARES,
+    COVARIATE_TAU_S,
+    LogTimeBasis,
+    SplineBasis,
+    exponential_filters,
+    second_difference_penalty,
+)
+from rnnspike.models.gain import slow_ratio
+from rnnspike.models.history import Past, leaky_trace
+from rnnspike.models.penalised import LogLinear
+from rnnspike.models.protocol import MU_FLOOR
+from rnnspike.models.psth import Psth
+from rnnspike.models.reml import Form, Penalties, dense
+from rnnspike.models.rows import Rows, age_columns, compact, history_columns
+from rnnspike.models.table import IntensityTable
+from rnnspike.trials.data import FloatArray, IntArray, Trials
+
+#: Time constants of the gains in trials, and the pseudo-spikes that hold them at 0.
+GAIN_TAUS, GAIN_PRIOR = (2.0, 8.0), 1.0
+#: Time constants of the leaky traces of the unit's own spikes, and the pseudo-spikes in their logarithm.
+TRACE_TAUS_S, TRACE_PRIOR = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0), 0.5
+#: Spacing of the drive's knots, s: the PSTH's bandwidth within these.
+KNOTS_S = (0.004, 0.05)
+#: Pieces of the window in which the drive has a smoothness of its own: knots a piece, and at most so many.
+PIECE_KNOTS, MOST_PIECES, DEVIATION_PIECES = 5, 20, 4
+#: Fixed ridge of the history's and the age's functions, and of the flag that the age is unknown.
+RIDGE, UNKNOWN_RIDGE = 0.1, 1.0
+#: Strengths to begin with, near what most units end with.
+FORM_STARTS = {"history": 300.0, "age": 20.0, "traces": 5.0, "covariates": 1.0, "gains": 10.0}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What enters beside the drive: filter of all spikes, time since the last, leaky traces, gains, covariates."""
+
+    history: bool = True
+    age: bool = True
+    traces: bool = True
+    gains: bool = True
+    covariates: bool = True
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape of a model: its bins, bases, columns, and what standardises them (plain values, kept as json)."""
+
+    bin_s: float
+    n_bins: int
+    spacing_bins: float
+    n_conditions: int
+    n_channels: int
+    parts: Parts
+    fill: float
+    unit_id: str
+    condition_mu: tuple[float, ...]
+    covariate_mean: tuple[float, ...] = ()
+    covariate_sd: tuple[float, ...] = ()
+
+    @cached_property
+    def spline(self) -> SplineBasis:
+        """Basis of the drive."""
+        return SplineBasis(self.n_bins, self.spacing_bins)
+
+    @cached_property
+    def history(self) -> LogTimeBasis:
+        """Basis of the spike history."""
+        return LogTimeBasis(self.bin_s, last_s=max(2.0, 20 * self.bin_s))
+
+    @cached_property
+    def age(self) -> LogTimeBasis:
+        """Basis of the time since the last spike (11 raised cosines on bins of 1 ms)."""
+        return LogTimeBasis(self.bin_s, last_s=max(1.0, 10 * self.bin_s), cosines_per_decade=4.0)
+
+    @cached_property
+    def trace_taus(self) -> tuple[float, ...]:
+        """Time constants of the leaky traces in bins; those under two bins are left out."""
+        return tuple(tau / self.bin_s for tau in TRACE_TAUS_S if self.parts.traces and tau >= 2 * self.bin_s)
+
+    @cached_property
+    def groups(self) -> dict[str, slice]:
+        """Columns of each part, in order."""
+        parts = self.parts
+        sizes = {
+            "history": self.history.n_functions if parts.history else 0,
+            "age": self.age.n_functions + 1 if parts.age else 0,
+            "traces": len(self.trace_taus),
+            "covariates": len(self.covariate_mean),
+            "gains": len(GAIN_TAUS) if parts.gains else 0,
+        }
+        ends = np.cumsum(list(sizes.values())).tolist()
+        return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+
+    @property
+    def n_columns(self) -> int:
+        """Columns in all."""
+        return int(max(group.stop for group in self.groups.values()))
+
+    @classmethod
+    def of(cls, train: Trials, parts: Parts) -> Layout:
+        """Return the layout for training trials of one unit."""
+        n_spikes, exposure = float(train.spikes[train.observed].sum()), max(float(train.observed.sum()), 1.0)
+        mean, sd = _covariate_scale(train) if parts.covariates and train.covariates.shape[2] else ((), ())
+        return cls(
+            bin_s=train.bin_s,
+            n_bins=train.n_bins,
+            spacing_bins=_knot_spacing(train),
+            n_conditions=len(train.conditions) if train.has_repeats else 1,
+            n_channels=train.covariates.shape[2] if parts.covariates else 0,
+            parts=parts,
+            fill=n_spikes / exposure,
+            unit_id=train.unit_ids[0],
+            condition_mu=tuple(_condition_mu(train, n_spikes / exposure)),
+            covariate_mean=mean,
+            covariate_sd=sd,
+        )
+
+    def per_trial_gains(self, trials: Trials) -> FloatArray:
+        """Return the gains (trial, gain): log recorded over expected counts of earlier trials."""
+        table = np.array(self.condition_mu)[:, None, None]
+        base = IntensityTable("constant", table, (self.unit_id,), {})
+        return np.stack([np.log(slow_ratio(base, trials, tau, GAIN_PRIOR)) for tau in GAIN_TAUS], axis=1)
+
+    def covariates(self, trials: Trials) -> FloatArray:
+        """Return filtered, standardised covariates (trial, bin, column) of the window."""
+        return np.asarray((_filtered(trials) - np.array(self.covariate_mean)) / np.array(self.covariate_sd))
+
+    def log_trace(self, trace: FloatArray, tau: float) -> FloatArray:
+        """Return a leaky trace as the log of its ratio to the expected one; half a spike keeps it finite."""
+        expected = self.fill / (1.0 - np.exp(-1.0 / tau))
+        return np.asarray(np.log((trace + TRACE_PRIOR) / (expected + TRACE_PRIOR)))
+
+    def conditions(self, trials: Trials) -> IntArray:
+        """Return the condition of each trial; all 0 where the drive does not tell them apart."""
+        return trials.condition if self.n_conditions > 1 else np.zeros(trials.n_trials, np.int64)
+
+    def design(self, trials: Trials) -> LogLinear:
+        """Return the compacted rows of these trials with all columns."""
+        past = Past.of(trials)
+        rows = compact(past, self.age.n_lags, self._widest)
+        columns = np.empty((rows.n_rows, self.n_columns), dtype=np.float32)
+        groups = self.groups
+        if self.parts.history:
+            columns[:, groups["history"]] = history_columns(rows, past, self.history, self.fill)
+        if self.parts.age:
+            columns[:, groups["age"]] = age_columns(rows, self.age)
+        for j, tau in enumerate(self.trace_taus):
+            trace = self.log_trace(leaky_trace(past, tau, self.fill), tau)
+            columns[:, groups["traces"].start + j] = _at_rows(trace, rows, past)
+        if self.covariate_mean:
+            columns[:, groups["covariates"]] = _at_rows(self.covariates(trials), rows, past)
+        if self.parts.gains:
+            columns[:, groups["gains"]] = self.per_trial_gains(trials)[rows.trial]
+        return LogLinear(
+            spline=self.spline,
+            position=self._places(rows.centre - past.n_burn_in),
+            condition=self.conditions(trials)[rows.trial],
+            n_conditions=self.n_conditions,
+            columns=columns,
+            bins=rows.bins,
+            spikes=rows.spikes,
+            observation=trials.observation,
+        )
+
+    def _places(self, position: FloatArray) -> FloatArray:
+        """Return positions on a grid of a thirty-second of the knots' spacing (half bins at the finest)."""
+        step = max(0.5, np.floor(self.spacing_bins / 16) / 2)
+        return np.asarray(np.minimum(np.round(position / step) * step, self.n_bins - 1.0))
+
+    @property
+    def _widest(self) -> int:
+        """Widest block of silent bins: narrower than the drive's knots, and than the quickest covariate filters."""
+        if self.covariate_mean:
+            return max(1, round(0.002 / self.bin_s))
+        return max(1, int(self.spacing_bins / 2)) if self.spacing_bins > 0 else max(1, round(0.05 / self.bin_s))
+
+    def penalties(self) -> Penalties:
+        """Return the penalties on the model's coefficients."""
+        fixed, half_spike, forms = np.zeros((self.n_columns, self.n_columns)), np.zeros(self.n_columns), []
+        for name, basis in (("history", self.history), ("age", self.age)):
+            group = self.groups[name]
+            if group.stop > group.start:
+                fixed[group, group] += RIDGE * np.eye(group.stop - group.start)
+                cosines = slice(group.start + basis.n_boxcars, group.start + basis.n_functions)
+                forms.append(Form(name, cosines, dense(second_difference_penalty(basis.n_cosines))))
+        if self.parts.age:
+            start, last = self.groups["age"].start, self.groups["age"].stop - 1
+            half_spike[start : start + self.age.n_boxcars] = 0.5
+            fixed[last, last] += UNKNOWN_RIDGE
+        for name in ("traces", "covariates", "gains"):
+            group = self.groups[name]
+            if group.stop > group.start:
+                forms.append(Form(name, group, np.eye(group.stop - group.start)))
+        n_knots = self.spline.n_functions
+        n_splines = 1 if self.n_conditions == 1 else 1 + self.n_conditions
+        n_pieces = int(np.clip(n_knots // PIECE_KNOTS, 1, MOST_PIECES))
+        n_deviation_pieces = min(DEVIATION_PIECES, n_pieces)
+        return Penalties(n_knots, n_splines, n_pieces, n_deviation_pieces, tuple(forms), fixed, half_spike)
+
+
+def _knot_spacing(train: Trials) -> float:
+    """Return the spacing of the drive's knots in bins: the PSTH's bandwidth; 0 (a constant) without repeats."""
+    if not train.has_repeats:
+        return 0.0
+    (model,) = Psth().fit(train, [train], np.random.default_rng(0))
+    assert isinstance(model, IntensityTable)
+    found = model.config.get("bandwidth_s", KNOTS_S[1])
+    bandwidth_s = float(np.atleast_1d(np.asarray(found, dtype=np.float64))[0])
+    return max(float(np.clip(bandwidth_s, *KNOTS_S)) / train.bin_s, 1.0)
+
+
+def _condition_mu(train: Trials, mean: float) -> FloatArray:
+    """Return the mean count per bin of each condition, drawn to the mean by five spikes."""
+    n = len(train.conditions)
+    spikes = np.bincount(train.condition, (train.spikes * train.observed).sum(axis=(1, 2)), minlength=n)
+    exposure = np.bincount(train.condition, train.observed.sum(axis=(1, 2)), minlength=n)
+    return np.asarray((spikes + 5.0) / (exposure + 5.0 / max(mean, MU_FLOOR)))
+
+
+def _filtered(trials: Trials) -> FloatArray:
+    """Return every covariate through every filter, and the squares, (trial, bin, column)."""
+    whole = np.concatenate([trials.covariates_burn_in, trials.covariates], axis=1).astype(np.float64)
+    columns = []
+    for channel in range(whole.shape[2]):
+        filters = [exponential_filters(whole[:, :, channel], tau, trials.bin_s) for tau in COVARIATE_TAU_S]
+        columns += filters + [filters[i] ** 2 for i in COVARIATE_SQUARES]
+    return np.stack(columns, axis=2)[:, trials.n_burn_in :]
+
+
+def _covariate_scale(train: Trials) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each filtered covariate over observed bins."""
+    seen = _filtered(train)[train.observed[:, :, 0]]
+    return tuple(seen.mean(axis=0).tolist()), tuple(np.maximum(seen.std(axis=0), 1e-9).tolist())
+
+
+def _at_rows(values: FloatArray, rows: Rows, past: Past) -> npt.NDArray[np.float64]:
+    """Return values (trial, bin, ...) of the window at the middle of each row, between two bins where it lies so."""
+    middle = rows.centre - past.n_burn_in
+    low, high = np.floor(middle).astype(np.int64), np.ceil(middle).astype(np.int64)
+    return np.asarray(0.5 * (values[rows.trial, low] + values[rows.trial, high]))

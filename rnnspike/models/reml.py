@@ -1,0 +1,196 @@
+r"""Strengths of penalties by restricted maximum likelihood, while the model is being fitted.
+
+Each penalty is a Gaussian prior of precision :math:`\lambda_j S_j`. Between two Newton steps every strength is
+multiplied by
+
+.. math:: \frac{\mathrm{tr}(S_\lambda^- S_j) - \mathrm{tr}(V S_j)}{\beta' S_j \beta}
+
+with V the inverse of the penalised Hessian and :math:`S_\lambda = \sum_j \lambda_j S_j`: the generalised
+Fellner-Schall step (Wood and Fasiolo 2017), which climbs the Laplace approximation of the marginal likelihood. So
+there may be many penalties: the drive is held back more where it is smooth and less where the stimulus drives it.
+Validation trials then only choose among multiples of the strengths found (``glm.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from rnnspike.models.banded import Factor
+from rnnspike.models.basis import hat_functions, second_difference_penalty
+from rnnspike.models.penalised import Coefficients, LogLinear, Penalty, Point, descend
+from rnnspike.trials.data import FloatArray
+
+#: Bounds of a strength, and the most that one step changes it.
+LEAST, MOST, FACTOR = 1e-3, 1e7, 30.0
+#: A strength is settled when its next step is worth fewer degrees of freedom than this.
+SETTLED = 0.1
+
+
+@dataclass(frozen=True)
+class Form:
+    """A penalty on neighbouring columns: a group of them and the quadratic form (column, column)."""
+
+    name: str
+    group: slice
+    matrix: FloatArray
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """Strengths of one fit: pieces of the shared spline and of the deviations, the deviations' ridge, the forms."""
+
+    smooth: tuple[float, ...]
+    deviation_smooth: tuple[float, ...]
+    deviation: float
+    forms: Mapping[str, float] = field(default_factory=dict)
+
+    def key(self) -> tuple[object, ...]:
+        """Return something hashable that tells strengths apart."""
+        return self.smooth, self.deviation_smooth, self.deviation, tuple(sorted(self.forms.items()))
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """The penalties of a model: how many pieces its splines have, the forms, and what stays fixed.
+
+    ``fixed`` (column, column) is added to every penalty; ``half_spike`` as in ``Penalty``.
+    """
+
+    n_knots: int
+    n_splines: int
+    n_pieces: int
+    n_deviation_pieces: int
+    forms: tuple[Form, ...]
+    fixed: FloatArray
+    half_spike: FloatArray
+
+    @cached_property
+    def pieces(self) -> FloatArray:
+        """Weights of the shared spline's second differences, (piece, knot - 2)."""
+        return hat_functions(max(self.n_knots - 2, 0), self.n_pieces)
+
+    @cached_property
+    def deviation_pieces(self) -> FloatArray:
+        """Weights of the deviations' second differences, (piece, knot - 2)."""
+        return hat_functions(max(self.n_knots - 2, 0), self.n_deviation_pieces)
+
+    def start(self, forms: Mapping[str, float]) -> Strengths:
+        """Return strengths to begin with."""
+        smooth, deviations = len(self.pieces), len(self.deviation_pieces)
+        return Strengths(
+            (1e3,) * smooth, (1e2,) * deviations, 10.0, {each.name: forms[each.name] for each in self.forms}
+        )
+
+    def penalty(self, strengths: Strengths) -> Penalty:
+        """Return the penalty of these strengths."""
+        columns = self.fixed.copy()
+        for form in self.forms:
+            columns[form.group, form.group] += strengths.forms[form.name] * form.matrix
+        return Penalty(
+            smooth=np.array(strengths.smooth) @ self.pieces,
+            columns=columns,
+            half_spike=self.half_spike,
+            deviation_smooth=np.array(strengths.deviation_smooth) @ self.deviation_pieces,
+            deviation=strengths.deviation,
+        )
+
+    def stepped(self, strengths: Strengths, at: Coefficients, factor: Factor) -> tuple[Strengths, float]:
+        """Return the strengths after one Fellner-Schall step, and the degrees of freedom that it moves at most."""
+        change = _Change()
+        smooth, deviation_smooth, deviation = strengths.smooth, strengths.deviation_smooth, strengths.deviation
+        if self.n_knots > 2:
+            covariance = factor.drive_covariance(self.n_splines)
+            smooth = self._smooth(strengths, at, covariance, change)
+            if self.n_splines > 1:
+                deviation_smooth, deviation = self._deviations(strengths, at, covariance, change)
+        return Strengths(smooth, deviation_smooth, deviation, self._forms(strengths, at, factor, change)), change.most
+
+    def _smooth(
+        self, strengths: Strengths, at: Coefficients, covariance: FloatArray, change: _Change
+    ) -> tuple[float, ...]:
+        weights = np.array(strengths.smooth) @ self.pieces
+        prior = self.pieces @ (1.0 / weights)  # S is D'WD with D of full rank: tr(S^- D'PD) = sum of P / W
+        posterior = self.pieces @ _rough_variance(covariance[:, 0])
+        size = self.pieces @ np.diff(at.drive[0], n=2) ** 2
+        return tuple(change.step(np.array(strengths.smooth), prior - posterior, size).tolist())
+
+    def _deviations(
+        self, strengths: Strengths, at: Coefficients, covariance: FloatArray, change: _Change
+    ) -> tuple[tuple[float, ...], float]:
+        n = self.n_splines - 1
+        precision = dense(
+            second_difference_penalty(self.n_knots, np.array(strengths.deviation_smooth) @ self.deviation_pieces)
+        )
+        prior = np.linalg.inv(precision + strengths.deviation * np.eye(self.n_knots))
+        bands = np.stack([np.append(np.diag(prior, apart), np.zeros(apart)) for apart in range(3)])
+        posterior = covariance[:, 1:].sum(axis=1)
+        gained = self.deviation_pieces @ (n * _rough_variance(bands) - _rough_variance(posterior))
+        size = self.deviation_pieces @ (np.diff(at.drive[1:], n=2, axis=1) ** 2).sum(axis=0)
+        smooth = change.step(np.array(strengths.deviation_smooth), gained, size)
+        ridge = change.step(
+            np.array([strengths.deviation]),
+            np.array([n * np.trace(prior) - posterior[0].sum()]),
+            np.array([np.sum(at.drive[1:] ** 2)]),
+        )
+        return tuple(smooth.tolist()), float(ridge[0])
+
+    def _forms(self, strengths: Strengths, at: Coefficients, factor: Factor, change: _Change) -> dict[str, float]:
+        result = {}
+        for form in self.forms:
+            group, strength = form.group, strengths.forms[form.name]
+            prior = np.linalg.inv(self.fixed[group, group] + strength * form.matrix + 1e-9 * np.eye(len(form.matrix)))
+            gained = np.sum((prior - factor.columns_covariance[group, group]) * form.matrix)
+            size = at.columns[group] @ form.matrix @ at.columns[group]
+            result[form.name] = float(change.step(np.array([strength]), np.array([gained]), np.array([size]))[0])
+        return result
+
+
+class _Change:
+    """Steps of strengths, and the largest so far in degrees of freedom."""
+
+    def __init__(self) -> None:
+        self.most = 0.0
+
+    def step(self, strength: FloatArray, gained: FloatArray, size: FloatArray) -> FloatArray:
+        """Return strength * gained / size within bounds."""
+        moved = strength * np.maximum(gained, 1e-8) / np.maximum(size, 1e-14)
+        moved = np.clip(moved, np.maximum(LEAST, strength / FACTOR), np.minimum(MOST, strength * FACTOR))
+        freedom = np.maximum(gained, 0.0) * strength
+        self.most = max(self.most, float(np.max(freedom * np.abs(np.log(moved / strength)), initial=0.0)))
+        return np.asarray(moved)
+
+
+def fit_reml(
+    model: LogLinear, penalties: Penalties, start: Strengths, *, max_steps: int = 15
+) -> tuple[Point, Strengths]:
+    """Fit coefficients and strengths together, a Newton step of the ones after a step of the others."""
+    here, strengths = Point.of(model, model.zero()), start
+    for _ in range(max_steps):
+        penalty = penalties.penalty(strengths)
+        factor = model.hessian(here.curvature, penalty, here.at)
+        here, promise = descend(model, penalty, here, factor)
+        moved, change = penalties.stepped(strengths, here.at, factor)
+        if change < SETTLED and promise < SETTLED:
+            break
+        strengths = moved
+    return here, strengths
+
+
+def _rough_variance(bands: FloatArray) -> FloatArray:
+    """Return the variance of second differences (knot - 2,) from covariances 0, 1, 2 knots apart (3, knot)."""
+    own, next_one, next_but_one = bands
+    result = own[:-2] + 4 * own[1:-1] + own[2:] - 4 * next_one[:-2] - 4 * next_one[1:-1] + 2 * next_but_one[:-2]
+    return np.asarray(result)
+
+
+def dense(bands: FloatArray) -> FloatArray:
+    """Return a symmetric matrix from its upper bands (apart, knot)."""
+    n = bands.shape[1]
+    whole = np.diag(bands[0])
+    for apart in range(1, len(bands)):
+        whole += np.diag(bands[apart][: n - apart], apart) + np.diag(bands[apart][: n - apart], -apart)
+    return whole
