@@ -26,6 +26,8 @@ SHORT_ISI_S = 0.001
 FEW_SHORT = 5
 #: A unit is called contaminated where the estimated share of foreign spikes exceeds this.
 CONTAMINATED = 0.1
+#: No clock counts this far, in any unit of time.
+NO_TIME_S = 1e17
 #: Rounding of times that is no overlap, no drift and no step back.
 TIME_ROUNDING_S = 1e-6
 
@@ -126,7 +128,7 @@ class Train:
             self.shortest_isi = float((times[1:] - times[:-1]).min()) if len(times) > 1 else np.inf
         self.is_plain = len(times) == 0 or (
             self.shortest_isi >= 0
-            and bool(-np.inf < times[0] and times[-1] < np.inf)
+            and bool(times[0] > -NO_TIME_S and times[-1] < NO_TIME_S)
             and not (self.shortest_isi == 0 and times[0] == times[1] == -1.0)
         )
 
@@ -178,8 +180,8 @@ def nan_times(train: Train) -> int:
 
 @_register(STORED_CHECKS, "spike-times-infinite")
 def infinite_times(train: Train) -> int:
-    """Return how many times are infinite."""
-    return 0 if train.is_plain else int(np.count_nonzero(np.isinf(train.times)))
+    """Return how many times are infinite, or beyond any clock (damage)."""
+    return 0 if train.is_plain else int(np.count_nonzero(np.abs(train.times) > NO_TIME_S))
 
 
 @_register(STORED_CHECKS, "spike-times-sentinel")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rnnspike.recording.checks import Train, missing_time, sentinels
+from rnnspike.recording.checks import NO_TIME_S, Train, missing_time, sentinels
 from rnnspike.recording.data import FloatArray
 
 
@@ -16,7 +16,7 @@ def clean_times(train: Train, *, drop_duplicates: bool = False) -> FloatArray:
     """
     times = train.times
     if not train.is_plain:
-        times = times[np.isfinite(times) & ~sentinels(times)]
+        times = times[(np.abs(times) <= NO_TIME_S) & ~sentinels(times)]
         times = np.sort(times, kind="stable")
     if drop_duplicates and len(times) > 1 and not (train.is_plain and train.shortest_isi > 0):
         times = times[np.concatenate([[True], np.diff(times) > 0])]

@@ -50,8 +50,11 @@ class Contents:
 
 
 def as_float(values: npt.ArrayLike) -> FloatArray:
-    """Return values as float64 (a view where they are that already)."""
-    return np.asarray(values, dtype=np.float64)
+    """Return values as float64 (a view where they are that already); ValueError where they are no real numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{array.dtype} where real numbers were expected")
+    return array.astype(np.float64, copy=False)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

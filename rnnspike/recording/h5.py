@@ -15,6 +15,8 @@ from rnnspike.errors import RecordingError
 from rnnspike.recording.checks import fatal
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: Files up to this size are searched for damage on which the HDF5 library hangs.
+HEAPS_SEARCHED_BYTES = 2**25
 #: What h5py raises on a damaged file, beside RecordingError which says it already.
 DAMAGE = (
     OSError,
@@ -41,6 +43,8 @@ def open_file(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; whatever goes wrong while it is open ends as one line that names the fix."""
     if not is_hdf5(path):
         raise RecordingError(path, _no_hdf5(path))
+    if has_endless_heap(path):
+        raise RecordingError(path, "the file is damaged (its text was overwritten): copy or download it again")
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
@@ -48,6 +52,34 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         raise
     except DAMAGE as error:
         raise _explained(path, error) from error
+
+
+def has_endless_heap(path: Path) -> bool:
+    """Return whether a heap of strings was overwritten with zeros, on which the HDF5 library never returns.
+
+    A global heap collection is ``GCOL``, version 1, its size, then objects of 16 bytes and more; a free object says
+    how much is left, and where that is 0 the library goes round for ever. Large files are not searched.
+    """
+    if path.stat().st_size > HEAPS_SEARCHED_BYTES:
+        return False
+    content = path.read_bytes()
+    start = content.find(b"GCOL\x01")
+    while start >= 0:
+        if not _heap_ends(content[start : start + int.from_bytes(content[start + 8 : start + 16], "little")]):
+            return True
+        start = content.find(b"GCOL\x01", start + 4)
+    return False
+
+
+def _heap_ends(heap: bytes) -> bool:
+    place = 16
+    while place + 16 <= len(heap):
+        index = int.from_bytes(heap[place : place + 2], "little")
+        size = int.from_bytes(heap[place + 8 : place + 16], "little")
+        if index == 0 and size == 0:
+            return False
+        place += size if index == 0 else 16 + -(-size // 8) * 8
+    return True
 
 
 def _no_hdf5(path: Path) -> str:
@@ -108,6 +140,14 @@ def text(value: Any) -> str:
 def attribute(item: Any, name: str, default: str = "") -> str:
     """Return an attribute as text."""
     return text(item.attrs[name]) if name in item.attrs else default
+
+
+def whole_numbers(dataset: h5py.Dataset) -> npt.NDArray[np.int64]:
+    """Return a dataset of counts or indices as int64, one dimension; ValueError where it holds anything else."""
+    values = np.asarray(dataset[...]).ravel()
+    if values.dtype.kind not in "iuf" or not np.array_equal(values, np.round(values)):
+        raise ValueError(f"{dataset.name} holds no whole numbers")
+    return values.astype(np.int64)
 
 
 def strings(dataset: h5py.Dataset) -> npt.NDArray[Any]:

@@ -102,7 +102,7 @@ def _event_table(item: Any) -> pd.DataFrame:
     if hasattr(item, "durations"):
         durations = _seconds(item, "durations")
         columns["stop_time"] = columns["start_time"] + (durations if len(durations) == n_rows else np.nan)
-    labels = [str(label) for label in np.atleast_1d(getattr(item, "labels", []))]
+    labels = [str(label).strip() for label in np.atleast_1d(getattr(item, "labels", []))]
     if len(labels) == n_rows:
         columns["label"] = labels
     return pd.DataFrame(columns)

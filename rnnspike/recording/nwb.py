@@ -203,7 +203,7 @@ def _ragged(path: Path, group: h5py.Group, name: str) -> list[FloatArray]:
     index = h5.child(group, f"{name}_index")
     if not isinstance(index, h5py.Dataset):
         return _rows_without_index(path, group, name, values)
-    ends = index[...].astype(np.int64).ravel()
+    ends = h5.whole_numbers(index)
     starts = np.concatenate([[0], ends]).astype(np.int64)[:-1]
     if bool(np.any(ends < starts)) or (int(ends[-1]) if len(ends) else 0) != len(values):
         last = int(ends[-1]) if len(ends) else 0
@@ -280,7 +280,7 @@ def _electrode_columns(group: h5py.Group, n_units: int) -> dict[str, npt.NDArray
     table = h5.child(group.file, "general/extracellular_ephys/electrodes")
     if not isinstance(dataset, h5py.Dataset) or not isinstance(table, h5py.Group) or dataset.dtype.kind not in "iu":
         return {}
-    ends = index[...].astype(np.int64) if isinstance(index, h5py.Dataset) else np.arange(1, n_units + 1)
+    ends = h5.whole_numbers(index) if isinstance(index, h5py.Dataset) else np.arange(1, n_units + 1)
     rows = dataset[...].astype(np.int64)
     result = {}
     for name in ("location", "group_name"):

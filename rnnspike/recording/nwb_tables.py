@@ -73,7 +73,7 @@ def read_column(group: h5py.Group, name: str) -> npt.NDArray[Any] | None:
     index = h5.child(group, f"{name}_index")
     if values is None or not isinstance(index, h5py.Dataset):
         return values
-    ends = index[...].astype(np.int64)
+    ends = h5.whole_numbers(index)
     starts = np.concatenate([[0], ends]).astype(np.int64)[:-1]
     if len(ends) == len(values) and bool(np.all(ends - starts == 1)):
         return values

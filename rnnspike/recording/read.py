@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+
 from rnnspike.errors import RecordingError
 from rnnspike.recording.assemble import assemble
 from rnnspike.recording.contents import Contents
@@ -42,6 +44,7 @@ def read_recording(path: Path | str, options: ReadOptions | None = None) -> Reco
     return recording
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def examine_recording(path: Path | str, options: ReadOptions | None = None) -> Recording:
     """Read a recording and keep findings of level error among the others, to show them beside what is there.
 
