@@ -23,7 +23,7 @@ import numpy as np
 
 from rnnspike.models.glm_fitted import FittedGlm, GlmStepper
 from rnnspike.models.glm_layout import FORM_STARTS, Layout, Parts
-from rnnspike.models.penalised import Coefficients, LogLinear, newton
+from rnnspike.models.penalised import Coefficients, LogLinear, refine
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.reml import MOST, Penalties, Strengths, fit_reml
 from rnnspike.trials.data import Trials
@@ -32,8 +32,6 @@ __all__ = ["Drive", "FittedGlm", "GlmStepper", "HistoryGlm", "LastSpikeGlm", "Lo
 
 #: Multiples of the strengths that validation chooses among.
 MULTIPLES = (0.1, 10.0)
-#: Nats that a step may leave at the end.
-TOLERANCE = 1e-2
 
 
 class LogLinearModel:
@@ -55,7 +53,7 @@ class LogLinearModel:
         fitted: Mapping[str, Sequence[FittedModel]] | None = None,
     ) -> tuple[FittedModel, ...]:
         """Fit coefficients and penalties on the training trials; each validation set chooses multiples alone."""
-        layout = Layout.of(train, self.parts)
+        layout = Layout.of(train, self.parts, *(fitted or {}).get("psth", ())[:1])
         model, penalties = layout.design(train), layout.penalties()
         choice = _Choice(model, penalties)
         chosen = [choice.best(layout.design(each)) for each in validation]
@@ -63,7 +61,7 @@ class LogLinearModel:
         for strengths, near in chosen:
             if strengths.key() not in fits:
                 penalty = penalties.penalty(strengths)
-                fits[strengths.key()] = newton(model, penalty, near, tolerance=TOLERANCE, max_steps=8)[0]
+                fits[strengths.key()] = refine(model, penalty, choice.gram, near)
         return tuple(FittedGlm(self.name, layout, fits[each.key()], each) for each, _ in chosen)
 
     @classmethod

@@ -19,8 +19,8 @@ from rnnspike.models.basis import (
 from rnnspike.models.gain import slow_ratio
 from rnnspike.models.history import Past, leaky_trace
 from rnnspike.models.penalised import LogLinear
-from rnnspike.models.protocol import MU_FLOOR
-from rnnspike.models.psth import Psth
+from rnnspike.models.protocol import MU_FLOOR, FittedModel
+from rnnspike.models.psth import fit_psth
 from rnnspike.models.reml import Form, Penalties, dense
 from rnnspike.models.rows import Rows, age_columns, compact, history_columns
 from rnnspike.models.table import IntensityTable
@@ -107,14 +107,14 @@ class Layout:
         return int(max(group.stop for group in self.groups.values()))
 
     @classmethod
-    def of(cls, train: Trials, parts: Parts) -> Layout:
-        """Return the layout for training trials of one unit."""
+    def of(cls, train: Trials, parts: Parts, psth: FittedModel | None = None) -> Layout:
+        """Return the layout for training trials of one unit; ``psth`` is theirs, where it is fitted already."""
         n_spikes, exposure = float(train.spikes[train.observed].sum()), max(float(train.observed.sum()), 1.0)
         mean, sd = _covariate_scale(train) if parts.covariates and train.covariates.shape[2] else ((), ())
         return cls(
             bin_s=train.bin_s,
             n_bins=train.n_bins,
-            spacing_bins=_knot_spacing(train),
+            spacing_bins=_knot_spacing(train, psth),
             n_conditions=len(train.conditions) if train.has_repeats else 1,
             n_channels=train.covariates.shape[2] if parts.covariates else 0,
             parts=parts,
@@ -155,8 +155,8 @@ class Layout:
         if self.parts.age:
             columns[:, groups["age"]] = age_columns(rows, self.age)
         for j, tau in enumerate(self.trace_taus):
-            trace = self.log_trace(leaky_trace(past, tau, self.fill), tau)
-            columns[:, groups["traces"].start + j] = _at_rows(trace, rows, past)
+            trace = _at_rows(leaky_trace(past, tau, self.fill), rows, past)
+            columns[:, groups["traces"].start + j] = self.log_trace(trace, tau)
         if self.covariate_mean:
             columns[:, groups["covariates"]] = _at_rows(self.covariates(trials), rows, past)
         if self.parts.gains:
@@ -208,12 +208,11 @@ class Layout:
         return Penalties(n_knots, n_splines, n_pieces, n_deviation_pieces, tuple(forms), fixed, half_spike)
 
 
-def _knot_spacing(train: Trials) -> float:
+def _knot_spacing(train: Trials, psth: FittedModel | None) -> float:
     """Return the spacing of the drive's knots in bins: the PSTH's bandwidth; 0 (a constant) without repeats."""
     if not train.has_repeats:
         return 0.0
-    (model,) = Psth().fit(train, [train], np.random.default_rng(0))
-    assert isinstance(model, IntensityTable)
+    model = psth if isinstance(psth, IntensityTable) else fit_psth(train)
     found = model.config.get("bandwidth_s", KNOTS_S[1])
     bandwidth_s = float(np.atleast_1d(np.asarray(found, dtype=np.float64))[0])
     return max(float(np.clip(bandwidth_s, *KNOTS_S)) / train.bin_s, 1.0)

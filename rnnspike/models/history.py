@@ -117,8 +117,8 @@ def leaky_trace(past: Past, tau_bins: float, fill: float) -> FloatArray:
     A spike l bins back counts exp(-(l - 1) / tau); an unobserved bin counts as ``fill`` spikes, and so does all time
     before the burn-in.
     """
-    leak = float(np.exp(-1.0 / tau_bins))
+    leak, n = float(np.exp(-1.0 / tau_bins)), past.n_burn_in
     counts = np.where(past.observed, past.spikes, fill)
-    start = np.full((len(counts), 1), fill / (1.0 - leak))
-    trace, _ = lfilter([0.0, 1.0], [1.0, -leak], counts, axis=1, zi=start)
-    return np.asarray(trace[:, past.n_burn_in :])
+    start = counts[:, :n] @ leak ** np.arange(n - 1.0, -1.0, -1.0) + fill * leak**n / (1.0 - leak)
+    trace, _ = lfilter([0.0, 1.0], [1.0, -leak], counts[:, n:], axis=1, zi=start[:, None])
+    return np.asarray(trace)

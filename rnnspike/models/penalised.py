@@ -214,14 +214,15 @@ class LogLinear:
         if self.n_splines > 1:
             cross = np.concatenate([cross.sum(axis=0, keepdims=True), cross])
         flat = cross.transpose(1, 0, 2).reshape(n_knots * self.n_splines, -1)
-        return Gram(drive, flat, (inner + inner.T) / 2)
+        return Gram(drive, flat, inner)
 
     def _weighted_gram(self, curvature: FloatArray) -> FloatArray:
         """Return X'WX (column, column), some rows at a time: what stays in the cache, and no second copy of X."""
         inner = np.zeros((self.columns.shape[1],) * 2)
-        for start in range(0, len(curvature), _GRAM_ROWS):
-            some = self.columns[start : start + _GRAM_ROWS]
-            inner += some.T @ (some * curvature[start : start + _GRAM_ROWS, None].astype(some.dtype))
+        root = np.sqrt(curvature).astype(self.columns.dtype)
+        for start in range(0, len(root), _GRAM_ROWS):
+            some = self.columns[start : start + _GRAM_ROWS] * root[start : start + _GRAM_ROWS, None]
+            inner += some.T @ some  # of one array with itself: half the work
         return inner
 
     def hessian(self, curvature: FloatArray, penalty: Penalty, at: Coefficients) -> Factor:
@@ -309,3 +310,21 @@ def newton(
         if promise < tolerance:
             break
     return here.at, factor
+
+
+def refine(
+    model: LogLinear,
+    penalty: Penalty,
+    gram: Gram,
+    start: Coefficients,
+    *,
+    tolerance: float = 1e-2,
+    max_steps: int = 6,
+) -> Coefficients:
+    """Minimise from close by on the loss's Hessian of a near point; by Newton steps proper where that is too slow."""
+    here = Point.of(model, start)
+    for _ in range(max_steps):
+        here, promise = descend(model, penalty, here, gram.factor(penalty, here.at))
+        if promise < tolerance:
+            return here.at
+    return newton(model, penalty, here.at, tolerance=tolerance)[0]

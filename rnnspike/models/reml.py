@@ -26,8 +26,8 @@ from rnnspike.trials.data import FloatArray
 
 #: Bounds of a strength, and the most that one step changes it.
 LEAST, MOST, FACTOR = 1e-3, 1e7, 30.0
-#: A strength is settled when its next step is worth fewer degrees of freedom than this.
-SETTLED = 0.1
+#: Nats under which a Newton step ends the search: what the strengths still do then changes no prediction.
+SETTLED = 0.3
 
 
 @dataclass(frozen=True)
@@ -98,28 +98,25 @@ class Penalties:
             deviation=strengths.deviation,
         )
 
-    def stepped(self, strengths: Strengths, at: Coefficients, factor: Factor) -> tuple[Strengths, float]:
-        """Return the strengths after one Fellner-Schall step, and the degrees of freedom that it moves at most."""
-        change = _Change()
+    def stepped(self, strengths: Strengths, at: Coefficients, factor: Factor) -> Strengths:
+        """Return the strengths after one Fellner-Schall step."""
         smooth, deviation_smooth, deviation = strengths.smooth, strengths.deviation_smooth, strengths.deviation
         if self.n_knots > 2:
             covariance = factor.drive_covariance(self.n_splines)
-            smooth = self._smooth(strengths, at, covariance, change)
+            smooth = self._smooth(strengths, at, covariance)
             if self.n_splines > 1:
-                deviation_smooth, deviation = self._deviations(strengths, at, covariance, change)
-        return Strengths(smooth, deviation_smooth, deviation, self._forms(strengths, at, factor, change)), change.most
+                deviation_smooth, deviation = self._deviations(strengths, at, covariance)
+        return Strengths(smooth, deviation_smooth, deviation, self._forms(strengths, at, factor))
 
-    def _smooth(
-        self, strengths: Strengths, at: Coefficients, covariance: FloatArray, change: _Change
-    ) -> tuple[float, ...]:
+    def _smooth(self, strengths: Strengths, at: Coefficients, covariance: FloatArray) -> tuple[float, ...]:
         weights = np.array(strengths.smooth) @ self.pieces
         prior = self.pieces @ (1.0 / weights)  # S is D'WD with D of full rank: tr(S^- D'PD) = sum of P / W
         posterior = self.pieces @ _rough_variance(covariance[:, 0])
         size = self.pieces @ np.diff(at.drive[0], n=2) ** 2
-        return tuple(change.step(np.array(strengths.smooth), prior - posterior, size).tolist())
+        return tuple(_moved(np.array(strengths.smooth), prior - posterior, size).tolist())
 
     def _deviations(
-        self, strengths: Strengths, at: Coefficients, covariance: FloatArray, change: _Change
+        self, strengths: Strengths, at: Coefficients, covariance: FloatArray
     ) -> tuple[tuple[float, ...], float]:
         n = self.n_splines - 1
         precision = dense(
@@ -130,38 +127,29 @@ class Penalties:
         posterior = covariance[:, 1:].sum(axis=1)
         gained = self.deviation_pieces @ (n * _rough_variance(bands) - _rough_variance(posterior))
         size = self.deviation_pieces @ (np.diff(at.drive[1:], n=2, axis=1) ** 2).sum(axis=0)
-        smooth = change.step(np.array(strengths.deviation_smooth), gained, size)
-        ridge = change.step(
+        smooth = _moved(np.array(strengths.deviation_smooth), gained, size)
+        ridge = _moved(
             np.array([strengths.deviation]),
             np.array([n * np.trace(prior) - posterior[0].sum()]),
             np.array([np.sum(at.drive[1:] ** 2)]),
         )
         return tuple(smooth.tolist()), float(ridge[0])
 
-    def _forms(self, strengths: Strengths, at: Coefficients, factor: Factor, change: _Change) -> dict[str, float]:
+    def _forms(self, strengths: Strengths, at: Coefficients, factor: Factor) -> dict[str, float]:
         result = {}
         for form in self.forms:
             group, strength = form.group, strengths.forms[form.name]
             prior = np.linalg.inv(self.fixed[group, group] + strength * form.matrix + 1e-9 * np.eye(len(form.matrix)))
             gained = np.sum((prior - factor.columns_covariance[group, group]) * form.matrix)
             size = at.columns[group] @ form.matrix @ at.columns[group]
-            result[form.name] = float(change.step(np.array([strength]), np.array([gained]), np.array([size]))[0])
+            result[form.name] = float(_moved(np.array([strength]), np.array([gained]), np.array([size]))[0])
         return result
 
 
-class _Change:
-    """Steps of strengths, and the largest so far in degrees of freedom."""
-
-    def __init__(self) -> None:
-        self.most = 0.0
-
-    def step(self, strength: FloatArray, gained: FloatArray, size: FloatArray) -> FloatArray:
-        """Return strength * gained / size within bounds."""
-        moved = strength * np.maximum(gained, 1e-8) / np.maximum(size, 1e-14)
-        moved = np.clip(moved, np.maximum(LEAST, strength / FACTOR), np.minimum(MOST, strength * FACTOR))
-        freedom = np.maximum(gained, 0.0) * strength
-        self.most = max(self.most, float(np.max(freedom * np.abs(np.log(moved / strength)), initial=0.0)))
-        return np.asarray(moved)
+def _moved(strength: FloatArray, gained: FloatArray, size: FloatArray) -> FloatArray:
+    """Return strength * gained / size within bounds."""
+    moved = strength * np.maximum(gained, 1e-8) / np.maximum(size, 1e-14)
+    return np.clip(moved, np.maximum(LEAST, strength / FACTOR), np.minimum(MOST, strength * FACTOR))
 
 
 def fit_reml(
@@ -173,10 +161,9 @@ def fit_reml(
         penalty = penalties.penalty(strengths)
         factor = model.hessian(here.curvature, penalty, here.at)
         here, promise = descend(model, penalty, here, factor)
-        moved, change = penalties.stepped(strengths, here.at, factor)
-        if change < SETTLED and promise < SETTLED:
+        if promise < SETTLED:
             break
-        strengths = moved
+        strengths = penalties.stepped(strengths, here.at, factor)
     return here, strengths
 
 
