@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: env
-	$(BIN)/rnnspike fit sample_data/simulated_population.nwb --units 'id in ["0", "1"]' --out $(DEMO_OUT) --overwrite -j $(WORKERS) --format table
+	$(BIN)/rnnspike fit sample_data/human_motor_unit.nwb --window 100ms 500ms --effort fast --out $(DEMO_OUT) --overwrite -j $(WORKERS) --format table
 
 test: env
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
