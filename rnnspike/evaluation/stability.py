@@ -12,7 +12,6 @@ slope is below 1 (Naud and Gerstner 2012; Gerhard, Deger and Truccolo 2017).
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,8 +20,6 @@ import numpy as np
 from rnnspike.trials.data import FloatArray
 
 SlowGain = Callable[[FloatArray, int], FloatArray]
-#: Log gain (rate, lag) from rates in Hz (rate,) and a number of lags.
-OnAverage = Callable[[FloatArray, int], FloatArray]
 #: Points of the grid of rates that is searched for crossings.
 N_RATES = 400
 
@@ -59,9 +56,6 @@ def next_rate(
         Log of the expected count of a bin without history.
     kernel, last_spike
         Log gain of every spike, and what the last one adds to it, at lags 1, 2, ... bins, (lag,) each.
-    on_average
-        Log gain (rate, lag) of whatever else the past does at these rates; called with the rates and the number of
-        lags.
     slow
         Log gain of what is no filter (leaky traces in a logarithm) at lags 1..n after a spike, the spikes before it
         at the mean rate: a function of rates (rate,) and n that returns (rate, lag).
@@ -72,8 +66,6 @@ def next_rate(
     excess = np.expm1(np.minimum(h, 50.0)) * bin_s
     beyond = np.append(np.cumsum(excess[::-1])[::-1][1:], 0.0)  # integral from the next lag on, (lag,)
     log_mu = log_drive + first + rate_hz[:, None] * beyond
-    if on_average is not None:
-        log_mu = log_mu + on_average(rate_hz, n)
     settled = np.full(len(rate_hz), log_drive)  # beyond the filter the hazard is constant
     if slow is not None:
         gain = slow(rate_hz, n)
