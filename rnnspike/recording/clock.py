@@ -127,8 +127,11 @@ def suggested_scale(signs: ClockSigns, resolution_s: float | None = None) -> tup
 def tables_end(
     tables: Sequence[pd.DataFrame], observed: Sequence[FloatArray], span_s: tuple[float, float] | None
 ) -> float | None:
-    """Return when interval tables, observed intervals and the span end, whichever is last; None without any."""
-    stops = [float(table["stop_time"].max()) for table in tables if "stop_time" in table and len(table)]
+    """Return when interval tables, observed intervals and the span end, whichever is last; None without any.
+
+    Tables of a few rows (one baseline at the start of a session) do not tell how long the session is.
+    """
+    stops = [float(table["stop_time"].max()) for table in tables if "stop_time" in table and len(table) >= 5]
     stops += [float(np.nanmax(intervals)) for intervals in observed if len(intervals)]
     stops += [span_s[1]] if span_s else []
     stops = [stop for stop in stops if np.isfinite(stop)]

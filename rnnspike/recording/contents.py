@@ -15,6 +15,8 @@ from rnnspike.recording.data import Covariate, Finding, FloatArray
 
 #: Time laid between segments that have no place on a common clock: longer than any burn-in.
 SEGMENT_GAP_S = 10.0
+#: Units of time as files write them, in seconds.
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)

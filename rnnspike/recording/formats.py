@@ -25,7 +25,7 @@ class Format:
 #: By file name, first match; folders are told from what is in them (``_FOLDERS``).
 FORMATS: tuple[Format, ...] = (
     Format("NWB", "rnnspike.recording.nwb:read_nwb", r"\.nwb$"),
-    Format("NIX", f"{_NEO}:read_nix", r"\.nix$"),
+    Format("NIX", "rnnspike.recording.nix:read_nix", r"\.nix$"),
     Format("Neo MATLAB", "rnnspike.recording.neo_mat:read_neo_mat", r"\.mat$"),
     Format("Neo pickle", f"{_NEO}:read_pickle", r"\.(pkl|pickle)$"),
     Format("NeuroExplorer", "rnnspike.recording.nex:read_nex", r"\.nex5?$"),

@@ -39,7 +39,7 @@ def _through_neo(path: Path, name: str) -> Iterator[None]:
 
 
 def read_nix(path: Path, options: ReadOptions) -> Contents:
-    """Read the first Neo block of a NIX file."""
+    """Read the first Neo block of a NIX file, whatever it holds (``nix.py`` is quicker for spikes and events)."""
     if not h5.is_hdf5(path):
         raise RecordingError(path, "this is no NIX file (no HDF5): check that the copy is whole and the suffix right")
     with _through_neo(path, "NIX"):

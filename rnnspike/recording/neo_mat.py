@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.errors import RecordingError
-from rnnspike.recording.contents import Contents, as_float, unique_names
+from rnnspike.recording.contents import SECONDS, Contents, as_float, unique_names
 from rnnspike.recording.data import FloatArray, ReadOptions
 from rnnspike.recording.segments import Segment, lay_out
-
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 
 
 def read_neo_mat(path: Path, options: ReadOptions) -> Contents:
@@ -89,7 +87,7 @@ def _name(item: Any, default: str) -> str:
 def _seconds(item: Any, field: str) -> FloatArray:
     """Return a field with units as seconds, one dimension."""
     unit = getattr(item, f"{field}_units", None) or getattr(item, f"{field}_unit", None) or "s"
-    return np.atleast_1d(as_float(getattr(item, field))).ravel() * _SECONDS.get(str(unit), 1.0)
+    return np.atleast_1d(as_float(getattr(item, field))).ravel() * SECONDS.get(str(unit), 1.0)
 
 
 def _scalar(item: Any, field: str) -> float:

@@ -72,5 +72,6 @@ def test_one_reset_is_no_trial() -> None:
 
 
 def test_tables_end() -> None:
-    assert tables_end([*table(3).values()], [np.array([[0.0, 7.0]])], None) == 7.0
+    assert tables_end([*table(9).values()], [np.array([[0.0, 7.0]])], None) == 17.0
+    assert tables_end([*table(3).values()], [np.array([[0.0, 3.0]])], None) == 3.0
     assert tables_end([], [], None) is None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rnnspike.errors import RecordingError
@@ -65,6 +66,23 @@ def test_nix_of_one_segment_with_a_signal(tmp_path: Path) -> None:
     times_s, values = covariate.load()
     assert covariate.unit == "mV" and covariate.rate_hz == 10.0
     assert times_s == pytest.approx(np.arange(10) / 10) and values[:, 0].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("n_segments", [1, 3])
+def test_nix_read_flat_is_what_neo_reads(tmp_path: Path, n_segments: int) -> None:
+    from rnnspike.recording import neo_formats
+    from rnnspike.recording.nix import read_nix
+
+    path = nix(tmp_path / "x.nix", n_segments)
+    flat, through_neo = read_nix(path, ReadOptions()), neo_formats.read_nix(path, ReadOptions())
+    for ours, theirs in zip(flat.units, through_neo.units, strict=True):
+        assert ours.id == theirs.id and ours.times == pytest.approx(theirs.times, abs=1e-12)
+        assert ours.observed is not None and ours.observed == pytest.approx(theirs.observed)
+    for tables, others in ((flat.intervals, through_neo.intervals), (flat.events, through_neo.events)):
+        assert list(tables) == list(others)
+        for name in tables:
+            pd.testing.assert_frame_equal(tables[name], others[name], check_dtype=False)
+    assert flat.session == through_neo.session
 
 
 def test_nix_is_told_by_its_content_too(tmp_path: Path) -> None:
