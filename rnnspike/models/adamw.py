@@ -5,19 +5,24 @@ torch's own optimisers import its compiler on first use, which takes longer than
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import torch
 
 
 class AdamW:
-    """Adam with decoupled weight decay, on matrices only.
+    """Adam with decoupled weight decay, on matrices only, over a module's parameters.
 
+    ``rate_factors`` by a parameter's name multiply its rate.
     ``mean`` and ``square`` (parameter,) are the running moments of the gradient, ``steps`` how many steps were made.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> None:
-        self.parameters = [p for p in parameters if p.requires_grad]
+    def __init__(
+        self, module: torch.nn.Module, weight_decay: float, rate_factors: Mapping[str, float] | None = None
+    ) -> None:
+        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+        self.parameters = [p for _, p in named]
+        self.factors = [(rate_factors or {}).get(name, 1.0) for name, _ in named]
         self.sizes = [p.numel() for p in self.parameters]
         decays = [torch.full_like(p, weight_decay if p.ndim >= 2 else 0.0).reshape(-1) for p in self.parameters]
         self.decay = torch.cat(decays).detach()
@@ -39,7 +44,6 @@ class AdamW:
             moment / (1 - beta**self.steps) for moment, beta in zip((self.mean, self.square), betas, strict=True)
         )
         direction = mean / (square.sqrt() + 1e-8)
-        for p, along, decay in zip(
-            self.parameters, direction.split(self.sizes), self.decay.split(self.sizes), strict=True
-        ):
-            p.sub_(rate * (along.view_as(p) + decay.view_as(p) * p))
+        parts = zip(direction.split(self.sizes), self.decay.split(self.sizes), strict=True)
+        for p, factor, (along, decay) in zip(self.parameters, self.factors, parts, strict=True):
+            p.sub_(rate * factor * (along.view_as(p) + decay.view_as(p) * p))

@@ -14,7 +14,7 @@ import torch
 
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, past_and_window, recorded_past
 from rnnspike.models.bin_sequences import Chunk, Sequences, Streams
-from rnnspike.models.cells import Readout, RecurrentCell
+from rnnspike.models.cells import Architecture, Readout, RecurrentCell
 from rnnspike.models.checkpoint import Checkpoint, Tensors
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.recurrent import RecurrentModel
@@ -24,14 +24,22 @@ from rnnspike.trials.data import FloatArray, Observation, Trials
 
 #: Fewer spikes than this for each parameter cannot hold a network of its size: it is early stopping that does.
 FEW_SPIKES_PER_PARAMETER = 0.1
+#: Without gates W_h alone holds the time constants, and a step of the full rate jumps past them: (rate, that of W_h).
+RATE_FACTORS: dict[Architecture, tuple[float, float]] = {
+    "linear": (0.5, 0.1),
+    "rnn": (0.5, 0.1),
+    "gru": (1.0, 1.0),
+    "lstm": (1.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
 class RecurrentTask:
     """All that one training needs.
 
-    ``mean_count`` is spikes per scored bin: the loss is in nats per expected spike, so that the norm at which gradients
-    are clipped means the same at every rate and bin. ``longest_interval_s`` is the longest between two spikes of a training sequence, 0 where none has two.
+    ``mean_count`` is spikes per scored bin: the loss is in nats per expected spike, so that the norm at which
+    gradients are clipped means the same at every rate and bin. ``longest_interval_s`` is the longest between two
+    spikes of a training sequence, 0 where none has two.
     """
 
     model: RecurrentModel
@@ -52,13 +60,15 @@ class RecurrentTask:
     def settings(self) -> TrainingSettings:
         """The training loop's settings: a cycle in equal parts, each followed by a validation."""
         own = self.model.settings
+        rate, recurrent_rate = RATE_FACTORS[self.model.architecture]
         n_updates = own.n_updates * min(max(math.sqrt(self.n_spikes / own.base_spikes), 1.0), 3.0)
         return TrainingSettings(
             n_epochs=own.n_validations,
             updates_per_epoch=max(1, round(n_updates / own.n_validations)),
-            learning_rate=own.learning_rate,
+            learning_rate=own.learning_rate * rate,
             weight_decay=own.weight_decay,
             max_cycles=own.max_cycles,
+            rate_factors={"layer.weight_hh_l0": recurrent_rate},
         )
 
     def run(self) -> TrainingResult:

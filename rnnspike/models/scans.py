@@ -7,6 +7,7 @@ on other devices.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -99,58 +100,64 @@ class _GruScan(torch.autograd.Function):
         ctx: Any, projected: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, first: torch.Tensor
     ) -> torch.Tensor:
         n_hidden = weight.shape[1]
-        rz, n = slice(0, 2 * n_hidden), slice(2 * n_hidden, None)
-        halved = np.repeat(np.asarray([0.5, 0.5, 1.0], projected.numpy().dtype), n_hidden)  # sigmoid by tanh
-        w = np.ascontiguousarray(weight.numpy().T * halved)
-        gates = projected.numpy() * halved  # becomes r, z, n
-        gates[:, :, rz] += 0.5 * bias.numpy()[rz]
-        b_n = bias.numpy()[n]
-        recurrent = np.empty_like(gates)  # the n block is W_hn h + b_hn, before the reset
-        states = np.empty_like(gates[:, :, n])
+        halved = np.asarray([0.5, 0.5, 1.0], projected.numpy().dtype)[:, None, None]  # sigmoid by tanh
+        by_gate = projected.numpy().reshape(*projected.shape[:2], 3, n_hidden).transpose(0, 2, 1, 3)
+        gates = np.multiply(by_gate, halved, order="C")  # (time, gate, row, hidden), becomes r, z, n
+        b_r, b_z, b_n = bias.numpy().reshape(3, n_hidden)
+        gates[:, 0] += 0.5 * b_r
+        gates[:, 1] += 0.5 * b_z
+        w = np.ascontiguousarray(weight.numpy().reshape(3, n_hidden, n_hidden).transpose(0, 2, 1) * halved)
+        from_h = np.empty_like(gates)  # W_h h; of n with its bias, before the reset
+        states = np.empty_like(gates[:, 0])
         h = first.numpy()
-        for now, from_h, following in zip(gates, recurrent, states, strict=True):
-            np.matmul(h, w, out=from_h)
-            from_h[:, n] += b_n
-            switches = now[:, rz]
-            switches += from_h[:, rz]
+        for (switches, candidate), recurrent, following in zip(_split(gates), from_h, states, strict=True):
+            np.matmul(h, w, out=recurrent)
+            recurrent[2] += b_n
+            switches += recurrent[:2]
             np.tanh(switches, out=switches)
             switches += 1.0
             switches *= 0.5
-            candidate = now[:, n]
-            np.multiply(switches[:, :n_hidden], from_h[:, n], out=following)
+            np.multiply(switches[0], recurrent[2], out=following)
             candidate += following
             np.tanh(candidate, out=candidate)
             np.subtract(h, candidate, out=following)
-            following *= switches[:, n_hidden:]
+            following *= switches[1]
             following += candidate
             h = following
         result = torch.from_numpy(states)
         ctx.save_for_backward(weight, first, result)
-        ctx.gates, ctx.before_reset = gates, recurrent[:, :, n]
+        ctx.gates, ctx.before_reset = gates, from_h[:, 2]
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, ...]:
         weight, first, result = ctx.saved_tensors
         w, along = weight.numpy(), gradients[0].numpy()
-        r, z, n = np.split(ctx.gates, 3, axis=2)
+        r, z, n = ctx.gates[:, 0], ctx.gates[:, 1], ctx.gates[:, 2]
         before = _before(result.numpy(), first.numpy())
         by_n = (1 - z) * (1 - n**2)  # d h' / d (what n is the tanh of), and so on
-        by_r = by_n * ctx.before_reset * r * (1 - r)
-        by_z = (before - n) * z * (1 - z)
-        slopes = np.stack([by_r, by_z, by_n * r], axis=2)  # (time, row, gate, hidden)
-        inner = np.empty_like(slopes)  # d loss / d (W_h h + b_hh)
-        total = np.empty_like(result.numpy())  # d loss / d h'
-        back = np.zeros_like(total[0])
+        slopes = np.empty((*before.shape[:2], 3, before.shape[2]), before.dtype)  # (time, row, gate, hidden)
+        slopes[:, :, 0] = by_n * ctx.before_reset * r * (1 - r)
+        slopes[:, :, 1] = (before - n) * z * (1 - z)
+        slopes[:, :, 2] = by_n * r
+        inner = slopes  # becomes d loss / d (W_h h + b_hh)
         flat = inner.reshape(*inner.shape[:2], -1)
+        total = np.empty_like(before)  # d loss / d h'
+        back = np.zeros_like(total[0])
         for t in range(len(total) - 1, -1, -1):
-            np.add(back, along[t], out=total[t])
-            np.multiply(slopes[t], total[t][:, None, :], out=inner[t])
+            now = np.add(back, along[t], out=total[t])
+            inner[t] *= now[:, None]
             np.matmul(flat[t], w, out=back)
-            back += total[t] * z[t]
-        d_projected = np.concatenate([flat[:, :, : 2 * w.shape[1]], total * by_n], axis=2)
-        grads = (d_projected, _outer(flat, before), flat.sum(axis=(0, 1)), back)
-        return tuple(torch.from_numpy(array) for array in grads)
+            now = now * z[t]
+            back += now
+        d_weight, d_bias = _outer(flat, before), flat.sum(axis=(0, 1))
+        inner[:, :, 2] = total * by_n  # d loss / d projected differs in n alone, which the reset does not touch
+        return tuple(torch.from_numpy(array) for array in (flat, d_weight, d_bias, back))
+
+
+def _split(gates: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield r and z (2, row, hidden), and n (row, hidden), of each time."""
+    return zip(gates[:, :2], gates[:, 2], strict=True)
 
 
 def _before(states: Array, first: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,8 @@ class TrainingSettings:
 
     A cycle of ``n_epochs`` warms the rate up over its first part ``warm_up`` and anneals it to nothing; where a best
     epoch lies in a cycle's last fifth, another cycle of double length follows, ``max_cycles`` in all. ``patience``
-    epochs without a new best of any validation set end the training. ``weight_decay`` is on matrices only.
+    epochs without a new best of any validation set end the training. ``weight_decay`` is on matrices only;
+    ``rate_factors`` by a parameter's name multiply its rate.
     """
 
     n_epochs: int
@@ -44,6 +45,7 @@ class TrainingSettings:
     max_cycles: int = 1
     patience: int | None = None
     save_every_s: float = 5.0
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -130,7 +132,7 @@ class _Run:
 
     def __init__(self, module: torch.nn.Module, settings: TrainingSettings, checkpoint: Checkpoint | None) -> None:
         self.module, self.settings, self.checkpoint = module, settings, checkpoint
-        self.optimizer = AdamW(module.parameters(), settings.weight_decay)
+        self.optimizer = AdamW(module, settings.weight_decay, settings.rate_factors)
         self.history = History()
         self.epoch, self.cycle_start, self.end = 0, 0, settings.n_epochs
         self.best_loss: list[float] = []

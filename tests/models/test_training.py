@@ -178,9 +178,13 @@ def test_the_schedule_warms_up_and_anneals():
 
 def test_adamw_equals_torch():
     ours, theirs = make_module(), make_module()
-    optimizer = AdamW(ours.parameters(), weight_decay=0.3)
+    optimizer = AdamW(ours, weight_decay=0.3, rate_factors={"bias": 0.1})
     oracle = torch.optim.AdamW(
-        [{"params": [theirs.weight], "weight_decay": 0.3}, {"params": [theirs.bias], "weight_decay": 0.0}], lr=0.05
+        [
+            {"params": [theirs.weight], "weight_decay": 0.3},
+            {"params": [theirs.bias], "weight_decay": 0.0, "lr": 0.005},
+        ],
+        lr=0.05,
     )
     x = torch.linspace(-1, 1, 12).reshape(4, 3)
     for k in range(6):
