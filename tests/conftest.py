@@ -16,6 +16,12 @@ SAMPLE_DATA = ROOT / "sample_data"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables have their default width, whatever the shell that runs the tests says."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def sample_data() -> Path:
     return SAMPLE_DATA

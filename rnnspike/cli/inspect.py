@@ -18,7 +18,7 @@ from rnnspike.cli.options import (
     read_options_from,
     recordings_argument,
 )
-from rnnspike.cli.output import Log, RowWriter, cell, resolve_format, results_console
+from rnnspike.cli.output import Log, RowWriter, cell, resolve_format, results_console, to_json
 from rnnspike.errors import ExitCode, RnnspikeError
 
 if TYPE_CHECKING:
@@ -104,11 +104,16 @@ def _inspect(path: Path, options: ReadOptions, output_format: str, writer: RowWr
         show(recording, options, results_console(), everything=log.verbosity > 0)
     else:
         for row in rows(recording, options):
-            writer.write(row)
+            writer.write(_flat(row) if output_format == "csv" else row)
     errors = [finding for finding in recording.findings if finding.level == "error"]
     if errors:
         log.error(str(error_of(recording, errors[0])))
     return not errors
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for csv: mappings as json."""
+    return {key: to_json(value) if isinstance(value, dict) else value for key, value in row.items()}
 
 
 def _error_row(path: Path, error: RnnspikeError) -> dict[str, Any]:

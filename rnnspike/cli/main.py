@@ -47,8 +47,21 @@ EPILOG = "Exit codes: " + ", ".join(
 )
 
 
+class _ClosedPipe(Exception):
+    """stdout was closed by its reader (click would turn the plain error into exit code 1)."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in modules named by ``COMMANDS``, each with an object ``command``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a closed pipe leaves as ``_ClosedPipe``."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError as error:
+            raise _ClosedPipe from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order a user meets them."""
@@ -107,7 +120,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("rnnspike: interrupted", err=True)
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
+    except _ClosedPipe:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.CLOSED_PIPE
     except RnnspikeError as error:

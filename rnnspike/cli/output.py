@@ -16,6 +16,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+#: Columns of a table that goes to a file or pipe.
+FILE_WIDTH = 140
 FORMATS = ("table", "json", "jsonl", "csv")
 Row = Mapping[str, Any]
 
@@ -118,10 +120,12 @@ def cell(value: Any) -> str:
 
 
 def results_console() -> Console:
-    """Return the console of stdout: width of the terminal, or wide enough for a table in a file."""
+    """Return the console of stdout: as wide as the terminal, or in a file COLUMNS wide, by default enough."""
     from rich.console import Console
 
-    return Console(soft_wrap=False, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140")))
+    return Console(
+        soft_wrap=False, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or FILE_WIDTH)
+    )
 
 
 def message_console() -> Console:

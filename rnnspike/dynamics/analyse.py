@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rnnspike.dynamics.basins import Basins, find_basins
 from rnnspike.dynamics.cell import Network
@@ -150,7 +151,21 @@ def analyse(
     data_rhythm, history_s
         The spikes' own rhythm and how far back their history bears on them, where there are data.
     """
-    options = options or AnalysisOptions()
+    # one thread: matrices this small only wait for one another, and the same bytes come out for any number of them
+    with threadpool_limits(1, "blas"):
+        return _analyse(network, orbits, inputs, rng, untrained, data_rhythm, history_s, options or AnalysisOptions())
+
+
+def _analyse(
+    network: Network,
+    orbits: Orbits,
+    inputs: Sequence[NamedInput],
+    rng: np.random.Generator,
+    untrained: Network | None,
+    data_rhythm: SpikeRhythm | None,
+    history_s: float | None,
+    options: AnalysisOptions,
+) -> DynamicsResult:
     looked_at = tuple(_look(network, orbits.visited, named, rng, options) for named in inputs)
     flow = measure_gradient_flow(
         network, orbits.states, orbits.inputs, rng, loss_slope=orbits.loss_slope, max_lag=options.max_lag

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from rnnspike.dynamics.maps import Map, iterate
 from rnnspike.trials.data import BoolArray, FloatArray
@@ -27,7 +28,7 @@ class SearchOptions:
     n_starts: int = 256
     adam_steps: int = 150
     learning_rate: float = 0.05
-    newton_steps: int = 60
+    newton_steps: int = 100
     tolerance: float = 1e-20
     merge: float = 1e-6
     slow_bins: float = 10.0
@@ -67,7 +68,7 @@ class Solutions:
 
 
 def choose_starts(
-    system: Map, visited: FloatArray, options: SearchOptions, rng: np.random.Generator, n_forward: int = 200
+    system: Map, visited: FloatArray, options: SearchOptions, rng: np.random.Generator, n_forward: int = 1000
 ) -> FloatArray:
     """Return starts (start, state), visited states spread apart.
 
@@ -109,7 +110,8 @@ def spread_apart(
 
 def solve(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions) -> Solutions:
     """Bring starts (start, state) to fixed points, or to local minima of q."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    # one thread: matrices this small only wait for one another
+    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
         near = _adam(system, starts, scale, options)
         return _levenberg_marquardt(system, near, scale, options)
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 from rnnspike.dynamics.eigenvalues import Modes, read_modes, stability
 from rnnspike.dynamics.fixed_points import Scale, SearchOptions, Solutions, choose_starts, solve
@@ -24,6 +24,8 @@ TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 NEUTRAL_DIRECTION = 1e-2
 #: Dwell time in bins that a walk along a continuum must keep.
 CONTINUUM_BINS = 1000.0
+#: Gap, in spreads of the visited states, under which slow points belong to one slow region.
+SLOW_REGION = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Continuum:
 
 @dataclass(frozen=True)
 class Points:
-    """Distinct fixed points, then slow points, of one map.
+    """Distinct fixed points, then slow points (the slowest of each slow region), of one map.
 
     Attributes
     ----------
@@ -98,7 +100,7 @@ class Points:
 
     @property
     def n_slow(self) -> int:
-        """Number of distinct slow points."""
+        """Number of slow regions."""
         return int((~self.fixed).sum())
 
     @property
@@ -121,38 +123,53 @@ def find_points(
     """Find and classify the fixed and slow points of a map, from visited states (sample, state)."""
     options = options or SearchOptions()
     scale = Scale.of(visited)
-    found = solve(system, choose_starts(system, visited, options, rng), scale, options)
-    found = _between(system, found, scale, options, rng)
+    with threadpool_limits(1, "blas"):  # matrices this small only wait for one another
+        found = solve(system, choose_starts(system, visited, options, rng), scale, options)
+        found = _between(system, found, scale, options, rng)
+        return _sort_out(system, found, visited, scale, bin_s, options, window_s)
+
+
+def _sort_out(
+    system: Map,
+    found: Solutions,
+    visited: FloatArray,
+    scale: Scale,
+    bin_s: float,
+    options: SearchOptions,
+    window_s: float | None,
+) -> Points:
     dwell_bins = scale.spread / np.maximum(np.sqrt(2 * found.q), 1e-300)
     fixed = found.q < options.tolerance * scale.norm**2
     valley = dwell_bins >= CONTINUUM_BINS  # so slow that the search need not have come to rest
     slow = ~fixed & (dwell_bins >= options.slow_bins) & (found.local_minimum | valley)
     tree = _clustering(found.states[fixed])
-    groups = [
-        *_groups(found, np.flatnonzero(fixed), tree, options.merge * scale.norm),
-        *_groups(found, np.flatnonzero(slow), _clustering(found.states[slow]), 1e-3 * scale.norm),
-    ]
-    chosen = np.array([best for best, _ in groups], dtype=np.int64)
+    slow_tree = _clustering(found.states[slow], "single")
+    own = _groups(found, np.flatnonzero(fixed), tree, options.merge * scale.norm)
+    regions = _groups(found, np.flatnonzero(slow), slow_tree, SLOW_REGION * scale.spread)
+    pieces = _groups(found, np.flatnonzero(slow), slow_tree, 1e-3 * scale.norm)
+    chosen = np.array([best for best, _ in own + regions], dtype=np.int64)
     states, step = found.states[chosen], np.sqrt(2 * found.q[chosen])
     jacobians = system.jacobian(states)
-    values, vectors = np.linalg.eig(jacobians)
+    values = np.linalg.eigvals(jacobians)
     distance = distance_to_visited(states, visited)
+    verified = np.zeros(len(chosen), dtype=bool)
+    verified[: len(own)] = verify(system, states[: len(own)], jacobians[: len(own)], scale)
     return Points(
         states=states,
         fixed=fixed[chosen],
         q=found.q[chosen],
         speed_per_s=step / bin_s,
         dwell_s=bin_s * np.divide(scale.spread, step, out=np.full(len(step), np.inf), where=step > 0),
-        n_starts=np.array([size for _, size in groups], dtype=np.int64),
+        n_starts=np.array([size for _, size in own + regions], dtype=np.int64),
         distance=distance,
         outlier=distance > 10.0,
         jacobians=jacobians,
         modes=read_modes(values, bin_s, window_s),
         stability=tuple(stability(v) for v in values),
-        verified=fixed[chosen] & verify(system, states, jacobians, scale),
+        verified=verified,
         counts_by_tolerance={t: _n_clusters(tree, int(fixed.sum()), t * scale.norm) for t in TOLERANCES},
         n_rejected=int((~fixed & ~slow).sum()),
-        continuum=find_continuum(system, states, values, vectors, scale),
+        continuum=find_continuum(system, found.states[[best for best, _ in own + pieces]], scale),
     )
 
 
@@ -211,14 +228,7 @@ def verify(system: Map, states: FloatArray, jacobians: FloatArray, scale: Scale)
     return np.asarray(error < 0.05 * np.linalg.norm(linear, axis=1) + 1e-11 * scale.norm)
 
 
-def find_continuum(
-    system: Map,
-    states: FloatArray,
-    values: npt.NDArray[np.complexfloating],
-    vectors: npt.NDArray[np.complexfloating],
-    scale: Scale,
-    n_most: int = 24,
-) -> Continuum | None:
+def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 24) -> Continuum | None:
     """Return the continuum that these points (point, state) belong to, or None where they are isolated.
 
     A continuum has many distinct points, most with a direction of eigenvalue 1, along which one can walk a fifth of
@@ -227,6 +237,7 @@ def find_continuum(
     """
     if len(states) < 5:
         return None
+    values, vectors = np.linalg.eig(system.jacobian(states))
     near_one = np.abs(values - 1) < NEUTRAL_DIRECTION
     walkable = np.flatnonzero(near_one.any(axis=1))
     if len(walkable) < 0.5 * len(states):
@@ -266,9 +277,9 @@ def _walk(system: Map, state: FloatArray, direction: FloatArray, scale: Scale, n
     return gone > 0.1 * scale.spread, worst
 
 
-def _clustering(states: FloatArray) -> FloatArray | None:
-    """Complete-link tree of states (point, state): a cluster's diameter stays under the cut."""
-    return np.asarray(linkage(states, "complete")) if len(states) > 1 else None
+def _clustering(states: FloatArray, method: str = "complete") -> FloatArray | None:
+    """Tree of states (point, state); complete: a cluster's diameter stays under the cut, single: its gaps do."""
+    return np.asarray(linkage(states, method)) if len(states) > 1 else None
 
 
 def _labels(tree: FloatArray | None, n: int, distance: float) -> IntArray:

@@ -44,6 +44,6 @@ class AdamW:
             moment / (1 - beta**self.steps) for moment, beta in zip((self.mean, self.square), betas, strict=True)
         )
         direction = mean / (square.sqrt() + 1e-8)
-        parts = zip(direction.split(self.sizes), self.decay.split(self.sizes), strict=True)
+        parts = zip(torch.split(direction, self.sizes), torch.split(self.decay, self.sizes), strict=True)
         for p, factor, (along, decay) in zip(self.parameters, self.factors, parts, strict=True):
             p.sub_(rate * factor * (along.view_as(p) + decay.view_as(p) * p))

@@ -80,5 +80,5 @@ def _covariates(trials: Trials, warm_up: int) -> npt.NDArray[np.float32]:
 
 def recorded_past(trials: Trials) -> int:
     """Return the bins just before the window, up to the first that was observed in no trial."""
-    known = trials.burn_in_observed.any(axis=(0, 2))[::-1]
+    known = np.atleast_1d(trials.burn_in_observed.any(axis=(0, 2)))[::-1]
     return int(np.argmin(known)) if not known.all() else trials.n_burn_in

@@ -152,7 +152,8 @@ def traces_at(events: Events, bin_s: float) -> Traces:
     for at, end in pairwise(ends):  # the j-th event of every row at once
         now = by_place[at:end]
         before = Traces(result.spikes[now - 1], result.known_s[now - 1]) if at else Traces.empty(len(now))
-        known_s, masked_s = events.known_bins[now] * bin_s, events.masked_bins[now] * bin_s
+        known_s = np.asarray(events.known_bins[now] * bin_s, dtype=np.float64)
+        masked_s = np.asarray(events.masked_bins[now] * bin_s, dtype=np.float64)
         following = before.advanced(known_s, masked_s, events.count[now])
         result.spikes[now], result.known_s[now] = following.spikes, following.known_s
     return result

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models.bag import bounded, load_members, save_members
-from rnnspike.models.checkpoint import load_weights, save_weights
 from rnnspike.models.protocol import FittedModel, Stepper
 from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design, input_names
 from rnnspike.models.spike_net import HazardWeights
 from rnnspike.models.spike_sequences import cut_sequences
 from rnnspike.models.spike_stepper import SpikeStepper
+from rnnspike.models.weights import load_weights, save_weights
 from rnnspike.trials.data import FloatArray, Trials
 
 _CHUNK_BINS = 16384

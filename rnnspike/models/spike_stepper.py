@@ -75,7 +75,7 @@ class SpikeStepper:
         surprise = self._log_base() - self.log_drive[:, self.bin]
         if self.base is not None:
             self.base.push(spikes)
-        self._advance(np.asarray(spikes), surprise)
+        self._advance(spikes, surprise)
 
     def _log_base(self) -> FloatArray:
         return self.log_drive[:, self.bin] if self.base is None else np.log(self.base.mu())
@@ -120,7 +120,9 @@ class SpikeStepper:
         """Step the network in these rows with an event at bin ``at``: spikes, or the start of a run (count 0)."""
         is_start = count == 0
         traces = Traces(self.traces.spikes[rows], self.traces.known_s[rows])
-        traces = traces.advanced(self.known_bins[rows] * self.bin_s, self.masked_bins[rows] * self.bin_s, count)
+        known_s = np.asarray(self.known_bins[rows] * self.bin_s, dtype=np.float64)
+        masked_s = np.asarray(self.masked_bins[rows] * self.bin_s, dtype=np.float64)
+        traces = traces.advanced(known_s, masked_s, count)
         in_window = np.full(len(rows), at >= 0)
         inputs = compose_inputs(
             interval=np.where(is_start, 0, at - self.last[rows]),

@@ -75,7 +75,8 @@ def fit_weights(
     )
     weights = np.clip(found.x, 0.0, None)
     weights[weights < 1e-6] = 0.0
-    return np.asarray(weights / weights.sum())
+    corners = [weights / weights.sum(), *np.eye(n)]  # the solver stops short where members hardly differ
+    return np.asarray(min(corners, key=lambda each: objective(each)[0]))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rnnspike.errors import RecordingError
 from rnnspike.recording.checks import fatal
 
+_PACKED = (".gz", ".zip", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".zst", ".rar")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NEO = "rnnspike.recording.neo_formats"
 
@@ -72,10 +73,12 @@ def format_of(path: Path) -> Format:
     named = next((item for item in FORMATS if re.search(item.pattern, path.name, re.IGNORECASE)), None)
     if named and named.name == "Blackrock" and _is_neuralynx(head):
         raise RecordingError(path, "these are Neuralynx events without spikes: name the folder that holds them")
+    if head.startswith(_HDF5) and (named is None or named.name not in ("NWB", "NIX")):
+        return _hdf5_format(path)
     if named is not None:
         return named
-    if head.startswith(_HDF5):
-        return _hdf5_format(path)
+    if path.suffix.lower() in _PACKED:
+        raise RecordingError(path, f"this is packed ({path.suffix}): unpack it first")
     if head and _looks_like_text(head):
         return _named("CSV" if b"," in head.split(b"\n")[0] else "text")
     readable = ", ".join(dict.fromkeys(item.name for item in FORMATS))

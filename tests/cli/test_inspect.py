@@ -88,6 +88,7 @@ def test_csv_and_json(run: Run, good: Path) -> None:
     assert list(table[0]) == list(COLUMNS) and [row["row"] for row in table][:2] == ["recording", "unit"]
     _, out, _ = run(good, "--format", "json")
     assert len(json.loads(out)) == len(table)
+    assert json.loads(table[1]["metadata"]) == {"quality": "good [really]"}
 
 
 def test_one_bad_file_does_not_stop_the_others(run: Run, good: Path, bad: Path, tmp_path: Path) -> None:
@@ -124,6 +125,12 @@ def test_an_unreadable_file_is_a_row_too(run: Run, tmp_path: Path) -> None:
 def test_paths_from_stdin(run: Run, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{good}\n\n"))
     assert run("-")[0] == ExitCode.OK
+
+
+def test_a_closed_pipe(good: Path) -> None:
+    command = f"{sys.executable} -m rnnspike inspect {' '.join([str(good)] * 300)} 2>/dev/null | head -1 >/dev/null"
+    done = subprocess.run(["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], check=False, capture_output=True)
+    assert done.returncode == ExitCode.CLOSED_PIPE
 
 
 def test_many_units_are_shown_on_request(run: Run, tmp_path: Path) -> None:

@@ -53,6 +53,20 @@ def test_text_of_any_suffix(tmp_path: Path, content: bytes, expected: str) -> No
     assert format_of(tmp_path / "spikes.lst").name == expected
 
 
+def test_hdf5_under_another_suffix(tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "session.dat", "w") as file:
+        file.attrs["nwb_version"] = "2.8.0"
+    assert format_of(tmp_path / "session.dat").name == "NWB"
+
+
+def test_packed_files_are_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "session.nwb.gz").write_bytes(b"\x1f\x8b\x08")
+    with pytest.raises(RecordingError, match="unpack it first"):
+        format_of(tmp_path / "session.nwb.gz")
+
+
 def test_every_reader_is_there() -> None:
     declared = [*FORMATS, *(item for item in vars(formats).values() if isinstance(item, Format))]
     for item in declared:
