@@ -174,9 +174,10 @@
     draw("f-independence", [{ x: c["independence.lag"], y: c["independence.autocorrelation"][k], type: "bar", marker: { color: colour(model) } }], { xaxis: titled("lag, intervals"), yaxis: titled("autocorrelation"), shapes: [line(band), line(-band)] }, "Autocorrelation of rescaled intervals of " + model);
   }
   function free(data, c, k, model) {
-    const caption = byId("f-free-caption"), names = c["predictive.names"] || c["predictive.statistics"], z = c["predictive.z"];
-    if (!names || !z) { caption.textContent = ""; return nothing("f-free", "no free run was made"); }
-    const p = c["predictive.p"];
+    const caption = byId("f-free-caption"), names = c["statistic.names"], z = c["statistic.z"];
+    k = (c["free_run.models"] || []).indexOf(model);
+    if (!names || !z || k < 0) { caption.textContent = ""; return nothing("f-free", "no free run was made"); }
+    const p = c["statistic.p"];
     caption.textContent = "Each statistic of the recorded trials against replicates of " + model + " on the same trials: distance in standard deviations of the replicates. Beyond 2 the model does not reproduce it.";
     draw("f-free", [{ x: z[k], y: names, type: "bar", orientation: "h", marker: { color: colour(model) }, text: p ? p[k].map((v) => "p " + number(v, 3)) : undefined, hovertemplate: "%{y}: z %{x:.2f}<extra></extra>" }], { xaxis: titled("(data - model) / sd of replicates"), yaxis: { type: "category", autorange: "reversed" }, shapes: [-2, 2].map((x) => ({ type: "line", yref: "paper", y0: 0, y1: 1, x0: x, x1: x, line: { color: style("--soft"), dash: "dash", width: 1 } })) }, "Posterior predictive z of " + model);
   }
