@@ -50,11 +50,7 @@ def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
     kept.update(_thinned(curves, "hazard", ("lag_ms", "data", "low", "high", "model", "at_risk"), share))
     kept.update(_thinned(curves, "ks", ("grid", "pit"), share))
     kept.update(
-        {
-            name: values
-            for name, values in curves.items()
-            if name.startswith(("free_run.", "statistics.", "predictive."))
-        }
+        {name: values for name, values in curves.items() if name.startswith(("free_run.models", "statistic."))}
     )
     kept.update(_raster(curves, share))
     kept.update(_examples(curves, share))
@@ -138,11 +134,18 @@ def _trainings(run: Run, unit: str) -> list[dict[str, Any]]:
 def _small(training: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in training.items():
-        if isinstance(value, list) and len(value) > 0 and all(isinstance(each, (int, float)) for each in value):
-            kept[key] = rounded(np.asarray(value[:200], float))
+        if key in ("train_loss", "validation_loss"):
+            kept[key] = rounded(_by_epoch(value)[:200])
         elif isinstance(value, (str, int, float, bool)) or key == "warnings":
             kept[key] = value
     return kept
+
+
+def _by_epoch(losses: Any) -> npt.NDArray[np.float64]:
+    """Return losses by epoch; those of several units or validation sets are averaged, missing ones NaN."""
+    rows = [each if isinstance(each, list) else [each] for each in losses]
+    values = [[np.nan if each is None else float(each) for each in np.ravel(np.array(row, object))] for row in rows]
+    return np.array([np.nan if np.all(np.isnan(row)) else np.nanmean(row) for row in values])
 
 
 def to_script(value: Any) -> str:

@@ -41,7 +41,7 @@ def protocol_line(run: Run) -> str:
     start, stop = resolved["window_s"]
     bin_ms = 1000 * run.settings["settings"]["bin"]["value"]
     return (
-        f"{len(run.units)} units, {resolved['n_trials']} trials of {start:g} to {stop:g} s around "
+        f"{_units(len(run.units))}, {resolved['n_trials']} trials of {start:g} to {stop:g} s around "
         f"{resolved['align']} ({resolved['table']}), {bin_ms:g} ms bins, {resolved['n_folds']} folds: every trial is "
         "scored by models that have not seen it"
     )
@@ -87,7 +87,7 @@ def _memory_sentence(run: Run, model: str) -> str:
     middle = float(np.median([gain for _, gain, _, _ in gains]))
     have = "has" if len(gains) == 1 else "have"
     text = (
-        f"{_units(above, len(gains))} {have} held-out spikes that spike history helps to predict: {model} finds "
+        f"{above} of {_units(len(gains))} {have} held-out spikes that spike history helps to predict: {model} finds "
         f"them more likely than the trial average with a slow gain does, outside the 95 % interval (median gain over "
         f"all units {middle:+.3f} bits/spike)."
     )
@@ -121,8 +121,8 @@ def _free_run_sentence(run: Run, model: str) -> str:
     return f"Fed its own spikes, {model} stays stable on {stable} of {len(rows)}."
 
 
-def _units(number: int, total: int) -> str:
-    return f"{number} of {total} unit{'s' * (total != 1)}"
+def _units(total: int) -> str:
+    return f"{total} unit{'s' * (total != 1)}"
 
 
 def repeat_command(run: Run) -> str:

@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 
 from rnnspike.evaluation.evaluate import evaluate_unit
-from rnnspike.evaluation.free_run import simulated_trials, worst_of
+from rnnspike.evaluation.free_run import RUNAWAY_FACTOR, monte_carlo_stability, simulate_long, simulated_trials
 from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm
-from rnnspike.models.protocol import simulate
+from rnnspike.models.protocol import FittedModel, simulate
 from rnnspike.neurons.truth import true_intensity
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
 from rnnspike.runs.tasks import rng_for
 from rnnspike.runs.training import use_one_thread
-from rnnspike.trials.data import CountArray, IntArray
+from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
 FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
+#: Length of a long free run, s, and how many trials of a fold it takes.
+LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
 
 
 def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
@@ -51,7 +53,8 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         folds=predictions.loaded.folds,
         rng=rng_for(job.id, unit_id, "evaluation"),
     )
-    rows = [with_quasi_renewal(row, rungs.get(row["model"])) for row in result.rows]
+    rng = rng_for(job.id, unit_id, "long free run")
+    rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves)
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -99,8 +102,14 @@ def free_runs(
     return simulated
 
 
-def with_quasi_renewal(row: Mapping[str, Any], rung: Rung | None) -> dict[str, Any]:
-    """Return a row with the quasi-renewal verdict of a history filter beside, and in, that of the simulation."""
+def with_quasi_renewal(
+    row: Mapping[str, Any], rung: Rung | None, predictions: UnitPredictions, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return a row with the quasi-renewal verdict of a history filter, and stability checked against it.
+
+    The analysis treats all spikes but the last on average, and warns of filters that keep their rate; where it warns
+    of one whose short free runs were stable, a long free run decides (science.md b.5).
+    """
     model = rung.free_runners.get(0) if rung is not None else None
     if not isinstance(model, FittedGlm) or not model.layout.parts.history:
         return dict(row)
@@ -108,10 +117,27 @@ def with_quasi_renewal(row: Mapping[str, Any], rung: Rung | None) -> dict[str, A
     found = quasi_renewal(
         float(model.drive.mean()), model.kernel, last_spike, model.layout.bin_s, slow=model.trace_log_gain
     )
+    verdict = row.get("free_run_stability")
+    if verdict == "stable" and found.verdict != "stable":
+        held_out = predictions.trials.take(np.flatnonzero(predictions.loaded.folds == 0)[:LONG_RUN_TRIALS])
+        verdict = long_run_stability(model, held_out, rng)
     return {
         **row,
-        "free_run_stability": worst_of(row.get("free_run_stability"), found.verdict),
+        "free_run_stability": verdict,
         "quasi_renewal": found.verdict,
         "quasi_renewal_stable_hz": found.stable_hz[0] if found.stable_hz else None,
         "quasi_renewal_unstable_hz": found.unstable_hz[0] if found.unstable_hz else None,
     }
+
+
+def long_run_stability(model: FittedModel, trials: Trials, rng: np.random.Generator) -> str:
+    """Return the verdict of windows simulated on end, each from the spikes of the one before.
+
+    A trial has run away where a window holds over three times the spikes of the fullest recorded one.
+    """
+    n_rounds = int(np.clip(np.ceil(LONG_RUN_S / (trials.n_bins * trials.bin_s)), 4, 100))
+    counts = simulate_long(model, trials, n_rounds, rng).sum(axis=2)  # (trial, round)
+    recorded = trials.spikes.sum(axis=1)[:, 0]
+    runaway = float((counts.max(axis=1) > RUNAWAY_FACTOR * max(int(recorded.max()), 2)).mean())
+    later = counts[:, n_rounds // 2 :].mean()
+    return monte_carlo_stability(float(later / max(recorded.mean(), 1e-9)), runaway)

@@ -131,12 +131,12 @@
   function trials(c, k, model) {
     const rate = c["example.rate_hz"];
     if (!rate) return nothing("f-trials", "no example trials");
-    const traces = [], n = c["example.trial"].length, time = c["example.time_s"], options = { xaxis: titled("s") };
+    const traces = [], n = c["example.trial"].length, time = c["example.time_s"], options = { xaxis: titled("s", { anchor: n > 1 ? "y" + n : "y" }) };
     let top = 1;
     for (let i = 0; i < n; i++) for (const v of rate[k][i]) if (v > top) top = v;
     for (let i = 0; i < n; i++) {
       const axis = i === 0 ? "y" : "y" + (i + 1), key = i === 0 ? "yaxis" : "yaxis" + (i + 1);
-      options[key] = { domain: [1 - (i + 1) / n + 0.015, 1 - i / n], range: [-0.12 * top, top * 1.02], showticklabels: i === 0, nticks: 3, title: { text: String(c["example.trial"][i]), font: { size: 11 } }, anchor: i === n - 1 ? "x" : "free" };
+      options[key] = { domain: [1 - (i + 1) / n + 0.015, 1 - i / n], range: [-0.12 * top, top * 1.02], showticklabels: i === 0, nticks: 3, title: { text: String(c["example.trial"][i]), font: { size: 11 } }, anchor: "x" };
       traces.push({ x: time, y: rate[k][i], mode: "lines", line: { color: colour(model), width: 1.2 }, yaxis: axis, hovertemplate: "%{x:.3f} s, %{y:.1f} Hz<extra></extra>" });
       const at = time.filter((_, b) => c["example.spikes"][i][b] > 0);
       traces.push({ x: at, y: at.map(() => -0.06 * top), mode: "markers", marker: { symbol: "line-ns-open", size: 7, color: style("--fg") }, yaxis: axis, hoverinfo: "skip" });
