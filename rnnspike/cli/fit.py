@@ -200,6 +200,7 @@ def progress_bar(title: str, log: Log) -> Iterator[Progress | None]:
 def render(rows: list[dict[str, Any]]) -> Any:
     """Return the table of a fit: a line per unit and model, best rung of each unit in bold."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
@@ -209,6 +210,7 @@ def render(rows: list[dict[str, Any]]) -> Any:
         table.add_column(name, justify="right")
     for name in ("refractoriness", "adaptation", "free run"):
         table.add_column(name)
+    why: list[str] = []
     several = len({row["recording"] for row in rows}) > 1
     last: tuple[Any, Any] | None = None
     for row in rows:
@@ -218,10 +220,13 @@ def render(rows: list[dict[str, Any]]) -> Any:
         label = "" if here == last else (f"{row['recording']} " if several else "") + str(row["unit"])
         last = here
         if row["status"] != "ok":
-            table.add_row(label, row["model"], f"[yellow]{row['status']}[/]", row["message"] or "", "", "", "", "")
+            table.add_row(label, row["model"], f"[yellow]{row['status']}[/]", "", "", "", "", "")
+            why.append(f"{row['model']} of unit {row['unit']} {row['status']}: {row['message']}")
             continue
         table.add_row(label, row["model"], *_cells(row))
-    return table
+        if row["message"] and row["message"] not in why:
+            why.append(row["message"])
+    return Group(table, *why)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

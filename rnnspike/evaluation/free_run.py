@@ -172,13 +172,6 @@ def monte_carlo_stability(rate_ratio: float, runaway: float) -> Stability:
     return "stable"
 
 
-def worst_of(*verdicts: Stability | str | None) -> str | None:
-    """Return the worst of several verdicts (simulation, quasi-renewal analysis); None where there is none."""
-    order = {"stable": 0, "fragile": 1, "divergent": 2}
-    known = [verdict for verdict in verdicts if verdict in order]
-    return max(known, key=lambda verdict: order[str(verdict)]) if known else None
-
-
 def check_all(data: Mapping[str, FloatArray], replicates: Mapping[str, FloatArray]) -> dict[str, Predictive]:
     """Return the predictive check of each statistic that ``spike_statistics.describe`` returns."""
     return {

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnnspike.models.glm_fitted import FittedGlm, GlmStepper
+from rnnspike.models.glm_fitted import LOG_MU_CEILING, FittedGlm, GlmStepper
 from rnnspike.models.glm_layout import FORM_STARTS, Layout, Parts
 from rnnspike.models.penalised import Coefficients, LogLinear, refine
 from rnnspike.models.protocol import FittedModel
@@ -32,6 +32,9 @@ __all__ = ["Drive", "FittedGlm", "GlmStepper", "HistoryGlm", "LastSpikeGlm", "Lo
 
 #: Multiples of the strengths that validation chooses among.
 MULTIPLES = (0.1, 10.0)
+#: How far beyond the highest intensity fitted to training trials a prediction may go, in log: twice. An exponential
+#: link otherwise answers an input that training did not show with any rate (science.md b.5).
+HEADROOM = float(np.log(2.0))
 
 
 class LogLinearModel:
@@ -62,7 +65,8 @@ class LogLinearModel:
             if strengths.key() not in fits:
                 penalty = penalties.penalty(strengths)
                 fits[strengths.key()] = refine(model, penalty, choice.gram, near)
-        return tuple(FittedGlm(self.name, layout, fits[each.key()], each) for each, _ in chosen)
+        most = {key: min(float(model.log_mu(fit).max()) + HEADROOM, LOG_MU_CEILING) for key, fit in fits.items()}
+        return tuple(FittedGlm(self.name, layout, fits[e.key()], e, most[e.key()]) for e, _ in chosen)
 
     @classmethod
     def load(cls, folder: Path) -> FittedGlm:

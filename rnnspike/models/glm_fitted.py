@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +18,18 @@ from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, Stepper
 from rnnspike.models.reml import Strengths
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
 
+LOG_MU_CEILING = float(np.log(MU_CEILING))
+
 
 @dataclass(frozen=True)
 class FittedGlm:
-    """A fitted log-linear model of one unit."""
+    """A fitted log-linear model of one unit; no bin is predicted above ``log_mu_most``."""
 
     name: str
     layout: Layout
     coefficients: Coefficients
     strengths: Strengths
+    log_mu_most: float = LOG_MU_CEILING
 
     @cached_property
     def drive(self) -> FloatArray:
@@ -98,7 +102,7 @@ class FittedGlm:
         if self.layout.parts.age:
             ages, _ = past.ages(self.layout.age.n_lags)
             log_mu = log_mu + self.age_table[ages]  # UNKNOWN is -1: the last entry
-        return bounded(log_mu)[:, :, None]
+        return bounded(log_mu, self.log_mu_most)[:, :, None]
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials."""
@@ -111,7 +115,8 @@ class FittedGlm:
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {"drive": self.coefficients.drive, "columns": self.coefficients.columns}
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "weights.safetensors")
-        config = {"name": self.name, "layout": asdict(self.layout), "strengths": asdict(self.strengths)}
+        config: dict[str, Any] = {"name": self.name, "layout": asdict(self.layout)}
+        config |= {"strengths": asdict(self.strengths), "log_mu_most": self.log_mu_most}
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
     @classmethod
@@ -129,7 +134,7 @@ class FittedGlm:
             strengths[name] = tuple(strengths[name])
         weights = load_file(folder / "weights.safetensors")
         coefficients = Coefficients(weights["drive"], weights["columns"])
-        return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths))
+        return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths), config["log_mu_most"])
 
 
 class GlmStepper:
@@ -165,7 +170,7 @@ class GlmStepper:
             age = np.where(known >= self.longest, self.longest + 1, UNKNOWN)
             age = np.where(self.last > self.gap, np.minimum(self.bin - self.last, self.longest + 1), age)
             log_mu = log_mu + self.model.age_table[age]
-        return bounded(log_mu)
+        return bounded(log_mu, self.model.log_mu_most)
 
     def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
         """Take the spikes (trial,) of that bin; where it is not observed they are not known to the model."""
@@ -182,9 +187,9 @@ class GlmStepper:
         self.bin += 1
 
 
-def bounded(log_mu: FloatArray) -> FloatArray:
-    """Return mu within the bounds that every model keeps."""
-    return np.asarray(np.exp(np.clip(log_mu, np.log(MU_FLOOR), np.log(MU_CEILING))))
+def bounded(log_mu: FloatArray, most: float = LOG_MU_CEILING) -> FloatArray:
+    """Return mu within the bounds that every model keeps, and below the model's own."""
+    return np.asarray(np.exp(np.clip(log_mu, np.log(MU_FLOOR), most)))
 
 
 def _last_true(mask: BoolArray) -> npt.NDArray[np.int64]:

@@ -22,8 +22,29 @@ def escape_hz(distance_mv: FloatArray, softness_mv: float, at_threshold_hz: floa
     return rate_hz
 
 
+class MovingThreshold:
+    """What cells with a membrane and a moving threshold share; the state is lag, V, and the threshold's rise."""
+
+    current_mv: float
+    threshold_mv: float
+    softness_mv: float
+    at_threshold_hz: float
+    absolute_s: float
+
+    def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
+        """Return the state of rest, V at the mean current."""
+        zero = np.zeros((n_rows, n_units))
+        return (lag_at_rest(n_rows, n_units), zero + self.current_mv, zero)
+
+    def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
+        """Return the intensity (row, unit)."""
+        lag_s, v, raised = state
+        rate_hz = escape_hz(v - self.threshold_mv - raised, self.softness_mv, self.at_threshold_hz)
+        return np.where(is_refractory(lag_s, self.absolute_s), 0.0, rate_hz)
+
+
 @dataclass(frozen=True)
-class IntegrateAndFire:
+class IntegrateAndFire(MovingThreshold):
     """Leaky integrate-and-fire with a threshold that every spike raises, and that decays.
 
     V relaxes with ``membrane_s`` to ``current_mv + gain x`` from the reset at 0; the threshold stands at
@@ -41,17 +62,6 @@ class IntegrateAndFire:
     at_threshold_hz: float = 60.0
     absolute_s: float = 0.002
 
-    def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest, V at the mean current."""
-        zero = np.zeros((n_rows, n_units))
-        return (lag_at_rest(n_rows, n_units), zero + self.current_mv, zero)
-
-    def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
-        """Return the intensity (row, unit)."""
-        lag_s, v, raised = state
-        rate_hz = escape_hz(v - self.threshold_mv - raised, self.softness_mv, self.at_threshold_hz)
-        return np.where(is_refractory(lag_s, self.absolute_s), 0.0, rate_hz)
-
     def advance(self, state: State, x: FloatArray, spikes: CountArray, bin_s: float) -> State:
         """Return the state at the next bin."""
         lag_s, v, raised = state
@@ -63,7 +73,7 @@ class IntegrateAndFire:
 
 
 @dataclass(frozen=True)
-class ThresholdAdapting:
+class ThresholdAdapting(MovingThreshold):
     """Integrate-and-fire whose threshold goes its own way: it saturates, and it recovers the faster the higher.
 
     A spike takes the threshold's rise r to ``r + jump (1 - r/highest_mv)``, so that a spike in a train adds less than
@@ -85,17 +95,6 @@ class ThresholdAdapting:
     softness_mv: float = 1.0
     at_threshold_hz: float = 60.0
     absolute_s: float = 0.002
-
-    def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest, V at the mean current."""
-        zero = np.zeros((n_rows, n_units))
-        return (lag_at_rest(n_rows, n_units), zero + self.current_mv, zero)
-
-    def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
-        """Return the intensity (row, unit)."""
-        lag_s, v, raised = state
-        rate_hz = escape_hz(v - self.threshold_mv - raised, self.softness_mv, self.at_threshold_hz)
-        return np.where(is_refractory(lag_s, self.absolute_s), 0.0, rate_hz)
 
     def advance(self, state: State, x: FloatArray, spikes: CountArray, bin_s: float) -> State:
         """Return the state at the next bin."""

@@ -16,7 +16,7 @@ from rnnspike.neurons.truth import true_intensity
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
-from rnnspike.runs.tasks import rng_for
+from rnnspike.runs.tasks import CLOSED_FORM, rng_for
 from rnnspike.runs.training import use_one_thread
 from rnnspike.trials.data import CountArray, IntArray, Trials
 
@@ -24,6 +24,8 @@ from rnnspike.trials.data import CountArray, IntArray, Trials
 FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
 #: Length of a long free run, s, and how many trials of a fold it takes.
 LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
+#: With fewer trials in which the unit was held, rows carry a warning.
+FEW_TRIALS = 10
 
 
 def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     )
     rng = rng_for(job.id, unit_id, "long free run")
     rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
+    rows = [with_warning(without_feedback(row), trials) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves)
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -100,6 +103,21 @@ def free_runs(
                 counts[:, here] = runs.reshape(n_replicates, len(here), trials.n_bins)
         simulated[name] = counts
     return simulated
+
+
+def with_warning(row: dict[str, Any], trials: Trials) -> dict[str, Any]:
+    """Return a row that says so where a rung was fitted to too few trials for its figures to mean much."""
+    held = int(trials.observed.any(axis=(1, 2)).sum())
+    if held >= FEW_TRIALS or row["model"] in (*CLOSED_FORM, "oracle"):
+        return row
+    warning = f"the unit was held in {held} trials only: what a rung learns of them need not hold for others"
+    return {**row, "message": f"{row['message']}; {warning}" if row.get("message") else warning}
+
+
+def without_feedback(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row; a rung that does not read its own spikes cannot run away, however far off its rate is."""
+    feeds_back = row["model"] not in CLOSED_FORM or row.get("free_run_stability") is None
+    return dict(row) if feeds_back else {**row, "free_run_stability": "stable"}
 
 
 def with_quasi_renewal(

@@ -19,6 +19,9 @@ from rnnspike.trials.data import IntArray, Trials
 from rnnspike.trials.plan import TrialPlan, plan_trials
 from rnnspike.trials.split import assign_folds
 
+#: With more different observed times than this, folds are not balanced by them.
+MOST_KINDS = 64
+
 
 @dataclass(frozen=True)
 class Job:
@@ -71,14 +74,28 @@ def load_recording(path: Path, settings: FitSettings) -> Loaded:
     if not plan.unit_ids:
         reasons = sorted(set((plan.left_out or {}).values()))
         raise RecordingError(path, f"no unit is left to fit: {'; '.join(reasons)}", "--units or --min-spikes 10")
-    one = plan.trials(list(plan.unit_ids[:1]))
-    n_folds = min(settings.folds, len(np.unique(one.group)))
+    n_folds = min(settings.folds, len(np.unique(plan.group)))
     if n_folds < 3:
         raise RecordingError(
-            path, f"{one.n_trials} trials are too few to hold any out (3 at the least)", "--segment 2s"
+            path, f"{plan.n_trials} trials are too few to hold any out (3 at the least)", "--segment 2s"
         )
-    folds = assign_folds(one.condition, one.group, n_folds, settings.fold_scheme)
+    folds = assign_folds(strata(plan), plan.group, n_folds, settings.fold_scheme)
     return Loaded(recording, plan, folds, n_folds)
+
+
+def strata(plan: TrialPlan) -> IntArray:
+    """Return what folds are balanced by (trial,): the condition, and which units were held in the trial.
+
+    Where each unit is held in trials of its own, as in slice recordings, folds that ignore this leave a unit without
+    validation or test trials.
+    """
+    units = [plan.recording.unit(unit_id) for unit_id in plan.unit_ids]
+    kinds = {b"" if unit.observed_s is None else unit.observed_s.tobytes(): unit for unit in units}
+    if len(kinds) == 1 or len(kinds) > MOST_KINDS:
+        return plan.condition
+    held = np.stack([plan.observed(unit)[:, plan.grid.n_before :].any(axis=1) for unit in kinds.values()], axis=1)
+    _, pattern = np.unique(held, axis=0, return_inverse=True)
+    return plan.condition * (int(pattern.max()) + 1) + pattern.reshape(-1)
 
 
 @lru_cache(maxsize=2)

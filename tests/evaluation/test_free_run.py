@@ -15,7 +15,6 @@ from rnnspike.evaluation.free_run import (
     simulate_long,
     simulate_replicates,
     simulated_trials,
-    worst_of,
 )
 from rnnspike.evaluation.spike_statistics import SpikeSets, spike_sets
 from rnnspike.models.protocol import MU_CEILING
@@ -130,12 +129,6 @@ def test_threshold_can_be_reached_whatever_the_rate() -> None:
     assert runaway_threshold(5, 100) == 15
     assert runaway_threshold(60, 100) == 80
     assert runaway_threshold(0, 100) == 6
-
-
-def test_worst_of_verdicts() -> None:
-    assert worst_of("stable", None, "fragile") == "fragile"
-    assert worst_of("divergent", "stable") == "divergent"
-    assert worst_of(None) is None
 
 
 def test_predictive_p_is_uniform_when_data_are_a_replicate() -> None:

@@ -133,3 +133,15 @@ def test_wide_poisson_bins(make_trials, rng) -> None:
     trials = make_trials(counts, bin_s=0.02, observation="poisson")
     model = LastSpikeGlm().fit(trials.take(range(20)), [trials.take(range(20, 30))], rng)[0]
     assert model.intensity(trials).mean() == pytest.approx(0.6, rel=0.1)
+
+
+def test_an_input_beyond_training_is_not_answered_with_any_rate(make_trials, rng) -> None:
+    """One current a trial, a far stronger one held out: at most twice the highest intensity fitted."""
+    current = np.repeat(np.linspace(0, 1, 12)[:, None, None], 500, axis=1)
+    mu = 0.005 + 0.05 * current
+    counts = (rng.random(mu.shape) < mu).astype(np.uint8)
+    current[-1] = 20.0
+    trials = make_trials(counts, covariates=current, has_repeats=False)
+    train = trials.take(range(9))
+    model = Drive().fit(train, [trials.take(range(9, 11))], rng)[0]
+    assert model.intensity(trials.take([11])).max() <= 2.001 * model.intensity(train).max()
