@@ -17,6 +17,7 @@ from rnnspike.dynamics.eigenvalues import henrici, transient_growth
 from rnnspike.dynamics.fixed_points import SearchOptions
 from rnnspike.dynamics.gating import Gating, measure_gating
 from rnnspike.dynamics.gradient_flow import GradientFlow, measure_gradient_flow
+from rnnspike.dynamics.jacobian import input_jacobian
 from rnnspike.dynamics.maps import ClosedLoop, HeldInput, Map
 from rnnspike.dynamics.points import Points, find_points
 from rnnspike.dynamics.rhythm import (
@@ -49,6 +50,12 @@ class NamedInput:
         if self.feedback:
             return ClosedLoop(network, self.value, self.feedback)
         return HeldInput(network, self.value)
+
+    def at(self, system: Map, states: FloatArray) -> FloatArray:
+        """Return what the network takes in at states (point, state) of this input's map, (point, input)."""
+        if isinstance(system, ClosedLoop):
+            return system.fed(states)
+        return np.broadcast_to(self.value, (len(states), len(self.value)))
 
 
 @dataclass(frozen=True)
@@ -95,15 +102,27 @@ class AnalysisOptions:
 class InputResult:
     """One network under one input.
 
-    ``departure`` is the Henrici number of each point's Jacobian (point,), ``growth`` the largest transient growth
-    among the stable points and the bin where it is reached.
+    Attributes
+    ----------
+    input, points, basins
+        The input, what stands still under it, and where orbits end.
+    input_jacobians
+        (point, state, input) d next state / d input at each point.
+    departure
+        (point,) Henrici number of its Jacobian.
+    growth, growth_s
+        (point,) largest transient growth, and when it is reached; infinite where a direction grows for ever.
+    rhythm
+        Limit cycle or resonance, where there is one.
     """
 
     input: NamedInput
     points: Points
     basins: Basins
+    input_jacobians: FloatArray
     departure: FloatArray
-    growth: tuple[float, int]
+    growth: FloatArray
+    growth_s: FloatArray
     rhythm: NetworkRhythm | None
 
 
@@ -200,25 +219,38 @@ def _look(
     basins = find_basins(
         system, points, visited, network.bin_s, rng, n_orbits=options.n_orbits, max_steps=options.max_steps
     )
-    stable = [k for k, kind in enumerate(points.stability) if kind == "stable"][:8]
-    growth = max((transient_growth(points.jacobians[k]) for k in stable), default=(float("nan"), 0))
+    held = named.at(system, points.states)
+    by_input = input_jacobian(network, points.states, held)
+    growth, n_bins = _growth(points)
     return InputResult(
-        named, points, basins, henrici(points.jacobians), growth, _own_rhythm(network, named, points, basins)
+        input=named,
+        points=points,
+        basins=basins,
+        input_jacobians=by_input,
+        departure=henrici(points.jacobians, points.modes.eigenvalues),
+        growth=growth,
+        growth_s=n_bins * network.bin_s,
+        rhythm=_own_rhythm(network, named, points, basins, by_input),
     )
 
 
-def _own_rhythm(network: Network, named: NamedInput, points: Points, basins: Basins) -> NetworkRhythm | None:
+def _growth(points: Points, n_most: int = 32) -> tuple[FloatArray, FloatArray]:
+    """Return ``transient_growth`` of the first points; NaN for the others."""
+    growth = np.full((2, len(points.states)), np.nan)
+    growth[:, :n_most] = transient_growth(points.jacobians[:n_most], points.modes.eigenvalues[:n_most])
+    return growth[0], growth[1]
+
+
+def _own_rhythm(
+    network: Network, named: NamedInput, points: Points, basins: Basins, by_input: FloatArray
+) -> NetworkRhythm | None:
     """Return the rhythm under one input; resonances are those of the points that orbits stay at."""
     if network.n_input == 0:
         return None
     channel = named.feedback[0] if named.feedback else 0
     held = [k for k, kind in enumerate(points.stability) if kind in ("stable", "neutral") and points.fixed[k]]
     held = held or [k for k in range(len(points.states)) if points.fixed[k]]
-    system = named.map_of(network)
-    found = []
-    for k in held[:8]:
-        x = system.fed(points.states[k]) if isinstance(system, ClosedLoop) else named.value
-        found.append(resonance(network, points.states[k], points.jacobians[k], x, channel))
+    found = [resonance(network, points.jacobians[k], by_input[k, :, channel]) for k in held[:8]]
     return network_rhythm(basins.cycles, basins.cycle_share, found, named.name)
 
 

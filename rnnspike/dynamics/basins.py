@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.spatial.distance import cdist, pdist
 
 from rnnspike.dynamics.cycles import Cycle, find_cycle, lyapunov_of_map
 from rnnspike.dynamics.fixed_points import Scale, spread_apart
@@ -51,8 +53,10 @@ class Basins:
         Largest exponent along orbits where they have ended: below 0 they forget, above 0 chaos.
     completion
         One entry a size of disturbance.
-    ends
-        (orbit, state) the last states.
+    starts, ends
+        (orbit, state) the first states, and those after ``n_steps``.
+    labels
+        int (orbit,) the attractor that an orbit ends at, after those the cycle, else ``SETTLED`` or ``IRREGULAR``.
     """
 
     attractors: FloatArray
@@ -65,13 +69,18 @@ class Basins:
     n_steps: int
     lyapunov_per_s: float
     completion: tuple[Completion, ...]
+    starts: FloatArray = field(repr=False)
     ends: FloatArray = field(repr=False)
+    labels: IntArray = field(repr=False)
 
 
 @dataclass(frozen=True)
 class _Ends:
+    """Where orbits ended: ``labels`` (orbit,), ``states`` (orbit, state), and ``early`` (bin, orbit, state) bins."""
+
     labels: IntArray
     states: FloatArray
+    early: FloatArray
     cycles: tuple[Cycle, ...]
 
 
@@ -83,27 +92,35 @@ def find_basins(
     rng: np.random.Generator,
     *,
     n_orbits: int = 128,
+    n_pushed: int = 48,
     sizes: tuple[float, ...] = (0.1, 0.3, 1.0),
     max_steps: int = 5000,
 ) -> Basins:
-    """Follow orbits from visited states (sample, state), half of them perturbed, to where they end."""
+    """Follow orbits from visited states (sample, state), half of them perturbed, to where they end.
+
+    ``n_pushed`` visited states are pushed besides, by each of ``sizes`` spreads in a random direction.
+    """
     scale = Scale.of(visited)
     n_steps = settling_steps(points, bin_s, max_steps)
     chosen = visited[spread_apart(visited, n_orbits, rng)]
     starts = chosen[np.arange(n_orbits) % len(chosen)].copy()
     starts[1::2] += 0.5 * scale.per_unit * rng.normal(size=starts[1::2].shape)
+    base = chosen[:n_pushed]
+    pushed = [base + size * scale.spread * _directions(base, rng) for size in sizes]
     with np.errstate(over="ignore", invalid="ignore"):
-        ends = _follow(system, starts, points, n_steps, bin_s, scale)
-        followed = np.isfinite(ends.states).all(axis=1)
-        some = ends.states[followed][:8]
+        # all in one batch: a step of many orbits takes little longer than one of a few
+        ends = _follow(system, np.concatenate([starts, base, *pushed]), points, n_steps, scale, bin_s)
+        followed = np.isfinite(ends.states[:n_orbits]).all(axis=1)
+        some = ends.states[:n_orbits][followed][:8]
         lyapunov = lyapunov_of_map(system, some, bin_s) if len(some) else float("inf")
-        completion = tuple(
-            _complete(system, chosen[:48], size, points, n_steps, bin_s, scale, ends.cycles, rng) for size in sizes
-        )
-    n_attractors = len(points.attractors)
+        completion = [
+            _completion(size, ends, slice(first, first + len(base)), n_orbits, scale, bin_s)
+            for size, first in zip(sizes, range(n_orbits + len(base), len(ends.labels), len(base)), strict=True)
+        ]
+    n_attractors, labels = len(points.attractors), ends.labels[:n_orbits]
 
     def count(label: int) -> float:
-        return float((ends.labels == label).mean())
+        return float((labels == label).mean())
 
     return Basins(
         attractors=points.attractors,
@@ -115,9 +132,16 @@ def find_basins(
         n_orbits=n_orbits,
         n_steps=n_steps,
         lyapunov_per_s=lyapunov,
-        completion=completion,
-        ends=ends.states,
+        completion=tuple(completion),
+        starts=starts,
+        ends=ends.states[:n_orbits],
+        labels=labels,
     )
+
+
+def _directions(states: FloatArray, rng: np.random.Generator) -> FloatArray:
+    direction = rng.normal(size=states.shape)
+    return np.asarray(direction / np.linalg.norm(direction, axis=1, keepdims=True))
 
 
 def settling_steps(points: Points, bin_s: float, max_steps: int) -> int:
@@ -128,35 +152,74 @@ def settling_steps(points: Points, bin_s: float, max_steps: int) -> int:
 
 
 def _follow(
-    system: Map,
-    starts: FloatArray,
-    points: Points,
-    n_steps: int,
-    bin_s: float,
-    scale: Scale,
-    known: tuple[Cycle, ...] = (),
+    system: Map, starts: FloatArray, points: Points, n_steps: int, scale: Scale, bin_s: float, n_early: int = 500
 ) -> _Ends:
-    """Run starts (orbit, state) forward and name the end of each."""
-    states = iterate(system, starts, n_steps)
+    """Run starts (orbit, state) forward and name the end of each; orbits that have arrived are let go."""
+    early = iterate(system, starts, min(n_early, n_steps), keep_every=1)
+    states = early[-1].copy()
     labels = _nearest_attractor(states, points.attractors, scale)
+    for step in range(len(early) - 1, n_steps, 50):
+        going = np.flatnonzero((labels == IRREGULAR) & np.isfinite(states).all(axis=1))
+        if not len(going):
+            break
+        states[going] = iterate(system, states[going], min(50, n_steps - step))
+        labels[going] = _nearest_attractor(states[going], points.attractors, scale)
     speed = np.linalg.norm(system.step(states) - states, axis=1)
-    still = (labels == IRREGULAR) & (speed * 1000 < scale.spread)
-    labels[still] = SETTLED
-    moving = np.flatnonzero((labels == IRREGULAR) & np.isfinite(states).all(axis=1))
-    cycles = list(known)
-    if len(moving):
-        # a slow cycle needs several turns to be seen
-        orbits = iterate(system, states[moving], max(2000, n_steps), keep_every=1)
-        labels[moving] = _nearest_attractor(orbits[-1], points.attractors, scale)
-        for k, orbit in zip(moving, np.moveaxis(orbits, 0, 1), strict=True):
-            if labels[k] != IRREGULAR:
-                continue
-            known_one = next((j for j, other in enumerate(cycles) if other.passes(orbit[-1])), None)
-            if known_one is None and (cycle := find_cycle(orbit, bin_s)) is not None:
-                known_one = _same_cycle(cycle, cycles, scale)
-            if known_one is not None:
-                labels[k] = len(points.attractors) + known_one
-    return _Ends(labels, states, tuple(cycles))
+    labels[(labels == IRREGULAR) & (speed * 1000 < scale.spread)] = SETTLED
+    cycles = _name_cycles(system, states, labels, points, _cycle_steps(points, bin_s, n_steps), scale, bin_s)
+    return _Ends(labels, states, early, tuple(cycles))
+
+
+def _cycle_steps(points: Points, bin_s: float, n_steps: int, most: int = 20_000) -> list[int]:
+    """Return how many bins to look at for a cycle, and for how many where that shows none.
+
+    A slow cycle needs several turns to be seen; eight of the slowest turn at a point that is left turning.
+    """
+    leaving = (np.abs(points.modes.eigenvalues) > 1) & (points.modes.frequency_hz > 0)
+    slowest_hz = points.modes.frequency_hz[leaving].min() if leaving.any() else np.inf
+    first = int(np.clip(max(2000, n_steps, 8 / (slowest_hz * bin_s)), 2000, most))
+    return sorted({first, min(4 * first, most)})
+
+
+def _name_cycles(
+    system: Map,
+    states: FloatArray,
+    labels: IntArray,
+    points: Points,
+    lengths: Sequence[int],
+    scale: Scale,
+    bin_s: float,
+    n_at_once: int = 12,
+) -> list[Cycle]:
+    """Look for cycles among orbits (orbit, state) that still move, and label those that end on one."""
+    cycles: list[Cycle] = []
+    for length in lengths:
+        moving = np.flatnonzero((labels == IRREGULAR) & np.isfinite(states).all(axis=1))
+        for _ in range(4):
+            group, moving = moving[:n_at_once], moving[n_at_once:]
+            if not len(group):
+                break
+            orbits = iterate(system, states[group], length, keep_every=1)
+            labels[group] = _nearest_attractor(orbits[-1], points.attractors, scale)
+            for k, orbit in zip(group, np.moveaxis(orbits, 0, 1), strict=True):
+                if labels[k] == IRREGULAR:
+                    labels[k] = _cycle_of(orbit, cycles, len(points.attractors), scale, bin_s)
+            known = [_known_cycle(states[k], cycles) for k in moving]
+            labels[moving] = [IRREGULAR if j is None else len(points.attractors) + j for j in known]
+            moving = moving[labels[moving] == IRREGULAR]
+    return cycles
+
+
+def _cycle_of(orbit: FloatArray, cycles: list[Cycle], n_attractors: int, scale: Scale, bin_s: float) -> int:
+    """Return the label of the cycle that an orbit (time, state) runs through; a new one is added to ``cycles``."""
+    known = _known_cycle(orbit[-1], cycles)
+    if known is None and (cycle := find_cycle(orbit, bin_s)) is not None:
+        known = _same_cycle(cycle, cycles, scale)
+    return IRREGULAR if known is None else n_attractors + known
+
+
+def _known_cycle(state: FloatArray, cycles: Sequence[Cycle]) -> int | None:
+    return next((j for j, cycle in enumerate(cycles) if cycle.passes(state)), None)
 
 
 def _same_cycle(cycle: Cycle, cycles: list[Cycle], scale: Scale) -> int:
@@ -170,38 +233,27 @@ def _same_cycle(cycle: Cycle, cycles: list[Cycle], scale: Scale) -> int:
 
 
 def _nearest_attractor(states: FloatArray, attractors: FloatArray, scale: Scale) -> IntArray:
-    """Return which attractor each state (orbit, state) lies at, ``IRREGULAR`` where at none."""
-    labels = np.full(len(states), IRREGULAR, dtype=np.int64)
-    for k, attractor in enumerate(attractors):
-        labels[np.linalg.norm(states - attractor, axis=1) < 1e-3 * scale.norm] = k
-    return labels
+    """Return which attractor each state (orbit, state) has come to, ``IRREGULAR`` where to none.
+
+    Arrived is nearer than a hundredth of the scale, and than a tenth of the distance between two attractors.
+    """
+    if not len(attractors):
+        return np.full(len(states), IRREGULAR, dtype=np.int64)
+    apart = float(pdist(attractors).min()) if len(attractors) > 1 else np.inf
+    distance = cdist(states, attractors)
+    near = np.nan_to_num(distance, nan=np.inf).min(axis=1) < min(0.01 * scale.norm, 0.1 * apart)
+    return np.where(near, distance.argmin(axis=1), IRREGULAR).astype(np.int64)
 
 
-def _complete(
-    system: Map,
-    states: FloatArray,
-    size: float,
-    points: Points,
-    n_steps: int,
-    bin_s: float,
-    scale: Scale,
-    cycles: tuple[Cycle, ...],
-    rng: np.random.Generator,
-) -> Completion:
-    """Disturb visited states (sample, state) by ``size`` spreads and compare with their undisturbed orbits."""
-    direction = rng.normal(size=states.shape)
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    base, disturbed = states, states + size * scale.spread * direction
-    distance = [np.linalg.norm(disturbed - base, axis=1)]
-    for _ in range(min(n_steps, 500)):
-        base, disturbed = system.step(base), system.step(disturbed)
-        distance.append(np.linalg.norm(disturbed - base, axis=1))
-    near = np.array(distance) < np.exp(-1) * distance[0]
+def _completion(size: float, ends: _Ends, pushed: slice, first_base: int, scale: Scale, bin_s: float) -> Completion:
+    """Compare pushed orbits with the undisturbed ones, which stand at ``first_base``."""
+    base = slice(first_base, first_base + pushed.stop - pushed.start)
+    distance = np.linalg.norm(ends.early[:, pushed] - ends.early[:, base], axis=2)  # (bin, orbit)
+    near = distance < np.exp(-1) * distance[0]
     first = np.where(near.any(axis=0), near.argmax(axis=0), np.inf)
-    both = _follow(system, np.concatenate([base, disturbed]), points, n_steps, bin_s, scale, cycles)
-    undisturbed, after = both.labels[: len(states)], both.labels[len(states) :]
     # on a continuum "the same end" means close by, not merely standing still somewhere
-    together = np.linalg.norm(both.states[: len(states)] - both.states[len(states) :], axis=1) < 0.05 * scale.spread
+    together = np.linalg.norm(ends.states[base] - ends.states[pushed], axis=1) < 0.05 * scale.spread
+    undisturbed, after = ends.labels[base], ends.labels[pushed]
     same = np.where(undisturbed >= 0, undisturbed == after, together)
     median = float(np.median(first))
     return Completion(size, float(same.mean()), median * bin_s if np.isfinite(median) else float("nan"))

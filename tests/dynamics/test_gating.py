@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rnnspike.dynamics.cell import Network
-from rnnspike.dynamics.gating import measure_gating, superposition
+from rnnspike.dynamics.gating import measure_gating, split_responses, superposition
 from tests.dynamics.networks import random_network
 
 
@@ -29,7 +29,7 @@ def test_nonlinear_networks_do_not(architecture, rng):
 def test_small_inputs_find_any_network_linear(rng):
     network = random_network("rnn", 10, gain=0.5)
     inputs = rng.normal(size=(4, 50, 2))
-    large, small = (superposition(network, s * inputs, np.zeros(2), rng) for s in (1.0, 1e-3))
+    large, small = (superposition(*split_responses(network, s * inputs, np.zeros(2), rng)) for s in (1.0, 1e-3))
     assert small < 0.01 * large
 
 
@@ -37,4 +37,4 @@ def test_resting_input_counts_as_none(rng):
     network = random_network("rnn", 6)
     resting = np.array([0.5, -1.0])
     held = np.broadcast_to(resting, (3, 40, 2))
-    assert superposition(network, held, resting, rng) == 0.0
+    assert superposition(*split_responses(network, held, resting, rng)) == 0.0

@@ -71,13 +71,13 @@ def test_a_slow_gain_between_trials_is_no_history(rng):
 def test_resonance_of_a_damped_oscillator(rng):
     network = oscillator(40, 200)
     system = HeldInput(network, np.zeros(2))
-    period_s, height = resonance(network, np.zeros(2), system.jacobian(np.zeros(2)), np.zeros(2), 0)
+    period_s, height = resonance(network, system.jacobian(np.zeros(2)), np.array([1.0, 0.0]))
     assert period_s == pytest.approx(0.040, rel=0.01) and height > 10
 
 
 def test_a_leak_does_not_resonate():
     network = single("linear", [np.ones((1, 1)), np.full((1, 1), 0.9)], BIN_S)
-    assert resonance(network, np.zeros(1), np.full((1, 1), 0.9), np.zeros(1), 0) is None
+    assert resonance(network, np.full((1, 1), 0.9), np.ones(1)) is None
 
 
 def test_a_free_run_keeps_the_rate_of_its_readout(rng):
