@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 
 from rnnspike.evaluation.spike_statistics import SpikeSets, tile_counts
-from rnnspike.models.protocol import FittedModel, simulate
+from rnnspike.models.protocol import FittedModel
+from rnnspike.models.simulate import simulate
 from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
 
 Stability = Literal["stable", "fragile", "divergent"]
@@ -48,7 +49,7 @@ def simulate_replicates(
     them and pass the model of each fold its share, with ``max_row_bins`` large.
     """
     index = simulated_trials(trials, n_replicates, max_row_bins)
-    counts = simulate(model, trials.take(np.tile(index, n_replicates)), rng, unit)
+    counts = simulate(model, trials, rng, unit, np.tile(index, n_replicates))
     return index, counts.reshape(n_replicates, len(index), trials.n_bins)
 
 

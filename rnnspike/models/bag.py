@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models import registry
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
-from rnnspike.trials.data import CountArray, FloatArray, Trials
+from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
 
 
 @dataclass(frozen=True)
@@ -23,15 +22,19 @@ class LogMeanStepper:
     steppers: tuple[Stepper, ...]
     weights: FloatArray
 
-    def mu(self) -> FloatArray:
-        """Return the expected count (row,) of the bin that comes next."""
-        log_mu = [weight * np.log(s.mu()) for s, weight in zip(self.steppers, self.weights, strict=True)]
-        return bounded(np.exp(np.sum(log_mu, axis=0)))
+    def take(self, rows: IntArray) -> LogMeanStepper:
+        """Return a stepper whose rows are copies of these."""
+        return LogMeanStepper(tuple(stepper.take(rows) for stepper in self.steppers), self.weights)
 
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Hand the spikes (row,) of that bin to every member."""
+    def ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
+        """Return mu (row, n) of the bins that come next, should no spike come in them."""
+        steppers = zip(self.steppers, self.weights, strict=True)
+        return bounded(np.exp(sum(weight * np.log(s.ahead(rows, at, n)) for s, weight in steppers)))
+
+    def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
+        """Move every member on."""
         for stepper in self.steppers:
-            stepper.push(spikes)
+            stepper.skip(rows, at, n_bins, counts)
 
 
 @dataclass(frozen=True)

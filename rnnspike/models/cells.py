@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -94,13 +94,13 @@ class RecurrentCell:
             return _gru(state, projected, recurrent, self.weights["bias_hn"])
         return _lstm(state[:, self.n_hidden :], projected + recurrent)
 
-    def run(self, inputs: FloatArray, state: FloatArray | None = None) -> FloatArray:
-        """Return the states (time, row, state) visited under inputs (time, row, input)."""
+    def run(self, inputs: npt.NDArray[Any], state: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Return the states (time, row, state) visited under inputs (time, row, input), in the inputs' precision."""
         n_bins, n_rows = inputs.shape[:2]
         state = self.initial_state(n_rows) if state is None else state
         if self.architecture == "lstm":
             return _run_lstm(self.weights, inputs, state)
-        states = np.empty((n_bins, n_rows, self.n_state))
+        states = np.empty((n_bins, n_rows, self.n_state), inputs.dtype)
         for k, projected in enumerate(self.project(inputs)):
             states[k] = state = self.step_projected(state, projected)
         return states
@@ -145,33 +145,32 @@ def _lstm(c: FloatArray, gates: FloatArray) -> FloatArray:
     return np.concatenate([o * np.tanh(c), c], axis=1)
 
 
-def _run_lstm(weights: Mapping[str, FloatArray], inputs: FloatArray, state: FloatArray) -> FloatArray:
+def _run_lstm(
+    weights: Mapping[str, FloatArray], inputs: npt.NDArray[Any], state: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
     """Return the states (time, row, [h; c]): ``step`` in few calls, sigmoid(x) being (1 + tanh(x / 2)) / 2."""
-    n_bins, n_rows = inputs.shape[:2]
     n_hidden = weights["weight_hh"].shape[1]
     gate = np.arange(4 * n_hidden).reshape(4, n_hidden)[[0, 1, 3, 2]].ravel()  # i, f, o, g
     halved = np.repeat([0.5, 0.5, 0.5, 1.0], n_hidden)
-    w_x, w_h = (np.ascontiguousarray((weights[f"weight_{of}"][gate] * halved[:, None]).T) for of in ("ih", "hh"))
-    bias = weights["bias"][gate] * halved
-    states = np.empty((n_bins, n_rows, 2 * n_hidden))
-    gates, recurrent = np.empty((2, n_rows, 4 * n_hidden))
-    sigmoids = gates[:, : 3 * n_hidden]
-    i, f, o, g = (gates[:, k * n_hidden : (k + 1) * n_hidden] for k in range(4))
-    h, c = state[:, :n_hidden].copy(), state[:, n_hidden:].copy()
-    for k in range(n_bins):
-        np.matmul(inputs[k], w_x, out=gates)
+    w_x, w_h = ((weights[f"weight_{of}"][gate] * halved[:, None]).T.astype(inputs.dtype) for of in ("ih", "hh"))
+    projected = inputs @ w_x  # (time, row, 4 hidden)
+    projected += (weights["bias"][gate] * halved).astype(inputs.dtype)
+    states = np.empty((*inputs.shape[:2], 2 * n_hidden), inputs.dtype)
+    recurrent = np.empty_like(projected[0]) if len(projected) else projected
+    h, c = state[:, :n_hidden].astype(inputs.dtype), state[:, n_hidden:].astype(inputs.dtype)
+    for gates, following in zip(projected, states, strict=True):
         np.matmul(h, w_h, out=recurrent)
         gates += recurrent
-        gates += bias
         np.tanh(gates, out=gates)
+        sigmoids = gates[:, : 3 * n_hidden]
         sigmoids += 1.0
         sigmoids *= 0.5
-        c *= f
+        i, f, o, g = (gates[:, k * n_hidden : (k + 1) * n_hidden] for k in range(4))
+        c = np.multiply(c, f, out=following[:, n_hidden:])
         i *= g
         c += i
-        np.tanh(c, out=h)
+        h = np.tanh(c, out=following[:, :n_hidden])
         h *= o
-        states[k, :, :n_hidden], states[k, :, n_hidden:] = h, c
     return states
 
 

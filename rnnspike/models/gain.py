@@ -51,7 +51,7 @@ class FittedGain:
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials; the gain is that of the recorded trials before each."""
-        return TableStepper(self.intensity(trials.unit(unit))[:, :, 0])
+        return TableStepper.of(self.intensity(trials.unit(unit))[:, :, 0])
 
     def save(self, folder: Path) -> None:
         """Write the base and the gain's three numbers."""

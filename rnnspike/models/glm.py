@@ -21,14 +21,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnnspike.models.glm_fitted import LOG_MU_CEILING, FittedGlm, GlmStepper
+from rnnspike.models.glm_fitted import LOG_MU_CEILING, FittedGlm
 from rnnspike.models.glm_layout import FORM_STARTS, Layout, Parts
 from rnnspike.models.penalised import Coefficients, LogLinear, refine
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.reml import MOST, Penalties, Strengths, fit_reml
 from rnnspike.trials.data import Trials
 
-__all__ = ["Drive", "FittedGlm", "GlmStepper", "HistoryGlm", "LastSpikeGlm", "LogLinearModel"]
+__all__ = ["Drive", "FittedGlm", "HistoryGlm", "LastSpikeGlm", "LogLinearModel"]
 
 #: Multiples of the strengths that validation chooses among.
 MULTIPLES = (0.1, 10.0)

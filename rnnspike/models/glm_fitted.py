@@ -1,4 +1,4 @@
-"""A fitted log-linear model of one unit, and how it runs forward bin by bin (science.md b.4)."""
+"""A fitted log-linear model of one unit (science.md b.4)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rnnspike.models.glm_layout import Layout, Parts
-from rnnspike.models.history import UNKNOWN, Past, convolve_history, leaky_trace
+from rnnspike.models.history import Past, convolve_history, leaky_trace
 from rnnspike.models.penalised import Coefficients
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, Stepper
 from rnnspike.models.reml import Strengths
-from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
+from rnnspike.trials.data import FloatArray, Trials
 
 LOG_MU_CEILING = float(np.log(MU_CEILING))
 
@@ -106,7 +105,9 @@ class FittedGlm:
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials."""
-        return GlmStepper(self, trials.unit(unit))
+        from rnnspike.models.glm_stepper import GlmStepper
+
+        return GlmStepper.of(self, trials.unit(unit))
 
     def save(self, folder: Path) -> None:
         """Write coefficients (safetensors) and layout (json)."""
@@ -137,65 +138,6 @@ class FittedGlm:
         return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths), config["log_mu_most"])
 
 
-class GlmStepper:
-    """Runs a GLM forward over trials: what past spikes add to later bins is kept in a table per trial."""
-
-    def __init__(self, model: FittedGlm, trials: Trials) -> None:
-        past = Past.of(trials)
-        self.model, self.bin = model, 0
-        self.observed: BoolArray = past.observed[:, past.n_burn_in :]
-        window = past.spikes.copy()
-        window[:, past.n_burn_in :] = 0
-        before = Past(window, past.observed, past.n_burn_in)
-        self.log_mu = model.without_spikes(trials)
-        if model.layout.parts.history:
-            self.log_mu = self.log_mu + convolve_history(before, model.kernel, model.layout.fill * model.kernel)
-        self.leaks = np.exp(-1.0 / np.array(model.layout.trace_taus))
-        traces = [leaky_trace(before, tau, model.layout.fill)[:, 0] for tau in model.layout.trace_taus]
-        self.traces = np.array(traces).reshape(len(traces), len(self.observed))  # (trace, trial)
-        self.longest = model.layout.age.n_lags
-        start = past.n_burn_in
-        burn_in, known = before.spikes[:, :start] > 0, past.observed[:, :start]
-        self.last = _last_true(burn_in) - start  # bins, relative to the window; far negative: none
-        self.gap = np.where((~known).any(axis=1), _last_true(~known), -1) - start
-
-    def mu(self) -> FloatArray:
-        """Return the expected count (trial,) of the bin that comes next."""
-        log_mu = self.log_mu[:, self.bin]
-        layout = self.model.layout
-        for weight, tau, trace in zip(self.model.trace_weights, layout.trace_taus, self.traces, strict=True):
-            log_mu = log_mu + weight * layout.log_trace(trace, tau)
-        if self.model.layout.parts.age:
-            known = self.bin - self.gap - 1
-            age = np.where(known >= self.longest, self.longest + 1, UNKNOWN)
-            age = np.where(self.last > self.gap, np.minimum(self.bin - self.last, self.longest + 1), age)
-            log_mu = log_mu + self.model.age_table[age]
-        return bounded(log_mu, self.model.log_mu_most)
-
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Take the spikes (trial,) of that bin; where it is not observed they are not known to the model."""
-        k, kernel = self.bin, self.model.kernel
-        here = self.observed[:, k]
-        counts = np.asarray(spikes, dtype=np.float64)
-        fired = np.flatnonzero((counts > 0) & here)
-        stop = min(self.log_mu.shape[1], k + 1 + len(kernel))
-        if len(fired) and stop > k + 1:
-            self.log_mu[fired, k + 1 : stop] += counts[fired, None] * kernel[: stop - k - 1]
-        self.traces = self.leaks[:, None] * self.traces + np.where(here, counts, self.model.layout.fill)
-        self.last[fired] = k
-        self.gap[~here] = k
-        self.bin += 1
-
-
 def bounded(log_mu: FloatArray, most: float = LOG_MU_CEILING) -> FloatArray:
     """Return mu within the bounds that every model keeps, and below the model's own."""
     return np.asarray(np.exp(np.clip(log_mu, np.log(MU_FLOOR), most)))
-
-
-def _last_true(mask: BoolArray) -> npt.NDArray[np.int64]:
-    """Return the index of the last True of each row; far below 0 where there is none."""
-    n = mask.shape[1]
-    if n == 0:
-        return np.full(len(mask), -(10**9), np.int64)
-    last = n - 1 - np.argmax(mask[:, ::-1], axis=1)
-    return np.where(mask.any(axis=1), last, -(10**9))

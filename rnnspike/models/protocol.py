@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
-from rnnspike.trials.data import CountArray, FloatArray, Observation, Trials
+from rnnspike.trials.data import CountArray, FloatArray, IntArray, Observation, Trials
 
 #: Smallest expected count of a bin that a model may return: rarer than one spike in 10^9 bins is not claimed.
 MU_FLOOR = 1e-9
@@ -22,13 +21,26 @@ MU_CEILING = 20.0
 
 
 class Stepper(Protocol):
-    """A model running forward over many rows at once, one bin at a time, on the spikes it is handed."""
+    """A model running forward over many rows at once, each row (a trial, or a copy of one) at a bin of its own.
 
-    def mu(self) -> FloatArray:
-        """Return the expected count (row,) of the bin that comes next, given the spikes so far."""
+    The model knows the spikes it has been handed, in bins that the trials mark as observed. Rows go from spike to
+    spike: between two of them the intensity is known in advance, and that saves a pass through Python for each bin.
+    """
 
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Take the spikes (row,) of that bin and move on to the next."""
+    def take(self, rows: IntArray) -> Stepper:
+        """Return a stepper whose rows are copies of these, each as often as it is named; before any step."""
+
+    def ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
+        """Return mu (row, n) of bins ``at`` to ``at + n - 1`` of these rows, should no spike come in them.
+
+        Good up to the window's end and to the next bin where ``observed`` changes; arbitrary beyond.
+        """
+
+    def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
+        """Move on from bin ``at`` by ``n_bins`` (row,); the last of them holds ``counts`` spikes, the others none.
+
+        Follows a call of ``ahead`` with the same rows and bins that reached as far.
+        """
 
 
 @runtime_checkable
@@ -45,7 +57,7 @@ class FittedModel(Protocol):
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper of one unit over these trials (one row a trial), started on their burn-in.
 
-        Fed the recorded spikes, its ``mu()`` equals ``intensity`` bin by bin: that is a test of every model.
+        Fed the recorded spikes, its mu equals ``intensity`` bin by bin: that is a test of every model.
         """
 
     def save(self, folder: Path) -> None:
@@ -73,20 +85,6 @@ class IntensityModel(Protocol):
         ``fitted`` holds rungs already fitted on the same split, one model per validation set, which a model
         may take as its base (``drive``, ``glm``).
         """
-
-
-def simulate(model: FittedModel, trials: Trials, rng: np.random.Generator, unit: int = 0) -> CountArray:
-    """Run a fitted model free over the design of these trials; uint8 (trial, bin).
-
-    Bounded: Bernoulli draws per bin, or Poisson draws of at most ``MU_CEILING`` expected spikes
-    (science.md b.5). To simulate replicates, repeat trials with ``Trials.take``.
-    """
-    stepper = model.stepper(trials, unit)
-    counts = np.zeros((trials.n_trials, trials.n_bins), dtype=np.uint8)
-    for k in range(trials.n_bins):
-        counts[:, k] = draw(np.minimum(stepper.mu(), MU_CEILING), trials.observation, rng)
-        stepper.push(counts[:, k])
-    return counts
 
 
 def draw(mu: FloatArray, observation: Observation, rng: np.random.Generator) -> CountArray:

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models import registry
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, held_back
 from rnnspike.models.cells import Readout, RecurrentCell
-from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel
+from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
 from rnnspike.models.weights import load_weights, save_weights
-from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
+from rnnspike.trials.data import FloatArray, Trials
 
 _BLOCK = 8192  # rows times bins whose states are held at once
 
@@ -48,9 +47,11 @@ class FittedRecurrent:
                 log_mu[:, at] = log_drive[:, at] + gain.T
         return bounded_mu(log_mu)[:, :, None]
 
-    def stepper(self, trials: Trials, unit: int = 0) -> RecurrentStepper:
+    def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials, one row a trial."""
-        return RecurrentStepper(self, trials.unit(unit))
+        from rnnspike.models.recurrent_stepper import RecurrentStepper
+
+        return RecurrentStepper.of(self, trials.unit(unit))
 
     def n_warm_up(self, trials: Trials) -> int:
         """Return how many bins of the sequences precede the window."""
@@ -128,45 +129,6 @@ class FittedRecurrent:
         readout = Readout(arrays["readout.weight"], config["readout_bias"])
         base = registry.load(config["base"], folder / "base")
         return cls(config["name"], cell, readout, base, config["warm_up"], config["training"])
-
-
-class RecurrentStepper:
-    """Runs a fitted model over trials a bin at a time, one row a trial, on the spikes it is handed.
-
-    Spikes handed in for bins that the trials mark as not observed are unknown to the model, as the recorded ones are.
-    """
-
-    def __init__(self, model: FittedRecurrent, trials: Trials) -> None:
-        self._cell, self._readout = model.cell, model.readout
-        self._observed: BoolArray = trials.observed[:, :, 0]  # (row, bin)
-        self._binary = trials.observation == "bernoulli"
-        log_drive = model.log_drive(trials)[:, model.warm_up :]
-        inputs = model.inputs(trials)
-        state = self._cell.initial_state(trials.n_trials)
-        for k in range(model.warm_up):
-            state = self._cell.step(state, inputs[:, k])
-        self._state, self._inputs, self._log_drive = state, inputs[:, model.warm_up :], log_drive
-        self._bin = 0
-        self._step(self._inputs[:, 0])
-
-    def mu(self) -> FloatArray:
-        """Return the expected count (row,) of the bin that comes next."""
-        gain = self._readout.log_gain(self._cell.hidden(self._state))
-        return bounded_mu(self._log_drive[:, self._bin] + gain)
-
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Take the spikes (row,) of that bin and move on; after the last bin there is nothing to move on to."""
-        known = self._observed[:, self._bin]
-        self._bin += 1
-        if self._bin == self._inputs.shape[1]:
-            return
-        inputs = self._inputs[:, self._bin].copy()
-        inputs[:, 0] = known * (spikes > 0 if self._binary else spikes)
-        inputs[:, 1] = ~known
-        self._step(inputs)
-
-    def _step(self, inputs: FloatArray) -> None:
-        self._state = self._cell.step(self._state, inputs)
 
 
 def bounded_mu(log_mu: FloatArray) -> FloatArray:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 from scipy.optimize import minimize
 
@@ -29,7 +28,7 @@ from rnnspike.models.history import Past
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.table import IntensityTable
-from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
+from rnnspike.trials.data import BoolArray, FloatArray, Trials
 
 #: A bin keeps this share of the drive's expectation whatever the law says: no recorded interval is impossible.
 FLOOR_SHARE = 1e-4
@@ -160,14 +159,17 @@ class FittedRenewal:
         base, before = clock(self.base, trials)
         past = Past.of(trials)
         age, known = clock_ages(past, np.concatenate([before, base], axis=1))
-        return _bounded(self._mu(age, base, known), base)[:, :, None]
+        return self.mu(age, base, known)[:, :, None]
 
-    def _mu(self, age: FloatArray, step: FloatArray, known: BoolArray) -> FloatArray:
-        return self.law.cumulative(age + step, known) - self.law.cumulative(age, known)
+    def mu(self, age: FloatArray, step: FloatArray, known: BoolArray) -> FloatArray:
+        """Return mu of bins that the clock takes from ``age`` to ``age + step``, all of one shape."""
+        return _bounded(self.law.cumulative(age + step, known) - self.law.cumulative(age, known), step)
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials."""
-        return RenewalStepper(self, trials.unit(unit))
+        from rnnspike.models.renewal_stepper import RenewalStepper
+
+        return RenewalStepper.of(self, trials.unit(unit))
 
     def save(self, folder: Path) -> None:
         """Write the drive and the law."""
@@ -198,36 +200,6 @@ class FittedInterval:
         self.glm.save(folder / "imi")
         config = {"name": self.name, "kind": "imi", "ranking": self.ranking}
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-
-
-class RenewalStepper:
-    """Runs a renewal model forward: the age on the clock grows by the drive and falls to 0 at a spike."""
-
-    def __init__(self, model: FittedRenewal, trials: Trials) -> None:
-        self.model, self.bin = model, 0
-        self.base, before = clock(model.base, trials)
-        past = Past.of(trials)
-        self.observed = past.observed[:, past.n_burn_in :]
-        window = past.spikes.copy()
-        window[:, past.n_burn_in :] = 0
-        ages, known = clock_ages(
-            Past(window, past.observed, past.n_burn_in), np.concatenate([before, self.base], axis=1)
-        )
-        self.age, self.known = ages[:, 0].copy(), known[:, 0].copy()
-
-    def mu(self) -> FloatArray:
-        """Return the expected count (trial,) of the bin that comes next."""
-        step = self.base[:, self.bin]
-        return _bounded(self.model._mu(self.age, step, self.known), step)
-
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Take the spikes (trial,) of that bin."""
-        here = self.observed[:, self.bin]
-        self.age += self.base[:, self.bin]
-        fired = (np.asarray(spikes, dtype=np.float64) > 0) & here
-        self.age[fired | ~here] = 0.0
-        self.known = (self.known | fired) & here
-        self.bin += 1
 
 
 class Renewal:

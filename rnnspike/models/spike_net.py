@@ -149,3 +149,7 @@ class Opened:
     def at(self, index: IntArray) -> Opened:
         """Return these intervals, repeated as the index says."""
         return Opened(self.slope[index], self.bias[index], self.hidden[index])
+
+    def put(self, rows: IntArray, other: Opened) -> None:
+        """Replace the intervals of these rows."""
+        self.slope[rows], self.bias[rows], self.hidden[rows] = other.slope, other.bias, other.hidden

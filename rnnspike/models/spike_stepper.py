@@ -1,20 +1,24 @@
-"""A trained spike-clocked LSTM running forward bin by bin: the network steps only in rows that spiked."""
+"""A trained spike-clocked LSTM running forward: the network steps only in rows that spiked, in single precision."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+import copy
 
-from rnnspike.models.bag import bounded
+import numpy as np
+
 from rnnspike.models.protocol import Stepper
-from rnnspike.models.spike_design import Scales, compose_head, compose_inputs, lag_table, lagged_bins
-from rnnspike.models.spike_features import Traces, session_gains
+from rnnspike.models.spike_design import Scales, compose_inputs
+from rnnspike.models.spike_features import Traces, read_events, session_gains
+from rnnspike.models.spike_head import HeadTables
 from rnnspike.models.spike_net import HazardWeights
+from rnnspike.models.table import bins_ahead
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
+
+_LOG_MU_LEAST = -20.0
 
 
 class SpikeStepper:
-    """One unit over some trials, one row a trial; masked bins are stepped over as in the recording.
+    """One unit over some trials, one row a trial or a copy of it; masked bins are stepped over as in the recording.
 
     Parameters
     ----------
@@ -40,110 +44,108 @@ class SpikeStepper:
         covariates: FloatArray,
         base: Stepper | None,
     ) -> None:
-        n_rows, n_inputs = trials.n_trials, weights.cell.n_hidden
-        self.weights, self.base, self.log_drive, self.covariates = weights, base, log_drive, covariates
-        self.unit = np.full(n_rows, unit)
-        self.rate_hz = np.repeat(scales.rate_hz, n_rows)
-        self.log_mean = float(np.log(scales.rate_hz[0] * trials.bin_s))
+        n_rows = trials.n_trials
+        self.weights, self.unit, self.base = weights, unit, base
+        self.log_drive, self.covariates = log_drive, covariates
+        self.rate_hz, self.bin_s = float(scales.rate_hz[0]), trials.bin_s
+        self.log_mean = float(np.log(self.rate_hz * trials.bin_s))
         self.gains = session_gains(trials, scales.condition_rate_hz)[:, 0]
-        self.lags, self.bin_s, self.n_bins = lag_table(trials.bin_s), trials.bin_s, trials.n_bins
-        self.observed = trials.past_and_window()[1][:, :, 0]  # (trial, burn_bin + bin)
+        self.head = HeadTables.of(weights, trials, log_drive - self.log_mean, covariates)
+        observed = trials.past_and_window()[1][:, :, 0]  # (trial, burn_bin + bin)
+        self.observed: BoolArray = observed[:, trials.n_burn_in :]
         self.n_burn_in = trials.n_burn_in
-        self.bin = -self.n_burn_in
+        self.n_known: IntArray = np.pad(
+            np.cumsum(observed, axis=1, dtype=np.int64), ((0, 0), (1, 0))
+        )  # observed bins before each
+        self.trial = np.arange(n_rows)
         self.state = weights.cell.initial_state(n_rows)
-        self.opened = weights.opened(np.zeros((n_rows, n_inputs)), self.unit)
-        self.last = np.full(n_rows, self.bin - 1)  # bin of the last event
+        self.opened = weights.opened(np.zeros((n_rows, weights.cell.n_hidden)), np.full(n_rows, unit))
+        self.last = np.full(n_rows, -self.n_burn_in - 1)  # bin of the last event
         self.after_start = np.ones(n_rows, dtype=bool)
-        self.in_run = np.zeros(n_rows, dtype=bool)
         self.traces = Traces.empty(n_rows)
-        self.known_bins, self.masked_bins = np.zeros(n_rows, np.int64), np.zeros(n_rows, np.int64)
-        self._open_runs()
-        burn_in = trials.past_and_window()[0][:, : self.n_burn_in, 0]
-        for k in range(self.n_burn_in):
-            self._advance(burn_in[:, k], np.zeros(n_rows))
+        self._log_base: FloatArray = np.zeros((n_rows, 0))  # (row, n) from the last look ahead
+        self._read_burn_in(trials)
 
-    def mu(self) -> FloatArray:
-        """Return the expected count (row,) of the bin that comes next."""
-        log_base = self._log_base()
-        known = np.flatnonzero(self._observed_now())
-        log_mu = log_base.copy()
-        log_mu[known] += self.weights.log_gain(self.opened.at(known), self._head(known))
-        return bounded(np.exp(log_mu))
+    def _read_burn_in(self, trials: Trials) -> None:
+        """Take the events before the window, the j-th of every row at once."""
+        events = read_events(trials)
+        before = np.flatnonzero(events.bin < 0)
+        place = before - np.searchsorted(events.row, events.row[before])
+        for j in range(int(place.max(initial=-1)) + 1):
+            now = before[place == j]
+            self._event(events.row[now], events.bin[now], events.count[now], np.zeros(len(now)))
 
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Take the spikes (row,) of that bin and move on to the next."""
-        surprise = self._log_base() - self.log_drive[:, self.bin]
-        if self.base is not None:
-            self.base.push(spikes)
-        self._advance(spikes, surprise)
+    def take(self, rows: IntArray) -> SpikeStepper:
+        """Return a stepper whose rows are copies of these."""
+        taken = copy.copy(self)
+        taken.base = None if self.base is None else self.base.take(rows)
+        for name in ("trial", "state", "last", "after_start"):
+            setattr(taken, name, getattr(self, name)[rows])
+        taken.opened = self.opened.at(rows)
+        taken.traces = Traces(self.traces.spikes[rows], self.traces.known_s[rows])
+        return taken
 
-    def _log_base(self) -> FloatArray:
-        return self.log_drive[:, self.bin] if self.base is None else np.log(self.base.mu())
-
-    def _observed_now(self) -> BoolArray:
-        inside = self.bin < self.n_bins
-        return self.observed[:, self.bin + self.n_burn_in] if inside else np.zeros(len(self.last), dtype=bool)
-
-    def _head(self, rows: IntArray) -> FloatArray:
-        """Return the head's inputs (row, column) of these rows at the current bin."""
-        bins = np.full(len(rows), self.bin)
-        return compose_head(
-            lag=bins - self.last[rows],
-            known=~self.after_start[rows],
-            log_drive=self.log_drive[rows, bins] - self.log_mean,
-            lagged=[self.log_drive[rows, at] - self.log_mean for at in lagged_bins(bins, self.bin_s)],
-            position=(bins + 0.5) / self.n_bins,
-            covariates=self.covariates[rows, bins],
-            lags=self.lags,
-            bin_s=self.bin_s,
+    def ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
+        """Return mu (row, n) of the bins that come next, should no spike come in them."""
+        bins, trial = bins_ahead(at, n, self.log_drive.shape[1]), self.trial[rows]
+        self._log_base = self._base_ahead(rows, at, n)
+        log_mu = self._log_base.copy()
+        known = np.flatnonzero(self.observed[trial, at])
+        here = rows[known]
+        lag = bins[known] - self.last[here][:, None]
+        log_mu[known] += self.head.log_gain(
+            self.opened.at(here), lag, self.after_start[here], trial[known], bins[known]
         )
+        return np.exp(np.maximum(log_mu, _LOG_MU_LEAST))
 
-    def _advance(self, spikes: npt.NDArray[np.bool_] | CountArray, surprise: FloatArray) -> None:
-        observed = self._observed_now()
-        self.known_bins += observed
-        self.masked_bins += ~observed
-        self.in_run &= observed
-        spiked = np.flatnonzero((spikes > 0) & observed)
+    def _base_ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
+        if self.base is not None:
+            return np.log(self.base.ahead(rows, at, n))
+        return self.log_drive[self.trial[rows][:, None], bins_ahead(at, n, self.log_drive.shape[1])]
+
+    def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
+        """Move on; an observed spike, and the first bin of an observed stretch, are events."""
+        if self.base is not None:
+            self.base.skip(rows, at, n_bins, counts)
+        trial, here = self.trial[rows], at + n_bins - 1
+        spiked = np.flatnonzero((counts > 0) & self.observed[trial, here])
         if len(spiked):
-            self._event(spiked, self.bin, spikes[spiked].astype(np.int64), surprise[spiked])
-        self.bin += 1
-        self._open_runs()
+            bins = here[spiked]
+            surprise = self._log_base[spiked, n_bins[spiked] - 1] - self.log_drive[trial[spiked], bins]
+            self._event(rows[spiked], bins, counts[spiked].astype(np.int64), surprise)
+        following = np.minimum(here + 1, self.observed.shape[1] - 1)
+        opens = np.flatnonzero(self.observed[trial, following] & ~self.observed[trial, here])
+        if len(opens):
+            self._event(rows[opens], here[opens], np.zeros(len(opens), np.int64), np.zeros(len(opens)))
 
-    def _open_runs(self) -> None:
-        rows = np.flatnonzero(self._observed_now() & ~self.in_run)
-        if len(rows):
-            self.state[rows] = 0.0
-            self._event(rows, self.bin - 1, np.zeros(len(rows), np.int64), np.zeros(len(rows)))
-            self.in_run[rows] = True
-
-    def _event(self, rows: IntArray, at: int, count: IntArray, surprise: FloatArray) -> None:
-        """Step the network in these rows with an event at bin ``at``: spikes, or the start of a run (count 0)."""
-        is_start = count == 0
-        traces = Traces(self.traces.spikes[rows], self.traces.known_s[rows])
-        known_s = np.asarray(self.known_bins[rows] * self.bin_s, dtype=np.float64)
-        masked_s = np.asarray(self.masked_bins[rows] * self.bin_s, dtype=np.float64)
-        traces = traces.advanced(known_s, masked_s, count)
-        in_window = np.full(len(rows), at >= 0)
+    def _event(self, rows: IntArray, at: IntArray, count: IntArray, surprise: FloatArray) -> None:
+        """Step the network in these rows with an event at bins ``at``: spikes, or the start of a run (count 0)."""
+        is_start, trial, last = count == 0, self.trial[rows], self.last[rows]
+        known = self._known_before(trial, at) - self._known_before(trial, last)
+        known_s, masked_s = known.astype(np.float64) * self.bin_s, (at - last - known).astype(np.float64) * self.bin_s
+        traces = Traces(self.traces.spikes[rows], self.traces.known_s[rows]).advanced(known_s, masked_s, count)
+        in_window, bins = at >= 0, np.maximum(at, 0)
         inputs = compose_inputs(
-            interval=np.where(is_start, 0, at - self.last[rows]),
+            interval=np.where(is_start, 0, at - last),
             count=count,
             is_first=self.after_start[rows] & ~is_start,
             in_window=in_window,
-            drive=(self.log_drive[rows, max(at, 0)] - self.log_mean) * in_window,
+            drive=(self.log_drive[trial, bins] - self.log_mean) * in_window,
             surprise=surprise * in_window,
             traces=traces,
-            gains=self.gains[rows],
-            covariates=self.covariates[rows, max(at, 0)] * in_window[:, None],
-            rate_hz=self.rate_hz[rows],
+            gains=self.gains[trial],
+            covariates=self.covariates[trial, bins] * in_window[:, None],
+            rate_hz=np.full(len(rows), self.rate_hz),
             bin_s=self.bin_s,
         )
-        unit = self.unit[rows]
-        self.state[rows] = state = self.weights.cell.step_projected(
-            self.state[rows], self.weights.project(inputs, unit)
-        )
-        opened = self.weights.opened(self.weights.cell.hidden(state), unit)
-        for name in ("slope", "bias", "hidden"):
-            getattr(self.opened, name)[rows] = getattr(opened, name)
+        unit = np.full(len(rows), self.unit)
+        state = np.where(is_start[:, None], 0.0, self.state[rows])
+        self.state[rows] = state = self.weights.cell.step_projected(state, self.weights.project(inputs, unit))
+        self.opened.put(rows, self.weights.opened(self.weights.cell.hidden(state), unit))
         self.traces.spikes[rows], self.traces.known_s[rows] = traces.spikes, traces.known_s
         self.last[rows], self.after_start[rows] = at, is_start
-        self.known_bins[rows] = self.masked_bins[rows] = 0
+
+    def _known_before(self, trial: IntArray, bins: IntArray) -> IntArray:
+        """Return how many bins up to and with these (row,) were observed."""
+        known: IntArray = self.n_known[trial, bins + self.n_burn_in + 1]
+        return known

@@ -7,25 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, Stepper
-from rnnspike.trials.data import CountArray, FloatArray, Trials
+from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
 
 
+@dataclass(frozen=True)
 class TableStepper:
-    """Goes through a table of mu (row, bin), whatever the spikes."""
+    """Reads mu (trial, bin) off a table, whatever the spikes; ``trial`` (row,) is the trial of each row."""
 
-    def __init__(self, mu: FloatArray) -> None:
-        self._mu, self._bin = mu, 0
+    table: FloatArray
+    trial: IntArray
 
-    def mu(self) -> FloatArray:
-        """Return the expected count (row,) of the bin that comes next."""
-        return self._mu[:, self._bin]
+    @classmethod
+    def of(cls, table: FloatArray) -> TableStepper:
+        """Return a stepper over a table of mu (trial, bin)."""
+        return cls(table, np.arange(len(table)))
 
-    def push(self, spikes: npt.NDArray[np.bool_] | CountArray) -> None:
-        """Move on to the next bin."""
-        self._bin += 1
+    def take(self, rows: IntArray) -> TableStepper:
+        """Return a stepper whose rows are copies of these."""
+        return TableStepper(self.table, self.trial[rows])
+
+    def ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
+        """Return mu (row, n) of the bins that come next."""
+        return self.table[self.trial[rows][:, None], bins_ahead(at, n, self.table.shape[1])]
+
+    def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
+        """Move on; there is nothing to remember."""
+
+
+def bins_ahead(at: IntArray, n: int, n_bins: int) -> IntArray:
+    """Return the bins (row, n) from ``at`` (row,) on, the window's last instead of any beyond it."""
+    bins: IntArray = np.minimum(at[:, None] + np.arange(n), n_bins - 1)
+    return bins
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class IntensityTable:
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper of one unit over these trials."""
-        return TableStepper(self.intensity(trials.unit(unit))[:, :, 0])
+        return TableStepper.of(self.intensity(trials.unit(unit))[:, :, 0])
 
     def save(self, folder: Path) -> None:
         """Write the table (safetensors) and config (json)."""

@@ -9,9 +9,11 @@ import numpy as np
 
 from rnnspike.evaluation.evaluate import evaluate_unit
 from rnnspike.evaluation.free_run import RUNAWAY_FACTOR, monte_carlo_stability, simulate_long, simulated_trials
+from rnnspike.evaluation.predictive import raster_arrays
 from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm
-from rnnspike.models.protocol import FittedModel, simulate
+from rnnspike.models.protocol import FittedModel
+from rnnspike.models.simulate import simulate
 from rnnspike.neurons.truth import true_intensity
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
@@ -22,6 +24,8 @@ from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
 FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
+#: Bins of all trials of the raster of a free run.
+RASTER_BINS = 400_000
 #: Length of a long free run, s, and how many trials of a fold it takes.
 LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
 #: With fewer trials in which the unit was held, rows carry a warning.
@@ -46,7 +50,9 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         mu["oracle"] = truth[:, :, 0]
     n_replicates = job.settings.replicates
     design = simulated_trials(trials, max(n_replicates, 1), FREE_RUN_BINS[job.settings.effort])
-    simulated = free_runs(job, unit_id, predictions, rungs, design) if n_replicates else {}
+    simulated = free_runs(job, unit_id, predictions, rungs, design, n_replicates) if n_replicates else {}
+    shown = simulated_trials(trials, 1, RASTER_BINS)
+    rasters = free_runs(job, unit_id, predictions, rungs, shown, 1, "raster") if n_replicates else {}
     result = evaluate_unit(
         trials,
         mu,
@@ -59,7 +65,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
     rows = [with_warning(without_feedback(row), trials) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
-    write_arrays(folder / "curves.npz", result.curves)
+    write_arrays(folder / "curves.npz", result.curves | raster_arrays(shown, rasters))
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
     write_json(
         folder / "stack.json", {str(t): w for t, w in rungs["stack"].weights.items()} if "stack" in rungs else {}
@@ -82,13 +88,20 @@ def rung_outcome(rung: Rung) -> dict[str, Any]:
 
 
 def free_runs(
-    job: Job, unit_id: str, predictions: UnitPredictions, rungs: Mapping[str, Rung], design: IntArray
+    job: Job,
+    unit_id: str,
+    predictions: UnitPredictions,
+    rungs: Mapping[str, Rung],
+    design: IntArray,
+    n_replicates: int,
+    purpose: str = "free run",
 ) -> dict[str, CountArray]:
     """Run every rung free over the design of some held-out trials; (replicate, trial, bin) for each.
 
     A trial is simulated by a model that never saw it: of a bag, the member chosen on its first validation fold.
+    ``purpose`` names the random stream.
     """
-    trials, n_replicates = predictions.trials, job.settings.replicates
+    trials = predictions.trials
     simulated: dict[str, CountArray] = {}
     for name, rung in rungs.items():
         if rung.mu is None:
@@ -97,9 +110,9 @@ def free_runs(
         for test, model in rung.free_runners.items():
             here = np.flatnonzero(predictions.loaded.folds[design] == test)
             if len(here):
-                rows = np.tile(design[here], n_replicates)
-                rng = rng_for(job.id, unit_id, name, test, "free run")
-                runs = simulate(model, trials.take(rows), rng)
+                rng = rng_for(job.id, unit_id, name, test, purpose)
+                rows = np.tile(np.arange(len(here)), n_replicates)
+                runs = simulate(model, trials.take(design[here]), rng, rows=rows)
                 counts[:, here] = runs.reshape(n_replicates, len(here), trials.n_bins)
         simulated[name] = counts
     return simulated

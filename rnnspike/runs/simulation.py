@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnspike.models.protocol import simulate
+from rnnspike.models.simulate import simulate
 from rnnspike.recording.data import FloatArray, Recording, Unit
 from rnnspike.runs.reopen import Reopened
 from rnnspike.runs.tasks import rng_for

@@ -29,11 +29,15 @@ class Stepper:
     gain: float
     trace: np.ndarray
 
-    def mu(self) -> np.ndarray:
-        return np.minimum(self.base * np.exp(self.gain * self.trace), MU_CEILING)
+    def take(self, rows: np.ndarray) -> Stepper:
+        return Stepper(self.base, self.gain, self.trace[rows])
 
-    def push(self, spikes: np.ndarray) -> None:
-        self.trace = self.trace * 0.95 + spikes
+    def ahead(self, rows: np.ndarray, at: np.ndarray, n: int) -> np.ndarray:
+        trace = self.trace[rows][:, None] * 0.95 ** np.arange(n)
+        return np.minimum(self.base * np.exp(self.gain * trace), MU_CEILING)
+
+    def skip(self, rows: np.ndarray, at: np.ndarray, n_bins: np.ndarray, counts: np.ndarray) -> None:
+        self.trace[rows] = self.trace[rows] * 0.95**n_bins + counts
 
 
 @dataclass

@@ -32,26 +32,24 @@ def test_a_bag_is_the_geometric_mean(trials):
     np.testing.assert_allclose(bag.intensity(trials), 0.03)
 
 
-def test_a_bag_steps_as_its_intensity(trials, rng):
+def test_a_bag_steps_as_its_intensity(trials, rng, walk):
     bag = Bag((table(trials, rng.uniform(0.1, 1, (60, 2))), table(trials, 0.09)))
-    stepper, mu = bag.stepper(trials, 1), bag.intensity(trials)
-    for k in range(60):
-        np.testing.assert_allclose(stepper.mu(), mu[:, k, 1])
-        stepper.push(trials.spikes[:, k, 1])
+    np.testing.assert_allclose(walk(bag.stepper(trials, 1), trials, 1), bag.intensity(trials)[:, :, 1])
 
 
 def test_weights_of_the_stepper_are_exponents(trials):
-    steppers = tuple(TableStepper(np.full((3, 1), mu)) for mu in (0.1, 0.001))
-    np.testing.assert_allclose(LogMeanStepper(steppers, np.array([0.75, 0.25])).mu(), 10**-1.5)
+    steppers = tuple(TableStepper.of(np.full((3, 1), mu)) for mu in (0.1, 0.001))
+    mean, row = LogMeanStepper(steppers, np.array([0.75, 0.25])), np.arange(3)
+    np.testing.assert_allclose(mean.ahead(row, 0 * row, 1), 10**-1.5)
 
 
-def test_many_units_are_each_as_its_own_model(trials):
+def test_many_units_are_each_as_its_own_model(trials, walk):
     model = per_unit(trials, Constant())
     mu = model.intensity(trials)
     for u in range(2):
         np.testing.assert_array_equal(mu[:, :, [u]], model.members[u].intensity(trials.unit(u)))
     np.testing.assert_array_equal(model.intensity(trials.unit(1)), mu[:, :, 1:])
-    np.testing.assert_array_equal(model.stepper(trials, 1).mu(), mu[:, 0, 1])
+    np.testing.assert_array_equal(walk(model.stepper(trials, 1), trials, 1), mu[:, :, 1])
 
 
 def test_a_unit_that_was_not_fitted_is_said(trials):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnspike.models.gain import PsthGain
-from rnnspike.models.protocol import simulate
+from rnnspike.models.simulate import simulate
 
 
 def drifting(rng: np.random.Generator, n_trials: int = 120, depth: float = 0.8) -> np.ndarray:

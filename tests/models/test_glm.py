@@ -11,7 +11,7 @@ import pytest
 from rnnspike.evaluation.likelihood import log_likelihood
 from rnnspike.models.constant import Constant
 from rnnspike.models.glm import Drive, FittedGlm, HistoryGlm, LastSpikeGlm
-from rnnspike.models.protocol import simulate
+from rnnspike.models.simulate import simulate
 
 
 def bursty(rng: np.random.Generator, n_trials: int, n_bins: int = 600, n_before: int = 400) -> np.ndarray:
@@ -82,24 +82,20 @@ def test_causal(fitted: FittedGlm, trials) -> None:
     assert not np.allclose(after[:, 301:], before[:, 301:])
 
 
-def test_step_by_step_with_gaps(fitted: FittedGlm, make_trials, rng) -> None:
+def test_step_by_step_with_gaps(fitted: FittedGlm, make_trials, rng, walk) -> None:
     counts = bursty(np.random.default_rng(4), 12)
     observed = np.ones((12, 600, 1), bool)
     observed[3:6, 100:180] = False
     observed_before = np.ones((12, 400, 1), bool)
     observed_before[::2, :390] = False
     trials = split(make_trials, counts * 1, observed=observed, burn_in_observed=observed_before)
-    mu = fitted.intensity(trials)[:, :, 0]
-    stepper = fitted.stepper(trials)
-    for k in range(trials.n_bins):
-        np.testing.assert_allclose(stepper.mu(), mu[:, k], rtol=1e-9)
-        stepper.push(trials.counts[:, k, 0])
+    np.testing.assert_allclose(walk(fitted.stepper(trials), trials), fitted.intensity(trials)[:, :, 0], rtol=1e-9)
 
 
 def test_free_run_of_the_bursty_cell(fitted: FittedGlm, trials, rng) -> None:
     """No runaway, the rate within 10 %, no interval of 2 ms or less (science.md c.7)."""
     counts = simulate(fitted, trials, rng)
-    assert counts.sum() == pytest.approx(int(trials.counts.sum()), rel=0.1)
+    assert int(counts.sum()) == pytest.approx(int(trials.counts.sum()), rel=0.1)
     intervals = np.concatenate([np.diff(np.flatnonzero(row)) for row in counts])
     assert np.mean(intervals <= 2) < 0.005
 

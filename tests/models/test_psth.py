@@ -79,16 +79,12 @@ def test_condition_without_training_trials_gets_the_pooled_psth(make_trials, rng
     np.testing.assert_allclose(model.intensity(test)[0].mean(), trials.counts.mean(), rtol=0.2)
 
 
-def test_one_model_per_validation_set_and_stepper_equals_intensity(make_trials, rng) -> None:
+def test_one_model_per_validation_set_and_stepper_equals_intensity(make_trials, rng, walk) -> None:
     trials = step_trials(make_trials, rng, 20)
     models = Psth().fit(trials, [trials, trials], rng)
     assert len(models) == 2
-    stepper = models[0].stepper(trials, unit=1)
-    walked = []
-    for k in range(trials.n_bins):
-        walked.append(stepper.mu())
-        stepper.push(trials.counts[:, k, 1])
-    np.testing.assert_array_equal(np.stack(walked, axis=1), models[0].intensity(trials)[:, :, 1])
+    walked = walk(models[0].stepper(trials, unit=1), trials, unit=1)
+    np.testing.assert_array_equal(walked, models[0].intensity(trials)[:, :, 1])
 
 
 def test_round_trip(make_trials, rng, tmp_path: Path) -> None:

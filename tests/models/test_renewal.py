@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnspike.models.protocol import simulate
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.renewal import FAMILIES, FittedRenewal, Intervals, Law, Renewal, fit_family
+from rnnspike.models.simulate import simulate
 
 
 def test_gamma_shape_is_recovered_with_censored_ends() -> None:
@@ -49,14 +49,11 @@ def gamma_trials(make_trials, rng, n_trials: int = 60, n_bins: int = 800):
     return make_trials(counts[:, 200:], burn_in=counts[:, :200]), model
 
 
-def test_step_by_step(make_trials, rng) -> None:
+def test_step_by_step(make_trials, rng, walk) -> None:
     trials, _ = gamma_trials(make_trials, rng, 8, 500)
     base = flat_or_psth(trials)
     model = FittedRenewal(base, Law("gamma", (0.0, 1.5), 0.02), {})
-    mu, stepper = model.intensity(trials)[:, :, 0], model.stepper(trials)
-    for k in range(trials.n_bins):
-        np.testing.assert_allclose(stepper.mu(), mu[:, k], rtol=1e-7)
-        stepper.push(trials.counts[:, k, 0])
+    np.testing.assert_allclose(walk(model.stepper(trials), trials), model.intensity(trials)[:, :, 0], rtol=1e-7)
 
 
 def test_regular_cell_is_found_regular(make_trials, rng, tmp_path: Path) -> None:

@@ -94,15 +94,12 @@ def test_a_sample_of_the_silent_bins_gives_nearly_the_same_weights(rng, monkeypa
     np.testing.assert_allclose(fit_weights(log_mu, spikes, observed, "bernoulli"), exact, atol=0.05)
 
 
-def test_stack_is_the_weighted_geometric_mean_steps_and_comes_back(make_trials, rng, tmp_path):
+def test_stack_is_the_weighted_geometric_mean_steps_and_comes_back(make_trials, rng, tmp_path, walk):
     trials = make_trials(rng.random((8, 60, 1)) < 0.1)
     members = [model.fit(trials, [trials], rng)[0] for model in (Constant(), Psth())]
     stack = Stack(members, [0.25, 0.75])
     expected = members[0].intensity(trials) ** 0.25 * members[1].intensity(trials) ** 0.75
     np.testing.assert_allclose(stack.intensity(trials), expected)
-    stepper = stack.stepper(trials)
-    for k in range(60):
-        np.testing.assert_allclose(stepper.mu(), expected[:, k, 0])
-        stepper.push(trials.spikes[:, k, 0])
+    np.testing.assert_allclose(walk(stack.stepper(trials), trials), expected[:, :, 0])
     stack.save(tmp_path)
     np.testing.assert_array_equal(Stack.load(tmp_path).intensity(trials), stack.intensity(trials))

@@ -1,0 +1,73 @@
+"""Free runs: a fitted model reads its own spikes (science.md b.5).
+
+The time to the next spike is drawn at once: with E from an exponential law, the spike falls into the first bin where
+the sum of mu since the last one reaches E, since no spike in a bin has probability exp(-mu) under both observation
+models. So a row costs by its spikes, and each row is at a bin of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspike.models.protocol import MU_CEILING, FittedModel
+from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
+
+#: Rows times bins that are looked at in one go, and the most bins.
+_BLOCK, _LONGEST = 32768, 128
+
+
+def simulate(
+    model: FittedModel, trials: Trials, rng: np.random.Generator, unit: int = 0, rows: IntArray | None = None
+) -> CountArray:
+    """Run a fitted model free over the design of these trials; uint8 (row, bin).
+
+    ``rows`` (row,) names the trials to run, each as often as it is wanted (default: all once). Bounded: at most a
+    spike a bin, or Poisson draws of at most ``MU_CEILING`` expected spikes (science.md b.5).
+    """
+    rows = np.arange(trials.n_trials) if rows is None else np.asarray(rows, dtype=np.int64)
+    stepper = model.stepper(trials, unit).take(rows)
+    stretch_ends = _stretch_ends(trials.observed[:, :, unit])
+    several = trials.observation == "poisson"
+    counts = np.zeros((len(rows), trials.n_bins), dtype=np.uint8)
+    at = np.zeros(len(rows), dtype=np.int64)
+    clock = rng.standard_exponential(len(rows))  # left of E
+    active, n = np.arange(len(rows)), 16
+    while len(active):
+        here = at[active]
+        n = max(1, min(n, _LONGEST, _BLOCK // len(active)))
+        limit = np.minimum(stretch_ends[rows[active], here] - here, n)
+        total = np.cumsum(np.minimum(stepper.ahead(active, here, n), MU_CEILING), axis=1)
+        moved, spikes, clock[active] = _next_spikes(total, limit, clock[active], several, rng)
+        stepper.skip(active, here, moved, spikes)
+        counts[active, here + moved - 1] = spikes
+        at[active] += moved
+        n = int(2 * moved.mean()) + 1
+        active = active[at[active] < trials.n_bins]
+    return counts
+
+
+def _next_spikes(
+    total: FloatArray, limit: IntArray, clock: FloatArray, several: bool, rng: np.random.Generator
+) -> tuple[IntArray, CountArray, FloatArray]:
+    """Return how many bins each row moves on, the spikes in the last of them, and what is then left of E.
+
+    ``total`` (row, bin) sums mu from the row's bin on, ``limit`` (row,) is how many of these bins are good.
+    """
+    first = (total < clock[:, None]).sum(axis=1)
+    spiked = first < limit
+    moved = np.where(spiked, first + 1, limit)
+    passed = total[np.arange(len(total)), moved - 1]
+    spikes = spiked.astype(np.uint8)
+    if several:  # the first of the bin's spikes has come when the clock ran out, more may in what is left of the bin
+        more = rng.poisson(np.maximum(passed - clock, 0.0)[spiked])
+        spikes[spiked] = np.minimum(1 + more, 255)
+    return moved, spikes, np.where(spiked, rng.standard_exponential(len(total)), clock - passed)
+
+
+def _stretch_ends(observed: BoolArray) -> IntArray:
+    """Return for each bin the first one after it where the mask (trial, bin) changes, or the window's end."""
+    n_bins = observed.shape[1]
+    changes = np.full(observed.shape, n_bins, dtype=np.int64)
+    at = np.where(observed[:, 1:] != observed[:, :-1], np.arange(1, n_bins), n_bins)
+    changes[:, :-1] = np.minimum.accumulate(at[:, ::-1], axis=1)[:, ::-1]
+    return changes
