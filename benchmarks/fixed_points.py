@@ -45,8 +45,8 @@ def main(n_seeds: int) -> None:
         system, scale = HeldInput(network, np.zeros(3)), Scale.of(visited)
         starts = choose_starts(system, visited, SearchOptions(), rng)
         for name, options in (
-            ("adam 2000", SearchOptions(adam_steps=2000, newton_steps=0)),
-            ("adam 150 + lm 100", SearchOptions()),
+            ("adam 2000", SearchOptions(adam_steps=2000, continuation_steps=0, newton_steps=0)),
+            ("adam 150 + newton 40 + lm 100", SearchOptions()),
         ):
             start = clocks()
             found = solve(system, starts, scale, options)

@@ -1,7 +1,9 @@
 """Where a map stands still: search from visited states, float64 (science.md b.10).
 
-Adam brings each start into a basin of q(s) = |s - F(s)|^2 / 2, Levenberg-Marquardt brings it to the floor; each point
-stops by itself. A start that ends in a local minimum above zero is a slow point, not a failure.
+Adam brings each start into a basin of q(s) = |s - F(s)|^2 / 2. From there Newton's method, damped as an implicit
+step of the flow itself (pseudo-transient continuation; Kelley & Keyes 1998), follows the long valleys of gated cells
+to the fixed point, where Levenberg-Marquardt creeps; and Levenberg-Marquardt, which only ever lowers q, finds the
+slow points, that is the local minima above zero, which Newton runs past. Each point stops by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from rnnspike.dynamics.maps import Map, iterate
-from rnnspike.trials.data import BoolArray, FloatArray
+from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,15 @@ class SearchOptions:
 
     ``tolerance`` is on q relative to the squared scale of the visited states; ``merge`` the relative distance under
     which two points are one; ``slow_bins`` the least dwell time (spread over speed) of a slow point; ``noise`` how
-    far starts are perturbed, in standard deviations of the visited states.
+    far starts are perturbed, in standard deviations of the visited states; ``first_step`` is that of the
+    continuation, in bins.
     """
 
     n_starts: int = 256
     adam_steps: int = 150
     learning_rate: float = 0.05
+    continuation_steps: int = 40
+    first_step: float = 100.0
     newton_steps: int = 100
     tolerance: float = 1e-20
     merge: float = 1e-6
@@ -113,7 +118,19 @@ def solve(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions)
     # one thread: matrices this small only wait for one another
     with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
         near = _adam(system, starts, scale, options)
-        return _levenberg_marquardt(system, near, scale, options)
+        states, q = _continue(system, near, scale, options)
+        arrived = q < options.tolerance * scale.norm**2
+        # on a long way Newton may have passed by a slow point: some of those are looked at again, on a short budget
+        far = np.flatnonzero(arrived & (np.linalg.norm(states - near, axis=1) > 0.3 * scale.spread))
+        far = far[:: len(far) // max(len(near) // 4, 1) + 1]
+        again = np.concatenate([np.flatnonzero(~arrived), far])
+        budget = np.where(arrived[again], options.newton_steps // 3, options.newton_steps)
+        lowered = _levenberg_marquardt(system, near[again], scale, budget)
+        minimum = np.zeros(len(near), dtype=bool)
+        minimum[again] = lowered.local_minimum
+        better = ~arrived[again] | (lowered.local_minimum & (lowered.q > options.tolerance * scale.norm**2))
+        states[again[better]], q[again[better]] = lowered.states[better], lowered.q[better]
+        return Solutions(states, q, minimum)
 
 
 def speed_q(system: Map, states: FloatArray) -> FloatArray:
@@ -149,18 +166,55 @@ def _adam(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions)
     return best
 
 
-def _levenberg_marquardt(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions) -> Solutions:
-    """(A'A + rho I) d = -A'(s - F), A = I - J; a step is taken where q falls, rho / 5 then, else rho * 4."""
+def _continue(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions) -> tuple[FloatArray, FloatArray]:
+    """(I / dt + I - J) d = F(s) - s; dt grows as the residual falls, until it is Newton's method. States and q."""
+    state = starts.copy()
+    q = speed_q(system, state)
+    dt = np.full(len(state), options.first_step)
+    identity = np.eye(state.shape[1])
+    floor = 1e-28 * scale.norm**2
+    active = np.arange(len(state))
+    for _ in range(options.continuation_steps):
+        active = active[(q[active] > floor) & np.isfinite(q[active])]
+        if not len(active):
+            break
+        at = state[active]
+        matrix = (1 + 1 / dt[active])[:, None, None] * identity - system.jacobian(at)
+        state[active] = at + _solve(matrix, system.step(at) - at)
+        following = speed_q(system, state[active])
+        fallen = np.sqrt(q[active] / np.maximum(following, 1e-300))
+        dt[active] = np.clip(dt[active] * np.clip(fallen, 0.1, 10.0), 1.0, 1e12)
+        q[active] = following
+    return state, q
+
+
+def _solve(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Solve (start, state, state) for (start, state); NaN, which stops a start, where one of them is singular."""
+    try:
+        solved: FloatArray = np.linalg.solve(matrices, vectors[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        solvable = np.linalg.matrix_rank(matrices) == matrices.shape[-1]
+        solved = np.full_like(vectors, np.nan)
+        solved[solvable] = np.linalg.solve(matrices[solvable], vectors[solvable, :, None])[..., 0]
+    return solved
+
+
+def _levenberg_marquardt(system: Map, starts: FloatArray, scale: Scale, budget: IntArray) -> Solutions:
+    """(A'A + rho I) d = -A'(s - F), A = I - J; a step is taken where q falls, rho / 5 then, else rho * 4.
+
+    At most ``budget`` (start,) steps of each start.
+    """
     state = starts.copy()
     n_state = state.shape[1]
     q = speed_q(system, state)
     rho = np.full(len(state), 1e-2)
     minimum = np.zeros(len(state), dtype=bool)
     active = np.flatnonzero(np.isfinite(q))
-    floor = 1e-30 * scale.norm**2
+    floor = 1e-28 * scale.norm**2
     identity = np.eye(n_state)
-    for _ in range(options.newton_steps):
-        active = active[(q[active] > floor) & ~minimum[active] & (rho[active] < 1e10)]
+    for step in range(int(budget.max(initial=0))):
+        going = (q[active] > floor) & ~minimum[active] & (rho[active] < 1e10) & (step < budget[active])
+        active = active[going]
         if not len(active):
             break
         at = state[active]
