@@ -148,30 +148,33 @@ def _lstm(c: FloatArray, gates: FloatArray) -> FloatArray:
 def _run_lstm(
     weights: Mapping[str, FloatArray], inputs: npt.NDArray[Any], state: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """Return the states (time, row, [h; c]): ``step`` in few calls, sigmoid(x) being (1 + tanh(x / 2)) / 2."""
-    n_hidden = weights["weight_hh"].shape[1]
+    """Return the states (time, row, [h; c]): ``step`` in few calls, sigmoid(x) being (1 + tanh(x / 2)) / 2.
+
+    Rows run along the last axis meanwhile, so that each gate is one block of memory.
+    """
+    dtype, n_hidden = inputs.dtype, weights["weight_hh"].shape[1]
     gate = np.arange(4 * n_hidden).reshape(4, n_hidden)[[0, 1, 3, 2]].ravel()  # i, f, o, g
-    halved = np.repeat([0.5, 0.5, 0.5, 1.0], n_hidden)
-    w_x, w_h = ((weights[f"weight_{of}"][gate] * halved[:, None]).T.astype(inputs.dtype) for of in ("ih", "hh"))
-    projected = inputs @ w_x  # (time, row, 4 hidden)
-    projected += (weights["bias"][gate] * halved).astype(inputs.dtype)
-    states = np.empty((*inputs.shape[:2], 2 * n_hidden), inputs.dtype)
-    recurrent = np.empty_like(projected[0]) if len(projected) else projected
-    h, c = state[:, :n_hidden].astype(inputs.dtype), state[:, n_hidden:].astype(inputs.dtype)
+    halved = np.repeat([0.5, 0.5, 0.5, 1.0], n_hidden)[:, None]
+    w_x, w_h = ((weights[f"weight_{of}"][gate] * halved).astype(dtype) for of in ("ih", "hh"))
+    projected = w_x @ inputs.swapaxes(1, 2)  # (time, 4 hidden, row)
+    projected += (weights["bias"][gate, None] * halved).astype(dtype)
+    states = np.empty((len(inputs), 2 * n_hidden, inputs.shape[1]), dtype)
+    recurrent = np.empty(projected.shape[1:], dtype)
+    h, c = (np.ascontiguousarray(part.T, dtype) for part in (state[:, :n_hidden], state[:, n_hidden:]))
     for gates, following in zip(projected, states, strict=True):
-        np.matmul(h, w_h, out=recurrent)
+        np.matmul(w_h, h, out=recurrent)
         gates += recurrent
         np.tanh(gates, out=gates)
-        sigmoids = gates[:, : 3 * n_hidden]
+        sigmoids = gates[: 3 * n_hidden]
         sigmoids += 1.0
         sigmoids *= 0.5
-        i, f, o, g = (gates[:, k * n_hidden : (k + 1) * n_hidden] for k in range(4))
-        c = np.multiply(c, f, out=following[:, n_hidden:])
+        i, f, o, g = gates.reshape(4, n_hidden, -1)
+        c = np.multiply(c, f, out=following[n_hidden:])
         i *= g
         c += i
-        h = np.tanh(c, out=following[:, :n_hidden])
+        h = np.tanh(c, out=following[:n_hidden])
         h *= o
-    return states
+    return states.swapaxes(1, 2)
 
 
 @dataclass(frozen=True)

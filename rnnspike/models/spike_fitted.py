@@ -14,6 +14,7 @@ from rnnspike.errors import ModelError
 from rnnspike.models.bag import bounded, load_members, save_members
 from rnnspike.models.protocol import FittedModel, Stepper
 from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design, input_names
+from rnnspike.models.spike_head import HeadTables
 from rnnspike.models.spike_net import HazardWeights
 from rnnspike.models.spike_sequences import cut_sequences
 from rnnspike.models.spike_stepper import SpikeStepper
@@ -48,17 +49,21 @@ def hidden_states(weights: HazardWeights, design: Design) -> FloatArray:
 
 
 def exact_log_mu(weights: HazardWeights, design: Design) -> FloatArray:
-    """Return log mu (row, bin) at every observed bin of the window, teacher-forced; the base's elsewhere."""
+    """Return log mu (row, bin) of one unit at every observed bin, teacher-forced; the base's elsewhere."""
     events = design.events
     scored = np.flatnonzero(events.is_scored)
     opened = weights.opened(hidden_states(weights, design), design.units[events.unit])
+    longest = int((events.stop - events.bin).max(initial=0))
+    log_drive = design.log_drive - design.log_mean[0]
+    head = HeadTables.of(weights, log_drive, design.covariates, longest=longest, bin_s=design.bin_s)
     length = (events.stop - events.first_scored + 1)[scored]
     event = np.repeat(scored, length)
     bins = np.arange(len(event)) - np.repeat(np.cumsum(length) - length, length) + events.first_scored[event]
     log_mu = design.log_base.astype(np.float64)
     for at in range(0, len(event), _CHUNK_BINS):
         e, k = event[at : at + _CHUNK_BINS], bins[at : at + _CHUNK_BINS]
-        log_mu[events.row[e], k] += weights.log_gain(opened.at(e), design.head_inputs(e, k))
+        lag, row = (k - events.bin[e])[:, None], events.row[e]
+        log_mu[row, k] += head.log_gain(opened.at(e), lag, events.is_start[e], row, k[:, None])[:, 0]
     return log_mu
 
 

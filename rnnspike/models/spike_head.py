@@ -1,4 +1,4 @@
-"""The head of the spike-clocked LSTM in single precision, what hangs on the lag alone worked out beforehand."""
+"""The head of the spike-clocked LSTM, what hangs on the lag alone worked out beforehand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rnnspike.models.spike_design import DRIVE_LAGS_S, compose_head, lag_table, lagged_bins
 from rnnspike.models.spike_net import HazardWeights, Opened
-from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Trials
+from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 Array = npt.NDArray[Any]
 
@@ -33,10 +33,18 @@ class HeadTables:
     bin_s: float
 
     @classmethod
-    def of(cls, weights: HazardWeights, trials: Trials, log_drive: FloatArray, covariates: FloatArray) -> HeadTables:
-        """Return the tables of a network over these trials."""
-        lags = lag_table(trials.bin_s)
-        lag = np.arange(trials.n_burn_in + trials.n_bins + 2)
+    def of(
+        cls,
+        weights: HazardWeights,
+        log_drive: FloatArray,
+        covariates: FloatArray,
+        *,
+        longest: int,
+        bin_s: float,
+        dtype: Any = np.float64,
+    ) -> HeadTables:
+        """Return the tables of a network, good for lags of up to ``longest`` bins, in a precision."""
+        lags, lag = lag_table(bin_s), np.arange(longest + 1)
         zero = np.zeros(len(lag))
         own = lags.shape[1] + 2
         by_lag = [
@@ -48,20 +56,24 @@ class HeadTables:
                 position=zero,
                 covariates=np.zeros((len(lag), 0)),
                 lags=lags,
-                bin_s=trials.bin_s,
+                bin_s=bin_s,
             )[:, :own]
             for known in (False, True)
         ]
         weight = weights.head["w_x.weight"].T
         stacked = np.stack(by_lag)
+
+        def cast(array: FloatArray) -> Array:
+            return np.ascontiguousarray(array, dtype=dtype)
+
         return cls(
-            by_lag=_single(stacked),
-            hidden_by_lag=_single(stacked @ weight[:own]),
-            weight=_single(weight[own:]),
-            out=_single(weights.head["v.weight"][0]),
-            log_drive=_single(log_drive),
-            covariates=_single(covariates),
-            bin_s=trials.bin_s,
+            by_lag=cast(stacked),
+            hidden_by_lag=cast(stacked @ weight[:own]),
+            weight=cast(weight[own:]),
+            out=cast(weights.head["v.weight"][0]),
+            log_drive=cast(log_drive),
+            covariates=cast(covariates),
+            bin_s=bin_s,
         )
 
     def log_gain(
@@ -72,26 +84,22 @@ class HeadTables:
         others = self._others(trial, bins)
         hidden = self.hidden_by_lag[known, lag]
         hidden += others @ self.weight
-        hidden += opened.hidden.astype(np.float32)[:, None, :]
+        hidden += opened.hidden.astype(hidden.dtype)[:, None, :]
         gate = np.tanh(0.5 * hidden)  # silu(x) = x (1 + tanh(x / 2)) / 2
         gate += 1.0
         gate *= hidden
-        slope, own = opened.slope.astype(np.float32)[:, :, None], self.by_lag.shape[2]
+        slope, own = opened.slope.astype(hidden.dtype)[:, :, None], self.by_lag.shape[2]
         gain = gate @ (0.5 * self.out)
         gain += (self.by_lag[known, lag] @ slope[:, :own])[:, :, 0]
         gain += (others @ slope[:, own:])[:, :, 0]
-        gain += opened.bias.astype(np.float32)[:, None]
+        gain += opened.bias.astype(hidden.dtype)[:, None]
         return np.asarray(gain)
 
     def _others(self, trial: IntArray, bins: IntArray) -> Array:
         """Return the inputs that do not hang on the lag (row, n, other column), in ``compose_head``'s order."""
         trial = trial[:, None]
         now = self.log_drive[trial, bins]
-        columns = [now, (2.0 * (bins + 0.5) / self.log_drive.shape[1] - 1.0).astype(np.float32)]
+        columns = [now, (2.0 * (bins + 0.5) / self.log_drive.shape[1] - 1.0).astype(now.dtype)]
         columns += [now - self.log_drive[trial, before] for before in lagged_bins(bins, self.bin_s)]
         others = np.stack(columns, axis=2)
         return np.concatenate([others, self.covariates[trial, bins]], axis=2) if self.covariates.shape[2] else others
-
-
-def _single(array: FloatArray) -> Array:
-    return np.ascontiguousarray(array, dtype=np.float32)

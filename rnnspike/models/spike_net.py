@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import expit
 from torch import nn
 
 from rnnspike.models.cells import RecurrentCell
@@ -129,13 +128,6 @@ class HazardWeights:
             bias=(hidden @ head["b.weight"].T)[:, 0] + head["b.bias"] + head["unit_bias.weight"][unit, 0],
             hidden=hidden @ head["w_h.weight"].T + head["w_h.bias"],
         )
-
-    def log_gain(self, opened: Opened, x: FloatArray) -> FloatArray:
-        """Return log mu minus log base (bin,) at head inputs x (bin, column), one opened interval a row."""
-        hidden = x @ self.head["w_x.weight"].T + opened.hidden
-        hidden *= expit(hidden)
-        gain: FloatArray = np.einsum("ij,ij->i", opened.slope, x) + opened.bias + hidden @ self.head["v.weight"][0]
-        return gain
 
 
 @dataclass(frozen=True)

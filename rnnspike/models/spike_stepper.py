@@ -50,7 +50,14 @@ class SpikeStepper:
         self.rate_hz, self.bin_s = float(scales.rate_hz[0]), trials.bin_s
         self.log_mean = float(np.log(self.rate_hz * trials.bin_s))
         self.gains = session_gains(trials, scales.condition_rate_hz)[:, 0]
-        self.head = HeadTables.of(weights, trials, log_drive - self.log_mean, covariates)
+        self.head = HeadTables.of(
+            weights,
+            log_drive - self.log_mean,
+            covariates,
+            longest=trials.n_burn_in + trials.n_bins + 1,
+            bin_s=trials.bin_s,
+            dtype=np.float32,
+        )
         observed = trials.past_and_window()[1][:, :, 0]  # (trial, burn_bin + bin)
         self.observed: BoolArray = observed[:, trials.n_burn_in :]
         self.n_burn_in = trials.n_burn_in

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models.protocol import FittedModel
@@ -22,7 +23,7 @@ from rnnspike.models.registry import MODELS, build, load
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.store import read_json, safe_name, write_arrays, write_json
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, pairs_of, rng_for
-from rnnspike.trials.data import FloatArray, Trials
+from rnnspike.trials.data import Trials
 
 Fitted = dict[str, Sequence[FittedModel]]
 
@@ -106,8 +107,10 @@ class Split:
         loaded = load_job(job)
         self.job, self.pair, self.folder, self.unit_ids = job, pair, folder, unit_ids
         self.train = trials.take(loaded.rows_of(pair.a, pair.b))
-        self.left_out = [trials.take(loaded.folds == fold) for fold in (pair.a, pair.b)]
-        self.predictions: dict[str, FloatArray] = {}
+        rows = [np.flatnonzero(loaded.folds == fold) for fold in (pair.a, pair.b)]
+        self.left_out = [trials.take(each) for each in rows]
+        self.held_out = trials.take(np.concatenate(rows))
+        self.predictions: dict[str, npt.NDArray[np.float32]] = {}
         self.outcome: dict[str, dict[str, Any]] = {}
 
     def fit(self, name: str, fitted: Fitted) -> None:
@@ -136,13 +139,15 @@ class Split:
         return model_folder(self.job, name, None if MODELS[name].pooled else self.unit_ids[0])
 
     def _predict(self, name: str, model: FittedModel, test: int, validation: int) -> None:
-        for fold, held_out in zip((self.pair.a, self.pair.b), self.left_out, strict=True):
-            mu = model.intensity(held_out)
-            if not np.isfinite(mu).all():
-                raise ModelError("the model predicts an intensity that is not finite")
+        mu = model.intensity(self.held_out)
+        if not np.isfinite(mu).all():
+            raise ModelError("the model predicts an intensity that is not finite")
+        log_mu = np.log(mu).astype(np.float32)
+        parts = np.split(log_mu, [self.left_out[0].n_trials])
+        for fold, part in zip((self.pair.a, self.pair.b), parts, strict=True):
             for index, unit_id in enumerate(self.unit_ids):
                 key = prediction_key(name, test, validation, fold, safe_name(unit_id))
-                self.predictions[key] = np.log(mu[:, :, index]).astype(np.float32)
+                self.predictions[key] = part[:, :, index]
 
     def close(self) -> None:
         """Write predictions and outcome; the training is done."""
