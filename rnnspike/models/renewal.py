@@ -13,18 +13,15 @@ spike lies before the recorded past, the age is that of a stationary process see
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import minimize
 
 from rnnspike.models.glm import FittedGlm, LastSpikeGlm
 from rnnspike.models.history import Past
+from rnnspike.models.interval_laws import Intervals, Law, candidate_laws
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.table import IntensityTable
@@ -32,117 +29,8 @@ from rnnspike.trials.data import BoolArray, FloatArray, Trials
 
 #: A bin keeps this share of the drive's expectation whatever the law says: no recorded interval is impossible.
 FLOOR_SHARE = 1e-4
-#: Longest time on the clock that the tables cover, in mean intervals, and their points.
-LONGEST, POINTS = 60.0, 6000
 #: Fewest intervals that a law is fitted to.
 FEWEST = 20
-
-
-@dataclass(frozen=True)
-class Family:
-    """A law of intervals: scipy's distribution from log parameters, and a start from intervals."""
-
-    name: str
-    frozen: Callable[[FloatArray], Any]
-    start: Callable[[FloatArray], list[float]]
-
-
-def _spread(x: FloatArray) -> float:
-    return float(np.clip(np.std(x) / max(float(np.mean(x)), 1e-9), 0.1, 3.0))
-
-
-FAMILIES = {
-    family.name: family
-    for family in (
-        Family("exponential", lambda p: stats.expon(scale=np.exp(p[0])), lambda x: [np.log(x.mean())]),
-        Family(
-            "gamma",
-            lambda p: stats.gamma(np.exp(p[1]), scale=np.exp(p[0] - p[1])),
-            lambda x: [np.log(x.mean()), -2 * np.log(_spread(x))],
-        ),
-        Family(
-            "inverse-gaussian",
-            lambda p: stats.invgauss(np.exp(p[0] - p[1]), scale=np.exp(p[1])),
-            lambda x: [np.log(x.mean()), np.log(x.mean()) - 2 * np.log(_spread(x))],
-        ),
-        Family(
-            "lognormal",
-            lambda p: stats.lognorm(np.exp(p[1]), scale=np.exp(p[0])),
-            lambda x: [float(np.log(x).mean()), float(np.log(max(np.log(x).std(), 0.05)))],
-        ),
-        Family(
-            "weibull",
-            lambda p: stats.weibull_min(np.exp(p[1]), scale=np.exp(p[0])),
-            lambda x: [np.log(x.mean()), -np.log(_spread(x))],
-        ),
-        Family(
-            "log-logistic",
-            lambda p: stats.fisk(np.exp(p[1]), scale=np.exp(p[0])),
-            lambda x: [np.log(np.median(x)), np.log(1.8 / max(float(np.log(x).std()), 0.1))],
-        ),
-    )
-}
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """Intervals on the clock: complete ones (interval,) and the ages at which observation ended (censored,)."""
-
-    complete: FloatArray
-    censored: FloatArray
-
-
-def fit_family(name: str, intervals: Intervals, shift: float = 0.0) -> FloatArray:
-    """Return the log parameters of a family by maximum likelihood with right-censored intervals.
-
-    Intervals and ages are taken from ``shift`` on (an absolute refractory time on the clock).
-    """
-    start = np.array(FAMILIES[name].start(np.maximum(intervals.complete - shift, 1e-9)), float)
-
-    def cost(p: FloatArray) -> float:
-        total = interval_log_likelihood(name, p, intervals, shift)
-        return -total / len(intervals.complete) if np.isfinite(total) else 1e6
-
-    found = minimize(cost, start, method="Nelder-Mead", options={"xatol": 2e-3, "fatol": 1e-6, "maxfev": 120})
-    return np.asarray(np.clip(found.x, -12, 12))
-
-
-def interval_log_likelihood(name: str, parameters: FloatArray, intervals: Intervals, shift: float) -> float:
-    """Return the log-likelihood in nats of complete and censored intervals under a family."""
-    law = FAMILIES[name].frozen(np.clip(parameters, -12, 12))
-    x = np.maximum(intervals.complete - shift, 1e-9)
-    beyond = intervals.censored[intervals.censored > shift] - shift
-    with np.errstate(all="ignore"):
-        return float(law.logpdf(x).sum() + law.logsf(beyond).sum())
-
-
-@dataclass(frozen=True)
-class Law:
-    """A fitted law of intervals on the clock: family, log parameters, shift."""
-
-    family: str
-    parameters: tuple[float, ...]
-    shift: float
-
-    @cached_property
-    def _tables(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return a grid of the clock and the cumulative hazards after a spike and after an unknown time."""
-        law = FAMILIES[self.family].frozen(np.array(self.parameters))
-        longest = LONGEST * max(1.0, float(law.mean()) if np.isfinite(law.mean()) else 1.0)
-        grid = np.concatenate([[0.0], np.geomspace(1e-4, longest, POINTS)])
-        with np.errstate(all="ignore"):
-            hazard = -law.logsf(np.maximum(grid - self.shift, 0.0))
-        hazard = np.minimum(hazard, 500.0)
-        survivor = np.exp(-hazard)
-        pieces = 0.5 * (survivor[1:] + survivor[:-1]) * np.diff(grid)
-        rest = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]]) + 1e-12
-        return grid, np.maximum.accumulate(hazard), -np.log(rest / rest[0])
-
-    def cumulative(self, x: FloatArray, known: BoolArray) -> FloatArray:
-        """Return H at clock ages x; ``known`` False takes the equilibrium law of an unknown last spike."""
-        grid, after_spike, unknown = self._tables
-        beyond = np.maximum(x - grid[-1], 0.0)
-        return np.asarray(np.where(known, np.interp(x, grid, after_spike), np.interp(x, grid, unknown)) + beyond)
 
 
 @dataclass(frozen=True)
@@ -220,27 +108,24 @@ class Renewal:
         fitted: Mapping[str, Sequence[FittedModel]] | None = None,
     ) -> tuple[FittedModel, ...]:
         """Fit every candidate on the training trials and choose on each validation set alone."""
-        base = flat_or_psth(train)
+        base = ((fitted or {}).get("psth") or (flat_or_psth(train),))[0]
         assert isinstance(base, IntensityTable)
         intervals = clock_intervals(base, train)
         laws = candidate_laws(intervals) if len(intervals.complete) >= FEWEST else []
-        multiplicative = LastSpikeGlm().fit(train, validation, rng)
+        multiplicative = LastSpikeGlm().fit(train, validation, rng, {"psth": (base,)})
         return tuple(
             self._choose(base, laws, glm, held_out) for glm, held_out in zip(multiplicative, validation, strict=True)
         )
 
     def _choose(self, base: IntensityTable, laws: list[Law], glm: FittedModel, held_out: Trials) -> FittedModel:
-        candidates: dict[str, FittedModel] = {"imi": glm}
-        for law in laws:
-            label = law.family + (" shifted" if law.shift else "")
-            candidates[label] = FittedRenewal(base, law, {})
-        ranking = {label: _score(model, held_out) for label, model in candidates.items()}
+        on_clock = _HeldOut.of(base, held_out)
+        ranking = {"imi": _score(glm, held_out)} | {law.label: on_clock.score(law) for law in laws}
         best = max(ranking, key=lambda label: ranking[label])
-        chosen = candidates[best]
-        if isinstance(chosen, FittedRenewal):
-            return FittedRenewal(base, chosen.law, ranking)
-        assert isinstance(chosen, FittedGlm)
-        return FittedInterval(chosen, ranking)
+        for law in laws:
+            if law.label == best:
+                return FittedRenewal(base, law, ranking)
+        assert isinstance(glm, FittedGlm)
+        return FittedInterval(glm, ranking)
 
     @classmethod
     def load(cls, folder: Path) -> FittedModel:
@@ -251,23 +136,6 @@ class Renewal:
         law = config["law"]
         fitted = Law(law["family"], tuple(law["parameters"]), law["shift"])
         return FittedRenewal(IntensityTable.load(folder / "base"), fitted, config["ranking"])
-
-
-def candidate_laws(intervals: Intervals) -> list[Law]:
-    """Return every family, and the two best again with a refractory shift.
-
-    The shift is an interior estimate, .9 of the 0.5 % point: the shortest interval itself would make a shorter one in
-    held-out trials impossible.
-    """
-    laws = [Law(name, tuple(fit_family(name, intervals).tolist()), 0.0) for name in FAMILIES]
-    shift = 0.9 * float(np.quantile(intervals.complete, 0.005))
-    if shift <= 1e-3:
-        return laws
-    best = sorted(
-        laws, key=lambda law: -interval_log_likelihood(law.family, np.array(law.parameters), intervals, 0.0)
-    )
-    names = [law.family for law in best[:2]]
-    return laws + [Law(name, tuple(fit_family(name, intervals, shift).tolist()), shift) for name in names]
 
 
 def clock(base: IntensityTable, trials: Trials) -> tuple[FloatArray, FloatArray]:
@@ -301,6 +169,57 @@ def clock_intervals(base: IntensityTable, trials: Trials) -> Intervals:
     last = observed & known
     last[:, :-1] &= ~observed[:, 1:]
     return Intervals(np.maximum(complete, 1e-6), (age + window)[last & ~ended])
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Held-out trials on the clock: what a law's likelihood needs of them, without a pass over the silent bins.
+
+    Between two spikes mu sums to the cumulative hazard over the stretch; ``start``, ``stop`` and ``known`` are
+    (stretch,); ``age``, ``step``, ``spike_known`` and ``counts`` are those of the bins with spikes.
+    """
+
+    start: FloatArray
+    stop: FloatArray
+    known: BoolArray
+    age: FloatArray
+    step: FloatArray
+    spike_known: BoolArray
+    counts: FloatArray
+    poisson: bool
+
+    @staticmethod
+    def of(base: IntensityTable, trials: Trials) -> _HeldOut:
+        """Cut trials into stretches without spikes."""
+        step, before = clock(base, trials)
+        past = Past.of(trials)
+        age, known = clock_ages(past, np.concatenate([before, step], axis=1))
+        observed = past.observed[:, past.n_burn_in :]
+        spikes = past.spikes[:, past.n_burn_in :] * observed
+        first = observed.copy()
+        first[:, 1:] &= (spikes[:, :-1] > 0) | ~observed[:, :-1]
+        last = observed.copy()
+        last[:, :-1] &= (spikes[:, :-1] > 0) | ~observed[:, 1:]
+        at = spikes > 0
+        return _HeldOut(
+            age[first],
+            (age + step)[last],
+            known[first],
+            age[at],
+            step[at],
+            known[at],
+            spikes[at].astype(np.float64),
+            trials.observation == "poisson",
+        )
+
+    def score(self, law: Law) -> float:
+        """Return the log-likelihood in nats (constants, and what the floor of silent bins adds, left out)."""
+        expected = (law.cumulative(self.stop, self.known) - law.cumulative(self.start, self.known)).sum()
+        hazard = law.cumulative(self.age + self.step, self.spike_known) - law.cumulative(self.age, self.spike_known)
+        mu = _bounded(hazard, self.step)
+        if self.poisson:
+            return float((self.counts * np.log(mu)).sum() - expected)
+        return float(np.log(-np.expm1(-mu)).sum() + hazard.sum() - expected)
 
 
 def _score(model: FittedModel, trials: Trials) -> float:
