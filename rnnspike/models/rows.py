@@ -15,12 +15,14 @@ import numpy.typing as npt
 from scipy import sparse
 
 from rnnspike.models.basis import LogTimeBasis
-from rnnspike.models.history import UNKNOWN, Past, gap_edges
+from rnnspike.models.history import UNKNOWN, Int32Array, Past, gap_edges
 from rnnspike.trials.data import FloatArray, IntArray
 
 Float32Array = npt.NDArray[np.float32]
 #: Bins after a spike that keep rows of their own; later blocks are as wide as this part of the age.
 _SINGLE_BINS = 5
+#: Rows whose pairs with spikes are made at a time: few enough to stay in the cache.
+_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,15 @@ def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) ->
     low = np.searchsorted(spike_key, row_key + np.ceil(rows.centre - n_lags).astype(np.int64))
     low = np.maximum(low, np.searchsorted(spike_key, row_key))
     high = np.searchsorted(spike_key, row_key + rows.first)
-    pair_spike, indptr = _ranges(low, high)
-    lag2 = np.repeat((2 * rows.centre).astype(np.int32), np.diff(indptr)) - (2 * bins).astype(np.int32)[pair_spike]
-    weight = past.spikes[trial, bins].astype(np.float32)[pair_spike]
-    counts = sparse.csr_matrix((weight, lag2, indptr), shape=(rows.n_rows, len(table)))
-    features: Float32Array = counts @ table
+    centre2, bins2 = (2 * rows.centre).astype(np.int32), (2 * bins).astype(np.int32)
+    weight = past.spikes[trial, bins].astype(np.float32)
+    features: Float32Array = np.empty((rows.n_rows, table.shape[1]), dtype=np.float32)
+    for start in range(0, rows.n_rows, _CHUNK):
+        some = slice(start, start + _CHUNK)
+        spike, indptr = _ranges(low[some], high[some])
+        lag2 = np.repeat(centre2[some], np.diff(indptr)) - bins2[spike]
+        lags = sparse.csr_matrix((weight[spike], lag2, indptr), shape=(len(indptr) - 1, len(table)))
+        features[some] = lags @ table
     if fill > 0:
         features += np.float32(fill) * _gap_columns(rows, past, basis)
     return features
@@ -124,11 +130,13 @@ def _gap_columns(rows: Rows, past: Past, basis: LogTimeBasis) -> Float32Array:
     return columns
 
 
-def _ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
+def _ranges(low: IntArray, high: IntArray) -> tuple[Int32Array, Int32Array]:
     """Return all the ranges low..high-1 one after the other, and where each starts."""
-    lengths = high - low
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return np.arange(indptr[-1]) + np.repeat(low - indptr[:-1], lengths), indptr
+    lengths = (high - low).astype(np.int32)
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=indptr[1:])
+    within = np.repeat(low.astype(np.int32) - indptr[:-1], lengths)
+    return np.arange(indptr[-1], dtype=np.int32) + within, indptr
 
 
 def age_columns(rows: Rows, basis: LogTimeBasis) -> Float32Array:
