@@ -54,6 +54,11 @@ raster.trial, raster.bin            (spike,)                    all spikes: row 
 psth.time_s                         (position,)         s       middle of each piece of the window
 psth.data_hz                        (position,)         Hz      observed spikes over exposure
 psth.model_hz                       (M, position)       Hz      expected spikes over exposure
+smooth.condition                    (condition,) text           labels; these arrays are absent without repeats
+smooth.time_s                       (point,)            s       points of the smoothed PSTH
+smooth.rate_hz                      (condition, point)  Hz      PSTH of the data, Gaussian kernel
+smooth.low_hz, smooth.high_hz       (condition, point)  Hz      95 % band at each time (bootstrap over trials)
+smooth.bandwidth_s                  ()                  s       standard deviation of the kernel
 free_run.models                     (F,) text                   models in the order of all (F, ...) arrays
 free_run.trials                     (k,)                        rows of the per-trial table that were simulated;
                                                                 all data below are of these trials alone
@@ -75,7 +80,8 @@ fano.data                           (width,)                    Fano factor over
 fano.mean, .low, .high              (F, width)                  of the replicates
 divergence.time_s                   (tile,)             s       time in the trial
 divergence.surviving                (F, tile)                   share of trials that have not run away by then
-free_raster.<model>.trial, .bin     (spike,)                    spikes of one replicate, as in raster
+free_raster.trials                  (row,)                      rows of the per-trial table that the rasters show
+free_raster.<model>.trial, .bin     (spike,)                    spikes of one free run of those, as in raster
 ==================================  ==================  ======  ==============================================
 """
 
@@ -92,6 +98,7 @@ from rnnspike.evaluation.history import History
 from rnnspike.evaluation.ogata import WIENER_BAND, WIENER_TIME
 from rnnspike.evaluation.refractoriness import half_recovery, hazard_curve, hazard_strata
 from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, pit_curve
+from rnnspike.models.psth_bands import psth
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -203,6 +210,21 @@ class UnitCurves:
         """Return all arrays, those of models with the models first."""
         stacked = {name: np.stack(values) for name, values in self._stacks.items()}
         return {"models": np.array(self._models, dtype=np.str_), **self._data, **stacked}
+
+
+def smoothed_psth(trials: Trials, rng: np.random.Generator) -> Arrays:
+    """Return the PSTH of each condition with its band, under the names of ``smooth``; empty without repeats."""
+    if not trials.has_repeats:
+        return {}
+    found = psth(trials, rng=rng, n_boot=200)
+    return {
+        "smooth.condition": np.array(found.conditions, dtype=np.str_),
+        "smooth.time_s": found.time_s,
+        "smooth.rate_hz": found.rate_hz.astype(np.float32),
+        "smooth.low_hz": found.low_hz.astype(np.float32),
+        "smooth.high_hz": found.high_hz.astype(np.float32),
+        "smooth.bandwidth_s": np.array(found.bandwidth_s),
+    }
 
 
 def piece_edges(n_bins: int) -> IntArray:

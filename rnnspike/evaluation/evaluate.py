@@ -22,7 +22,7 @@ import pandas as pd
 from rnnspike.evaluation.calibration import Calibration, calibration_arrays, calibration_fields
 from rnnspike.evaluation.capture import Capture, significant_over_units, verdict
 from rnnspike.evaluation.comparison import TrialBootstrap, attained_share, compare_models, score_models
-from rnnspike.evaluation.curves import UnitCurves
+from rnnspike.evaluation.curves import UnitCurves, smoothed_psth
 from rnnspike.evaluation.departures import Departures
 from rnnspike.evaluation.goodness import goodness
 from rnnspike.evaluation.history import History, history_of
@@ -334,6 +334,7 @@ class _Unit:
         if not self.enough:
             return {}
         about = {"reference": np.array(self.reference), **self.departures.describe(self.trials.bin_s)}
+        about |= smoothed_psth(self.trials, self._rng)
         return {**self._curves.arrays(), **about, **self.calibration.describe(), **self._extra}
 
 

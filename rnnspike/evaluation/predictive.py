@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,16 @@ from rnnspike.trials.data import CountArray, IntArray
 
 #: Statistic of ``describe`` -> prefix of its curves.
 CURVES = {"isi": "isi", "autocorrelation": "autocorrelation", "serial": "serial", "fano_by_window": "fano"}
+
+
+def raster_arrays(index: IntArray, simulated: Mapping[str, CountArray]) -> dict[str, npt.NDArray[Any]]:
+    """Return the rasters of free runs (1, trial, bin) of these trials, under the names of ``evaluation.curves``."""
+    arrays: dict[str, npt.NDArray[Any]] = {"free_raster.trials": index} if simulated else {}
+    for model, counts in simulated.items():
+        trial, position = np.nonzero(counts[0])
+        arrays[f"free_raster.{model}.trial"] = index[trial].astype(np.int32)
+        arrays[f"free_raster.{model}.bin"] = position.astype(np.int32)
+    return arrays
 
 
 class FreeRunChecks:
@@ -59,6 +70,7 @@ class FreeRunChecks:
         self._stack("divergence.surviving", run.surviving)
         self._rasters.setdefault("divergence.time_s", run.time_s)
         first = replicates.sample == 0
+        self._rasters.setdefault("free_raster.trials", self.index)
         self._rasters[f"free_raster.{model}.trial"] = self.index[replicates.trial[first]].astype(np.int32)
         self._rasters[f"free_raster.{model}.bin"] = replicates.bin[first].astype(np.int32)
         cv, serial = checks["cv"], checks["serial_1"]

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rnnspike.evaluation import curves as module
-from rnnspike.evaluation.curves import EXAMPLE_BINS, choose_examples, piece_edges
+from rnnspike.evaluation.curves import EXAMPLE_BINS, choose_examples, piece_edges, smoothed_psth
 from rnnspike.evaluation.evaluate import EvaluationSettings, evaluate_unit
 from rnnspike.evaluation.history import history_of
+from rnnspike.evaluation.predictive import raster_arrays
+from rnnspike.trials.data import Trials
 
 
 @pytest.fixture
@@ -87,3 +90,32 @@ def test_examples_of_long_trials_show_the_busiest_piece(make_trials: Callable) -
 def test_short_windows_have_a_piece_a_bin() -> None:
     assert piece_edges(30).tolist() == list(range(31))
     assert len(piece_edges(5000)) == 201
+
+
+def test_smoothed_psth_runs_through_the_rate_of_each_condition(
+    make_trials: Callable[..., Trials], rng: np.random.Generator
+) -> None:
+    rate = np.array([0.01, 0.04])
+    condition = np.arange(80) % 2
+    counts = (rng.random((80, 300, 1)) < rate[condition][:, None, None]).astype(np.uint8)
+    found = smoothed_psth(make_trials(counts, condition=condition), rng)
+    np.testing.assert_allclose(found["smooth.rate_hz"].mean(axis=1), 1000 * rate, rtol=0.2)
+    assert (found["smooth.low_hz"] <= found["smooth.rate_hz"]).all()
+    inside = (found["smooth.low_hz"] <= 1000 * rate[:, None]) & (1000 * rate[:, None] <= found["smooth.high_hz"])
+    assert inside.mean() > 0.8
+
+
+def test_smoothed_psth_is_absent_without_repeats(
+    make_trials: Callable[..., Trials], rng: np.random.Generator
+) -> None:
+    trials = replace(make_trials(np.ones((3, 20, 1), np.uint8)), has_repeats=False)
+    assert smoothed_psth(trials, rng) == {}
+
+
+def test_rasters_of_free_runs_name_the_trials_of_the_table() -> None:
+    counts = np.zeros((1, 2, 5), np.uint8)
+    counts[0, 0, 3] = counts[0, 1, [0, 4]] = 1
+    found = raster_arrays(np.array([4, 9]), {"glm": counts})
+    np.testing.assert_array_equal(found["free_raster.trials"], [4, 9])
+    np.testing.assert_array_equal(found["free_raster.glm.trial"], [4, 9, 9])
+    np.testing.assert_array_equal(found["free_raster.glm.bin"], [3, 0, 4])
