@@ -46,7 +46,7 @@ def main(n_seeds: int) -> None:
         starts = choose_starts(system, visited, SearchOptions(), rng)
         for name, options in (
             ("adam 2000", SearchOptions(adam_steps=2000, continuation_steps=0, newton_steps=0)),
-            ("adam 150 + newton 40 + lm 100", SearchOptions()),
+            ("adam 100 + newton 40 + lm 100", SearchOptions()),
         ):
             start = clocks()
             found = solve(system, starts, scale, options)

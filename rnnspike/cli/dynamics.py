@@ -66,7 +66,9 @@ LINKS = ("identity", "cloglog", "exp", "logit")
     type=click.Path(path_type=Path),
     help="The network before training, for its gradients (default: torch's initialisation).",
 )
-@click.option("--starts", type=click.IntRange(8), default=256, show_default=True, help="Starts of each search.")
+@click.option(
+    "--starts", type=click.IntRange(8), help="Starts of each search.  [default: 128, of a --model-file 256]"
+)
 @click.option(
     "--seeds",
     type=click.IntRange(1),
@@ -125,7 +127,7 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
         untrained=values["untrained"],
         n_seeds=values["seeds"],
         seed=values["seed"],
-        n_starts=values["starts"],
+        n_starts=values["starts"] or FileOptions.n_starts,
         out=values["out"],
         pictures=values["pictures"],
     )
@@ -155,7 +157,7 @@ def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[st
         units=values["units"],
         models=values["models"],
         n_members=values["members"],
-        n_starts=values["starts"],
+        n_starts=values["starts"] or DynamicsOptions.n_starts,
         seed=values["seed"],
         pictures=values["pictures"],
     )

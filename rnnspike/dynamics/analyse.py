@@ -271,7 +271,7 @@ def _rhythm(
     assert isinstance(system, ClosedLoop)
     n_bins = int(min(max(20 * data.period_s / network.bin_s, 1000), 40_000))
     own = spike_rhythm(free_run(system, n_bins, rng), network.bin_s, longest_s=3 * data.period_s)
-    return compare_rhythms(data, network_own, own.period_s)
+    return compare_rhythms(data, network_own, own)
 
 
 def _flow_before(

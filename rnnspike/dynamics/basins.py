@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist, pdist
 
 from rnnspike.dynamics.cycles import Cycle, find_cycle, lyapunov_of_map
@@ -92,7 +93,7 @@ def find_basins(
     rng: np.random.Generator,
     *,
     n_orbits: int = 128,
-    n_pushed: int = 48,
+    n_pushed: int = 32,
     sizes: tuple[float, ...] = (0.1, 0.3, 1.0),
     max_steps: int = 5000,
 ) -> Basins:
@@ -152,22 +153,41 @@ def settling_steps(points: Points, bin_s: float, max_steps: int) -> int:
 
 
 def _follow(
-    system: Map, starts: FloatArray, points: Points, n_steps: int, scale: Scale, bin_s: float, n_early: int = 500
+    system: Map, starts: FloatArray, points: Points, n_steps: int, scale: Scale, bin_s: float, n_early: int = 300
 ) -> _Ends:
-    """Run starts (orbit, state) forward and name the end of each; orbits that have arrived are let go."""
+    """Run starts (orbit, state) forward and name the end of each.
+
+    Orbits that have arrived are let go, and orbits that have met go on as one: most of the time the rest are few.
+    """
     early = iterate(system, starts, min(n_early, n_steps), keep_every=1)
     states = early[-1].copy()
     labels = _nearest_attractor(states, points.attractors, scale)
-    for step in range(len(early) - 1, n_steps, 50):
-        going = np.flatnonzero((labels == IRREGULAR) & np.isfinite(states).all(axis=1))
+    leader = np.arange(len(states))
+    for step in range(len(early) - 1, n_steps, 100):
+        own = (leader == np.arange(len(states))) & np.isfinite(states).all(axis=1)
+        going = np.flatnonzero(own & (labels == IRREGULAR))
         if not len(going):
             break
-        states[going] = iterate(system, states[going], min(50, n_steps - step))
+        leader[going] = going[_first_of_group(states[going], 0.01 * scale.spread)]
+        going = np.unique(leader[going])
+        states[going] = iterate(system, states[going], min(100, n_steps - step))
         labels[going] = _nearest_attractor(states[going], points.attractors, scale)
+    while (leader[leader] != leader).any():
+        leader = leader[leader]
+    states, labels = states[leader], labels[leader]
     speed = np.linalg.norm(system.step(states) - states, axis=1)
     labels[(labels == IRREGULAR) & (speed * 1000 < scale.spread)] = SETTLED
     cycles = _name_cycles(system, states, labels, points, _cycle_steps(points, bin_s, n_steps), scale, bin_s)
     return _Ends(labels, states, early, tuple(cycles))
+
+
+def _first_of_group(states: FloatArray, width: float) -> IntArray:
+    """Return for each state (orbit, state) the first one of its group; groups are at most ``width`` across."""
+    if len(states) < 2:
+        return np.zeros(len(states), dtype=np.int64)
+    groups = fcluster(linkage(states, "complete"), width, "distance")
+    _, first, of = np.unique(groups, return_index=True, return_inverse=True)
+    return np.asarray(first[of], dtype=np.int64)
 
 
 def _cycle_steps(points: Points, bin_s: float, n_steps: int, most: int = 20_000) -> list[int]:

@@ -122,9 +122,13 @@ class Cell:
         """Return each gate's value by name, (..., hidden), for states (..., state) and inputs (..., input)."""
         drive, recurrent = self._preactivations(states, inputs)
         if self.architecture == "lstm":
-            squashed = np.tanh(_LSTM_HALVED * (drive + recurrent))
-            opened = 0.5 * squashed + 0.5
-            return {name: (squashed if name == "g" else opened)[..., k, :] for k, name in enumerate(GATES["lstm"])}
+            opened = drive + recurrent
+            opened *= _LSTM_HALVED
+            np.tanh(opened, out=opened)
+            for gates in (opened[..., :2, :], opened[..., 3:, :]):
+                gates *= 0.5
+                gates += 0.5
+            return {name: opened[..., k, :] for k, name in enumerate(GATES["lstm"])}
         if self.architecture == "gru":
             opened = 0.5 * np.tanh(0.5 * (drive[..., :2, :] + recurrent[..., :2, :])) + 0.5
             r, z = opened[..., 0, :], opened[..., 1, :]
@@ -167,8 +171,10 @@ class Cell:
         return Slopes(one, one, np.full_like(one, 1 - self.alpha))
 
     def _preactivations(self, states: FloatArray, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        drive = inputs @ self.weight_ih.T + self.bias_ih
-        recurrent = self.hidden(states) @ self.weight_hh.T + self.bias_hh
+        drive = inputs @ self.weight_ih.T
+        drive += self.bias_ih
+        recurrent = self.hidden(states) @ self.weight_hh.T
+        recurrent += self.bias_hh
         shape = (self.n_gates, self.n_hidden)
         return drive.reshape(*drive.shape[:-1], *shape), recurrent.reshape(*recurrent.shape[:-1], *shape)
 

@@ -29,7 +29,7 @@ class SearchOptions:
     """
 
     n_starts: int = 256
-    adam_steps: int = 150
+    adam_steps: int = 100
     learning_rate: float = 0.05
     continuation_steps: int = 40
     first_step: float = 100.0
@@ -73,7 +73,7 @@ class Solutions:
 
 
 def choose_starts(
-    system: Map, visited: FloatArray, options: SearchOptions, rng: np.random.Generator, n_forward: int = 1000
+    system: Map, visited: FloatArray, options: SearchOptions, rng: np.random.Generator, n_forward: int = 500
 ) -> FloatArray:
     """Return starts (start, state), visited states spread apart.
 
@@ -168,7 +168,7 @@ def _adam(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions)
 
 def _continue(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions) -> tuple[FloatArray, FloatArray]:
     """(I / dt + I - J) d = F(s) - s; dt grows as the residual falls, until it is Newton's method. States and q."""
-    state = starts.copy()
+    state: FloatArray = starts.copy()
     q = speed_q(system, state)
     dt = np.full(len(state), options.first_step)
     identity = np.eye(state.shape[1])
@@ -191,7 +191,7 @@ def _continue(system: Map, starts: FloatArray, scale: Scale, options: SearchOpti
 def _solve(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
     """Solve (start, state, state) for (start, state); NaN, which stops a start, where one of them is singular."""
     try:
-        solved: FloatArray = np.linalg.solve(matrices, vectors[..., None])[..., 0]
+        solved = np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0], dtype=np.float64)
     except np.linalg.LinAlgError:
         solvable = np.linalg.matrix_rank(matrices) == matrices.shape[-1]
         solved = np.full_like(vectors, np.nan)

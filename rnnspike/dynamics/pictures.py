@@ -30,8 +30,11 @@ def draw_state_space(result: DynamicsResult, path: Path, title: str = "", n_most
     from matplotlib.figure import Figure
 
     looked = result.inputs[:n_most]
-    figure = Figure(figsize=(10.5, 4.4 * len(looked)), layout="constrained")
+    height = 4.4 * len(looked)
+    figure = Figure(figsize=(10.5, height))
     axes = figure.subplots(len(looked), 2, squeeze=False, width_ratios=(1.35, 1))
+    # fixed margins: a solver for the layout takes longer than the drawing
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.5 / height, top=1 - 0.7 / height, hspace=0.28, wspace=0.16)
     plane = Plane.of(result.orbits.states)
     for row, one in zip(axes, looked, strict=True):
         _draw_plane(row[0], result, one, plane)
@@ -44,8 +47,9 @@ def draw_memory(result: DynamicsResult, path: Path, title: str = "") -> None:
     """Draw gradients through time, the decay of a perturbation in the readout, and the gates' time constants."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    figure = Figure(figsize=(13, 3.8))
     flow, decay, gates = figure.subplots(1, 3)
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.14, top=0.84, wspace=0.2)
     _draw_flow(flow, result)
     _draw_decay(decay, result)
     _draw_gates(gates, result)
@@ -68,7 +72,7 @@ def point_kinds(one: InputResult) -> list[str]:
 def _draw_plane(axes: Axes, result: DynamicsResult, one: InputResult, plane: Plane) -> None:
     states = result.orbits.states
     visited = plane.project(states)
-    low, high = _limits(visited, plane.project(one.points.states[~one.points.outlier]))
+    low, high = plane.limits(states, one.points.states[~one.points.outlier])
     grid, moved = plane.flow(one.input.map_of(result.network), low, high)
     length = np.linalg.norm(moved, axis=1, keepdims=True)
     # direction at equal length, speed as shade: fast corners do not dwarf the slow middle
@@ -90,13 +94,6 @@ def _draw_plane(axes: Axes, result: DynamicsResult, one: InputResult, plane: Pla
     axes.set_title(f"{one.input.name} input: visited states, flow, points", fontsize=10, loc="left")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, loc="upper right", framealpha=0.9)
-
-
-def _limits(visited: FloatArray, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    flat = np.concatenate([visited.reshape(-1, 2), points])
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    margin = 0.08 * np.maximum(high - low, 1e-9 + 0.02 * (high - low).max())
-    return low - margin, high + margin
 
 
 def _draw_points(axes: Axes, at: FloatArray, kinds: Sequence[str]) -> None:

@@ -49,13 +49,23 @@ class NetworkRhythm:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Data against network. ``learned`` is None where the data have no rhythm to learn."""
+    """Data against network and its free run. ``learned`` is None where the data have no rhythm to learn."""
 
-    data_s: float | None
+    data: SpikeRhythm | None
     network: NetworkRhythm | None
-    free_run_s: float | None
+    free_run: SpikeRhythm | None
     learned: bool | None
     sentence: str
+
+    @property
+    def data_s(self) -> float | None:
+        """Period of the data, in seconds."""
+        return self.data.period_s if self.data else None
+
+    @property
+    def free_run_s(self) -> float | None:
+        """Period of the free run, in seconds."""
+        return self.free_run.period_s if self.free_run else None
 
 
 def spike_rhythm(
@@ -247,11 +257,12 @@ def free_run(
     return spikes
 
 
-def compare_rhythms(data: SpikeRhythm | None, network: NetworkRhythm | None, free_run_s: float | None) -> Rhythm:
+def compare_rhythms(data: SpikeRhythm | None, network: NetworkRhythm | None, free_run: SpikeRhythm | None) -> Rhythm:
     """Say whether the network has the data's rhythm, within 10 %."""
     if data is None or data.period_s is None:
-        return Rhythm(None, network, free_run_s, None, "")
+        return Rhythm(data, network, free_run, None, "")
     period = data.period_s
+    free_run_s = free_run.period_s if free_run else None
 
     def off(other_s: float | None) -> float:
         return abs(other_s / period - 1) if other_s is not None else float("inf")
@@ -263,4 +274,4 @@ def compare_rhythms(data: SpikeRhythm | None, network: NetworkRhythm | None, fre
     verdict = "learned" if learned else "the network has not learned the rhythm"
     if not learned and off(free_run_s) <= WITHIN:
         verdict = "its free run has the rhythm, its deterministic dynamics do not show it"
-    return Rhythm(period, network, free_run_s, learned, f"{said}; {own}; free run {run}: {verdict}")
+    return Rhythm(data, network, free_run, learned, f"{said}; {own}; free run {run}: {verdict}")

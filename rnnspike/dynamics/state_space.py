@@ -37,6 +37,13 @@ class Plane:
         coordinates: FloatArray = (states - self.mean) @ self.axes.T
         return coordinates
 
+    def limits(self, *states: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return two corners (2,) of the part of the plane that holds states (..., state), with a margin."""
+        flat = np.concatenate([self.project(some).reshape(-1, 2) for some in states])
+        low, high = flat.min(axis=0), flat.max(axis=0)
+        margin = 0.08 * np.maximum(high - low, 1e-9 + 0.02 * (high - low).max())
+        return low - margin, high + margin
+
     def flow(self, system: Map, low: FloatArray, high: FloatArray, n: int = 15) -> tuple[FloatArray, FloatArray]:
         """Return grid points (n * n, 2) between two corners and the map's movement (n * n, 2) there, in the plane."""
         x, y = np.meshgrid(*(np.linspace(a, b, n) for a, b in zip(low, high, strict=True)))

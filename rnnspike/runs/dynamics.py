@@ -45,14 +45,17 @@ class DynamicsOptions:
     units: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     n_members: int = 3
-    n_starts: int = 256
+    n_starts: int = 128
     seed: int = 0
     pictures: bool = True
 
 
 @dataclass(frozen=True)
 class NetworkTask:
-    """One network of a run: a unit's member of a rung, chosen on ``validation``, looked at on ``test`` trials."""
+    """One network of a run: a unit's member of a rung, chosen on ``validation``, looked at on ``test`` trials.
+
+    ``pictures`` are drawn of the first network of a unit and rung; of the others they would say the same.
+    """
 
     job: Job
     unit: str
@@ -60,6 +63,7 @@ class NetworkTask:
     test: int
     validation: int
     options: DynamicsOptions
+    pictures: bool = False
 
     @property
     def label(self) -> str:
@@ -111,10 +115,10 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     for unknown in [unit for unit in options.units if unit not in run.units]:
         raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(run.units[:20])})")
     tasks = [
-        NetworkTask(run.job, unit, model, *member, options)
+        NetworkTask(run.job, unit, model, *member, options, pictures=options.pictures and k == 0)
         for unit in (options.units or run.units)
         for model in (options.models or RECURRENT)
-        for member in _different_folds(run.members(model, unit), options.n_members)
+        for k, member in enumerate(_different_folds(run.members(model, unit), options.n_members))
     ]
     if not tasks:
         raise RunError(
@@ -152,7 +156,7 @@ def analyse_network(task: NetworkTask) -> list[Row]:
         ),
     )
     folder = task.job.folder / "dynamics" / safe_name(task.unit) / task.model / member
-    write_network(folder, result, f"unit {task.unit}, {task.model}, {member}", task.options.pictures)
+    write_network(folder, result, f"unit {task.unit}, {task.model}, {member}", task.pictures)
     rows = result_rows(result, recording=task.job.name, unit=task.unit, model=task.model, seed=member)
     note = f"{case.left_out} more conditions are not looked at" if case.left_out else None
     return [{**row, "message": "; ".join(filter(None, [row["message"], note])) or None} for row in rows]

@@ -113,7 +113,7 @@ def data(period_s: float | None) -> SpikeRhythm:
 )
 def test_the_verdict_is_within_ten_percent(network_s, free_run_s, learned, said):
     network = None if network_s is None else NetworkRhythm(network_s, "resonance, closed-loop input")
-    verdict = compare_rhythms(data(0.5), network, free_run_s)
+    verdict = compare_rhythms(data(0.5), network, data(free_run_s))
     assert verdict.learned is learned and said in verdict.sentence
 
 
