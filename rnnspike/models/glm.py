@@ -9,7 +9,7 @@ unit's own spikes (10 ms to 3 s), whose logarithm saturates where a linear filte
 eight exponential filters; the gains are log ratios of recorded to expected counts of earlier trials.
 
 Penalties are set by restricted maximum likelihood (``reml.py``); then validation trials choose among multiples of
-them and whether traces and gains stay, from one fit for every validation set.
+them and whether traces, gains and covariates stay, from one fit for every validation set (two with covariates).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnnspike.models.glm_fitted import LOG_MU_CEILING, FittedGlm
+from rnnspike.models.glm_fitted import FittedGlm
 from rnnspike.models.glm_layout import FORM_STARTS, Layout, Parts
-from rnnspike.models.penalised import Coefficients, LogLinear, refine
+from rnnspike.models.penalised import Coefficients, Gram, LogLinear, refine
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.reml import MOST, Penalties, Strengths, fit_reml
 from rnnspike.trials.data import Trials
@@ -32,9 +32,6 @@ __all__ = ["Drive", "FittedGlm", "HistoryGlm", "LastSpikeGlm", "LogLinearModel"]
 
 #: Multiples of the strengths that validation chooses among.
 MULTIPLES = (0.1, 10.0)
-#: How far beyond the highest intensity fitted to training trials a prediction may go, in log: twice. An exponential
-#: link otherwise answers an input that training did not show with any rate (science.md b.5).
-HEADROOM = float(np.log(2.0))
 
 
 class LogLinearModel:
@@ -58,15 +55,16 @@ class LogLinearModel:
         """Fit coefficients and penalties on the training trials; each validation set chooses multiples alone."""
         layout = Layout.of(train, self.parts, *(fitted or {}).get("psth", ())[:1])
         model, penalties = layout.design(train), layout.penalties()
-        choice = _Choice(model, penalties)
-        chosen = [choice.best(layout.design(each)) for each in validation]
+        choices = [_Choice(model, penalties, {})]
+        if layout.covariate_mean:
+            choices.append(_Choice(model, penalties, {"covariates": MOST}))
+        chosen = [_best(choices, layout.design(each)) for each in validation]
         fits: dict[Any, Coefficients] = {}
-        for strengths, near in chosen:
+        for strengths, near, gram in chosen:
             if strengths.key() not in fits:
-                penalty = penalties.penalty(strengths)
-                fits[strengths.key()] = refine(model, penalty, choice.gram, near)
-        most = {key: min(float(model.log_mu(fit).max()) + HEADROOM, LOG_MU_CEILING) for key, fit in fits.items()}
-        return tuple(FittedGlm(self.name, layout, fits[e.key()], e, most[e.key()]) for e, _ in chosen)
+                fits[strengths.key()] = refine(model, penalties.penalty(strengths), gram, near)
+        ceilings = {key: layout.ceiling(model, fit) for key, fit in fits.items()}
+        return tuple(FittedGlm(self.name, layout, fits[e.key()], e, ceilings[e.key()]) for e, _, _ in chosen)
 
     @classmethod
     def load(cls, folder: Path) -> FittedGlm:
@@ -95,21 +93,27 @@ class LastSpikeGlm(LogLinearModel):
     parts = Parts(history=False, traces=False, gains=False, covariates=False)
 
 
+def _best(choices: Sequence[_Choice], validation: LogLinear) -> tuple[Strengths, Coefficients, Gram]:
+    """Return the best of several searches on these validation trials, with the Hessian near it."""
+    found = [(*choice.best(validation), choice.gram) for choice in choices]
+    return min(found, key=lambda each: each[0])[1:]
+
+
 class _Choice:
     """Multiples of the strengths found, compared on validation trials near the optimum of those found.
 
     What other strengths would give is one Newton step away on the same Hessian of the loss: no pass over the rows.
     """
 
-    def __init__(self, model: LogLinear, penalties: Penalties) -> None:
+    def __init__(self, model: LogLinear, penalties: Penalties, pinned: Mapping[str, float]) -> None:
         self.penalties = penalties
-        self.here, self.found = fit_reml(model, penalties, penalties.start(FORM_STARTS))
+        self.here, self.found = fit_reml(model, penalties, penalties.start(FORM_STARTS), pinned)
         self.gram = model.gram(self.here.curvature)
         self.gradient = model.gradient(self.here.slope)
         self.moved: dict[Any, Coefficients] = {}
 
-    def best(self, validation: LogLinear) -> tuple[Strengths, Coefficients]:
-        """Return the strengths that these validation trials like best, and coefficients close to their optimum."""
+    def best(self, validation: LogLinear) -> tuple[float, Strengths, Coefficients]:
+        """Return what these validation trials like best: their nats, strengths, coefficients close to the optimum."""
         best = self.found
         nll = validation.nll(self._at(best))
         for options in self._options():
@@ -117,7 +121,7 @@ class _Choice:
                 tried = validation.nll(self._at(each))
                 if tried < nll:
                     best, nll = each, tried
-        return best, self._at(best)
+        return nll, best, self._at(best)
 
     def _at(self, strengths: Strengths) -> Coefficients:
         key = strengths.key()

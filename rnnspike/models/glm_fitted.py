@@ -10,25 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.glm_layout import Layout, Parts
 from rnnspike.models.history import Past, convolve_history, leaky_trace
 from rnnspike.models.penalised import Coefficients
-from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, Stepper
+from rnnspike.models.protocol import MU_FLOOR, Stepper
 from rnnspike.models.reml import Strengths
 from rnnspike.trials.data import FloatArray, Trials
-
-LOG_MU_CEILING = float(np.log(MU_CEILING))
 
 
 @dataclass(frozen=True)
 class FittedGlm:
-    """A fitted log-linear model of one unit; no bin is predicted above ``log_mu_most``."""
+    """A fitted log-linear model of one unit; no bin is predicted above its ceiling."""
 
     name: str
     layout: Layout
     coefficients: Coefficients
     strengths: Strengths
-    log_mu_most: float = LOG_MU_CEILING
+    ceiling: Ceiling
 
     @cached_property
     def drive(self) -> FloatArray:
@@ -101,7 +100,8 @@ class FittedGlm:
         if self.layout.parts.age:
             ages, _ = past.ages(self.layout.age.n_lags)
             log_mu = log_mu + self.age_table[ages]  # UNKNOWN is -1: the last entry
-        return bounded(log_mu, self.log_mu_most)[:, :, None]
+            return bounded(log_mu, self.ceiling.table[ages])[:, :, None]
+        return bounded(log_mu, max(self.ceiling.log_mu))[:, :, None]
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials."""
@@ -117,7 +117,7 @@ class FittedGlm:
         arrays = {"drive": self.coefficients.drive, "columns": self.coefficients.columns}
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "weights.safetensors")
         config: dict[str, Any] = {"name": self.name, "layout": asdict(self.layout)}
-        config |= {"strengths": asdict(self.strengths), "log_mu_most": self.log_mu_most}
+        config |= {"strengths": asdict(self.strengths), "ceiling": asdict(self.ceiling)}
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
     @classmethod
@@ -128,16 +128,17 @@ class FittedGlm:
         config = json.loads((folder / "config.json").read_text())
         layout = config["layout"]
         layout["parts"] = Parts(**layout["parts"])
-        for name in ("condition_mu", "covariate_mean", "covariate_sd"):
+        for name in ("condition_mu", "covariate_mean", "covariate_sd", "covariate_low", "covariate_high"):
             layout[name] = tuple(layout[name])
         strengths = config["strengths"]
         for name in ("smooth", "deviation_smooth"):
             strengths[name] = tuple(strengths[name])
         weights = load_file(folder / "weights.safetensors")
         coefficients = Coefficients(weights["drive"], weights["columns"])
-        return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths), config["log_mu_most"])
+        ceiling = Ceiling(tuple(config["ceiling"]["log_mu"]), config["ceiling"]["longest"])
+        return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths), ceiling)
 
 
-def bounded(log_mu: FloatArray, most: float = LOG_MU_CEILING) -> FloatArray:
+def bounded(log_mu: FloatArray, most: FloatArray | float) -> FloatArray:
     """Return mu within the bounds that every model keeps, and below the model's own."""
     return np.asarray(np.exp(np.clip(log_mu, np.log(MU_FLOOR), most)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,10 @@ from rnnspike.models.basis import (
     exponential_filters,
     second_difference_penalty,
 )
+from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.gain import slow_ratio
 from rnnspike.models.history import Past, leaky_trace
-from rnnspike.models.penalised import LogLinear
+from rnnspike.models.penalised import Coefficients, LogLinear
 from rnnspike.models.protocol import MU_FLOOR, FittedModel
 from rnnspike.models.psth import fit_psth
 from rnnspike.models.reml import Form, Penalties, dense
@@ -36,6 +37,10 @@ KNOTS_S = (0.004, 0.05)
 PIECE_KNOTS, MOST_PIECES, DEVIATION_PIECES = 5, 20, 4
 #: Fixed ridge of the history's and the age's functions, and of the flag that the age is unknown.
 RIDGE, UNKNOWN_RIDGE = 0.1, 1.0
+#: Fixed ridge of the exponents of traces and gains, and of standardised covariates: what few trials cannot undo.
+FIXED = {"traces": 0.5, "covariates": 0.3, "gains": 2.0}
+#: Fewest training trials that two gains are fitted to.
+GAIN_TRIALS = 10
 #: Strengths to begin with, near what most units end with.
 FORM_STARTS = {"history": 300.0, "age": 20.0, "traces": 5.0, "covariates": 1.0, "gains": 10.0}
 
@@ -66,6 +71,8 @@ class Layout:
     condition_mu: tuple[float, ...]
     covariate_mean: tuple[float, ...] = ()
     covariate_sd: tuple[float, ...] = ()
+    covariate_low: tuple[float, ...] = ()
+    covariate_high: tuple[float, ...] = ()
 
     @cached_property
     def spline(self) -> SplineBasis:
@@ -110,7 +117,9 @@ class Layout:
     def of(cls, train: Trials, parts: Parts, psth: FittedModel | None = None) -> Layout:
         """Return the layout for training trials of one unit; ``psth`` is theirs, where it is fitted already."""
         n_spikes, exposure = float(train.spikes[train.observed].sum()), max(float(train.observed.sum()), 1.0)
-        mean, sd = _covariate_scale(train) if parts.covariates and train.covariates.shape[2] else ((), ())
+        if train.observed.any(axis=(1, 2)).sum() < GAIN_TRIALS:
+            parts = replace(parts, gains=False)
+        scale = _covariate_scale(train) if parts.covariates and train.covariates.shape[2] else {}
         return cls(
             bin_s=train.bin_s,
             n_bins=train.n_bins,
@@ -121,8 +130,7 @@ class Layout:
             fill=n_spikes / exposure,
             unit_id=train.unit_ids[0],
             condition_mu=tuple(_condition_mu(train, n_spikes / exposure)),
-            covariate_mean=mean,
-            covariate_sd=sd,
+            **scale,
         )
 
     def per_trial_gains(self, trials: Trials) -> FloatArray:
@@ -132,8 +140,12 @@ class Layout:
         return np.stack([np.log(slow_ratio(base, trials, tau, GAIN_PRIOR)) for tau in GAIN_TAUS], axis=1)
 
     def covariates(self, trials: Trials) -> FloatArray:
-        """Return filtered, standardised covariates (trial, bin, column) of the window."""
-        return np.asarray((_filtered(trials) - np.array(self.covariate_mean)) / np.array(self.covariate_sd))
+        """Return filtered, standardised covariates (trial, bin, column) of the window.
+
+        Each is kept within the range that training showed: an input beyond it is answered as the strongest known.
+        """
+        seen = np.clip(_filtered(trials), self.covariate_low, self.covariate_high)
+        return np.asarray((seen - np.array(self.covariate_mean)) / np.array(self.covariate_sd))
 
     def log_trace(self, trace: FloatArray, tau: float) -> FloatArray:
         """Return a leaky trace as the log of its ratio to the expected one; half a spike keeps it finite."""
@@ -170,7 +182,15 @@ class Layout:
             bins=rows.bins,
             spikes=rows.spikes,
             observation=trials.observation,
+            age=rows.age,
         )
+
+    def ceiling(self, model: LogLinear, at: Coefficients) -> Ceiling:
+        """Return how high a prediction may go, from the rows of training trials; by age where the model knows it."""
+        log_mean = float(np.log(max(self.fill, MU_FLOOR)))
+        if model.age is None or not self.parts.age:
+            return Ceiling.of(model.log_mu(at), np.full(model.n_rows, 1.0), 0, log_mean)
+        return Ceiling.of(model.log_mu(at), model.age, self.age.n_lags, log_mean)
 
     def _places(self, position: FloatArray) -> FloatArray:
         """Return positions on a grid of a thirty-second of the knots' spacing (half bins at the finest)."""
@@ -200,7 +220,9 @@ class Layout:
         for name in ("traces", "covariates", "gains"):
             group = self.groups[name]
             if group.stop > group.start:
-                forms.append(Form(name, group, np.eye(group.stop - group.start)))
+                identity = np.eye(group.stop - group.start)
+                fixed[group, group] += FIXED[name] * identity
+                forms.append(Form(name, group, identity))
         n_knots = self.spline.n_functions
         n_splines = 1 if self.n_conditions == 1 else 1 + self.n_conditions
         n_pieces = int(np.clip(n_knots // PIECE_KNOTS, 1, MOST_PIECES))
@@ -236,10 +258,15 @@ def _filtered(trials: Trials) -> FloatArray:
     return np.stack(columns, axis=2)[:, trials.n_burn_in :]
 
 
-def _covariate_scale(train: Trials) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each filtered covariate over observed bins."""
+def _covariate_scale(train: Trials) -> dict[str, tuple[float, ...]]:
+    """Return mean, standard deviation and range of each filtered covariate over observed bins."""
     seen = _filtered(train)[train.observed[:, :, 0]]
-    return tuple(seen.mean(axis=0).tolist()), tuple(np.maximum(seen.std(axis=0), 1e-9).tolist())
+    return {
+        "covariate_mean": tuple(seen.mean(axis=0).tolist()),
+        "covariate_sd": tuple(np.maximum(seen.std(axis=0), 1e-9).tolist()),
+        "covariate_low": tuple(seen.min(axis=0).tolist()),
+        "covariate_high": tuple(seen.max(axis=0).tolist()),
+    }
 
 
 def _at_rows(values: FloatArray, rows: Rows, past: Past) -> npt.NDArray[np.float64]:

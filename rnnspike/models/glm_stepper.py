@@ -79,8 +79,9 @@ class GlmStepper:
             longest, known = layout.age.n_lags, self.known[trial, bins]
             since = bins - self.last[rows][:, None]
             unknown = np.where(known >= longest, longest + 1, UNKNOWN)
-            log_mu += self.model.age_table[np.where(since <= known, np.minimum(since, longest + 1), unknown)]
-        return bounded(log_mu, self.model.log_mu_most)
+            ages = np.where(since <= known, np.minimum(since, longest + 1), unknown)
+            return bounded(log_mu + self.model.age_table[ages], self.model.ceiling.table[ages])
+        return bounded(log_mu, max(self.model.ceiling.log_mu))
 
     def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
         """Move on; spikes of bins that were not observed are not known to the model."""

@@ -122,7 +122,8 @@ class LogLinear:
     """Rows of a log-linear model and the structure of its Hessian.
 
     ``position`` (row,) in bins from the window's start, ``condition`` (row,), ``columns`` (row, column) float32 or
-    float64, ``bins`` and ``spikes`` (row,). ``n_conditions`` 1 has no deviations.
+    float64, ``bins`` and ``spikes`` (row,). ``n_conditions`` 1 has no deviations. ``age`` (row,) in bins since the
+    last spike is not needed for the fit (``ceiling.py``).
     """
 
     spline: SplineBasis
@@ -133,12 +134,18 @@ class LogLinear:
     bins: FloatArray
     spikes: FloatArray
     observation: Observation = "bernoulli"
+    age: FloatArray | None = None
     _design: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_splines(self) -> int:
         """Shared spline and deviations."""
         return 1 if self.n_conditions == 1 else 1 + self.n_conditions
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.bins)
 
     def zero(self) -> Coefficients:
         """Return the start: a flat drive at the mean rate."""

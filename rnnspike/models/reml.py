@@ -14,7 +14,7 @@ Validation trials then only choose among multiples of the strengths found (``glm
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -153,17 +153,21 @@ def _moved(strength: FloatArray, gained: FloatArray, size: FloatArray) -> FloatA
 
 
 def fit_reml(
-    model: LogLinear, penalties: Penalties, start: Strengths, *, max_steps: int = 15
+    model: LogLinear, penalties: Penalties, start: Strengths, pinned: Mapping[str, float], *, max_steps: int = 15
 ) -> tuple[Point, Strengths]:
-    """Fit coefficients and strengths together, a Newton step of the ones after a step of the others."""
-    here, strengths = Point.of(model, model.zero()), start
+    """Fit coefficients and strengths together, a Newton step of the ones after a step of the others.
+
+    ``pinned`` are strengths of forms that stay as they are.
+    """
+    here, strengths = Point.of(model, model.zero()), replace(start, forms={**start.forms, **pinned})
     for _ in range(max_steps):
         penalty = penalties.penalty(strengths)
         factor = model.hessian(here.curvature, penalty, here.at)
         here, promise = descend(model, penalty, here, factor)
         if promise < SETTLED:
             break
-        strengths = penalties.stepped(strengths, here.at, factor)
+        moved = penalties.stepped(strengths, here.at, factor)
+        strengths = replace(moved, forms={**moved.forms, **pinned})
     return here, strengths
 
 

@@ -1,0 +1,58 @@
+"""How far a log-linear model may go beyond what it was fitted to (science.md b.5).
+
+An exponential link answers an input, or a silence, that training did not show with any rate: a cell that falls silent
+under a strong current was expected to fire in every bin. So no bin is predicted above twice the highest intensity
+that training bins of a like time since the last spike were given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnnspike.models.history import UNKNOWN
+from rnnspike.models.protocol import MU_CEILING
+from rnnspike.trials.data import FloatArray, IntArray
+
+LOG_MU_CEILING = float(np.log(MU_CEILING))
+#: How far above the highest intensity fitted a prediction may go, in log: twice.
+HEADROOM = float(np.log(2.0))
+#: Classes of the age for each doubling of it.
+PER_OCTAVE = 2
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Largest log mu by class of the age: known ages up to ``longest`` bins, longer ones, unknown (the last)."""
+
+    log_mu: tuple[float, ...]
+    longest: int
+
+    @staticmethod
+    def of(log_mu: FloatArray, age: FloatArray, longest: int, log_mean: float) -> Ceiling:
+        """Take it from fitted rows: log mu and age in bins (row,), ``UNKNOWN`` where that is not known.
+
+        Neighbouring classes share it, and it is nowhere below twice the mean, ``log_mean``.
+        """
+        unknown, beyond = _class_of(np.array([UNKNOWN, longest + 1.0]), longest)
+        most = np.full(unknown + 1, log_mean)
+        np.maximum.at(most, _class_of(age, longest), log_mu)
+        shared = most.copy()
+        shared[1:beyond] = np.maximum(shared[1:beyond], most[: beyond - 1])
+        shared[: beyond - 1] = np.maximum(shared[: beyond - 1], most[1:beyond])
+        return Ceiling(tuple(np.minimum(shared + HEADROOM, LOG_MU_CEILING).tolist()), longest)
+
+    @cached_property
+    def table(self) -> FloatArray:
+        """Largest log mu at ages 0, 1, ... ``longest``, longer, unknown (the last), as ``FittedGlm.age_table``."""
+        ages = np.append(np.arange(self.longest + 2.0), UNKNOWN)
+        return np.array(self.log_mu)[_class_of(ages, self.longest)]
+
+
+def _class_of(age: FloatArray, longest: int) -> IntArray:
+    """Return the class of ages in bins: a few for each octave, then beyond, then unknown."""
+    beyond = int(PER_OCTAVE * np.log2(max(longest, 1))) + 1
+    known = (PER_OCTAVE * np.log2(np.maximum(age, 1.0))).astype(np.int64)
+    return np.asarray(np.where(age == UNKNOWN, beyond + 1, np.where(age > longest, beyond, known)))
