@@ -22,9 +22,13 @@ def command(runs: tuple[Path, ...], output_format: str, out: Path | None, figure
       rnnspike report rnnspike_runs/session --figures figures
       rnnspike report rnnspike_runs/session --format md
     """
-    from rnnspike.report.build import build_comparison, build_report
+    from rnnspike.report.build import build_report
+    from rnnspike.report.comparison import build_comparison
     from rnnspike.report.load import load_run
     from rnnspike.runs.store import write_bytes
+    from rnnspike.runs.tables import find_runs
+
+    runs = tuple(find_runs(runs))
 
     if figures is not None:
         from rnnspike.report.figures import write_figures

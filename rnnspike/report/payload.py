@@ -1,125 +1,217 @@
-"""What the page's script draws, as JSON: a run's overview, and one object per unit, four figures a number."""
+"""What a unit's page is drawn from, as plain data; the arrays and their meaning: ``rnnspike.evaluation.curves``."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
+from scipy.stats import chi2
 
-from rnnspike.report.load import Run
-from rnnspike.runs.store import plain
+from rnnspike.report.load import Curves, Run
+from rnnspike.report.packing import packed, rounded, spread
+from rnnspike.trials.data import FloatArray, IntArray
 
-#: Points of the raster, and of a curve, that a page keeps per unit.
-MAX_RASTER, MAX_CURVE = 6000, 400
-#: Example trials and bins of each that a page keeps per unit.
-MAX_EXAMPLES, MAX_EXAMPLE_BINS = 6, 700
+#: Spikes of a raster, example trials and bins of each, and trials of the session that a page keeps per unit.
+MAX_RASTER, MAX_EXAMPLES, MAX_EXAMPLE_BINS, MAX_SESSION = 6000, 6, 700, 150
+#: With more conditions than this no PSTH of each is drawn.
+MAX_CONDITIONS = 6
+SMOOTH_CURVES = ("smooth.time_s", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
+#: Pieces of the lags of the hazard, about even on a log scale.
+HAZARD_PIECES = 48
 
-#: Curves that go into the page as they are (thinned); the rest have a function of their own.
+#: Arrays that go into the page as they are.
 KEPT = (
     "models",
+    "reference",
     "bin_s",
     "window_s",
     "recovery_ms",
+    "hazard.half_recovery_data_ms",
+    "hazard.half_recovery_ms",
     "ks.n",
     "ks.band",
     "independence.lag",
     "independence.autocorrelation",
     "independence.band",
-    "psth.time_s",
-    "psth.data_hz",
-    "psth.model_hz",
-    "adaptation.window_ms",
-    "adaptation.count_low",
-    "adaptation.count_high",
-    "adaptation.observed",
-    "adaptation.expected",
-    "refractory.lag_low_ms",
-    "refractory.lag_high_ms",
-    "refractory.observed",
-    "refractory.expected",
+    "smooth.bandwidth_s",
 )
+#: Groups of arrays that go into the page whole.
+GROUPS = ("adaptation.", "calibration.", "statistic.", "free_run.", "isi.", "serial.", "fano.")
+#: Arrays with a long last axis: group -> (names, most points).
+THINNED = {
+    "ks": (("grid", "pit"), 201),
+    "autocorrelation": (("lag_ms", "data", "mean", "low", "high"), 100),
+    "ogata": (("time", "wiener", "wiener_band"), 101),
+    "psth": (("time_s", "model_hz"), 200),
+    "smooth": (("time_s", "rate_hz", "low_hz", "high_hz"), 200),
+}
+OGATA_VARIANCE = ("ogata.window", "ogata.variance", "ogata.variance_low", "ogata.variance_high")
 
 
 def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
     """Return all that a unit's page shows; ``share`` below 1 keeps fewer points (runs of many units)."""
-    curves = run.curves(unit)
-    kept = {name: curves[name] for name in KEPT if name in curves}
-    kept.update(_thinned(curves, "hazard", ("lag_ms", "data", "low", "high", "model", "at_risk"), share))
-    kept.update(_thinned(curves, "ks", ("grid", "pit"), share))
-    kept.update(
-        {name: values for name, values in curves.items() if name.startswith(("free_run.models", "statistic."))}
+    curves, trials = run.curves(unit), run.per_trial(unit)
+    kept = {name: values for name, values in curves.items() if name in KEPT or name.startswith(GROUPS)}
+    kept |= {name: curves[name] for name in OGATA_VARIANCE if name in curves}
+    for group, (names, most) in THINNED.items():
+        kept |= _thinned(curves, group, names, max(40, round(most * share)))
+    kept |= (
+        pooled_hazard(curves) | _examples(curves, share) | session(trials, curves, max(40, int(MAX_SESSION * share)))
     )
-    kept.update(_raster(curves, share))
-    kept.update(_examples(curves, share))
+    kept |= rasters(curves, trials, max(800, int(MAX_RASTER * share)))
+    kept |= {"smooth.condition": curves["smooth.condition"]} if "smooth.condition" in curves else {}
+    if len(kept.get("smooth.condition", ())) > MAX_CONDITIONS:
+        kept = {name: values for name, values in kept.items() if name not in SMOOTH_CURVES}
     pairs = run.pairs[run.pairs.unit == unit]
     return {
         "unit": unit,
-        "rows": run.unit_rows(unit),
         "pairs": pairs[["model_a", "model_b", "gain", "gain_low", "gain_high", "p"]].to_dict("records"),
-        "curves": {name: rounded(values) for name, values in sorted(kept.items())},
+        "curves": {name: packed(values) for name, values in sorted(kept.items())},
         "stack": run.stack_weights(unit),
         "training": _trainings(run, unit),
+        "dropped": dropped(run, unit, trials),
     }
 
 
-def rounded(values: Any) -> Any:
-    """Return an array as nested lists, numbers to four figures, undefined null."""
-    values = np.asarray(values)
-    if values.dtype.kind != "f":
-        return plain(values.tolist())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 10.0 ** (3 - np.floor(np.log10(np.abs(values))))
-        short = np.where(np.isfinite(scale), np.round(values * scale) / scale, values)
-    return _shorten(plain(short.astype(np.float64).tolist()))
-
-
-def _shorten(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_shorten(each) for each in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _thinned(
-    curves: Mapping[str, npt.NDArray[Any]], group: str, names: tuple[str, ...], share: float
-) -> dict[str, npt.NDArray[Any]]:
-    """Keep points of a group's curves along their last axis, dense at the start."""
+def _thinned(curves: Curves, group: str, names: tuple[str, ...], most: int) -> Curves:
+    """Keep evenly spaced points of a group's curves along their last axis."""
     present = {f"{group}.{name}": curves[f"{group}.{name}"] for name in names if f"{group}.{name}" in curves}
     if not present:
         return {}
-    n = next(iter(present.values())).shape[-1]
-    target = max(40, int(MAX_CURVE * share))
-    keep = np.arange(n) if n <= target else np.unique(np.linspace(0, n - 1, target).round().astype(int))
+    keep = spread(next(iter(present.values())).shape[-1], most)
     return {name: values[..., keep] for name, values in present.items()}
 
 
-def _raster(curves: Mapping[str, npt.NDArray[Any]], share: float) -> dict[str, npt.NDArray[Any]]:
+def pooled_hazard(curves: Curves) -> Curves:
+    """Return the hazard in pieces of lags, bin by bin at first, with Garwood's interval of each (science.md b.7).
+
+    ``hazard.lag_ms`` is the middle of a piece, ``lag_low_ms`` and ``lag_high_ms`` its first and last lag; pieces at
+    which fewer than 10 bins were at risk are left out.
+    """
+    if "hazard.at_risk" not in curves or not len(curves["hazard.at_risk"]):
+        return {}
+    lag, at_risk = curves["hazard.lag_ms"], curves["hazard.at_risk"].astype(np.float64)
+    edges = np.unique(np.geomspace(1, len(lag) + 1, HAZARD_PIECES).round().astype(np.int64)) - 1  # first bin of each
+    starts = edges[:-1]
+    risk = np.add.reduceat(at_risk, starts)
+    spikes = np.add.reduceat(curves["hazard.spikes"].astype(np.float64), starts)
+    expected = np.nan_to_num(curves["hazard.model"]) * at_risk  # (model, lag)
+    good = risk >= 10
+    with np.errstate(divide="ignore", invalid="ignore"):
+        model = np.add.reduceat(expected, starts, axis=1) / risk
+        low, high = (each / risk for each in garwood(spikes))
+    return {
+        "hazard.lag_ms": ((lag[starts] + lag[edges[1:] - 1]) / 2)[good],
+        "hazard.lag_low_ms": lag[starts][good],
+        "hazard.lag_high_ms": lag[edges[1:] - 1][good],
+        "hazard.at_risk": risk[good],
+        "hazard.data": (spikes / np.maximum(risk, 1))[good],
+        "hazard.low": low[good],
+        "hazard.high": high[good],
+        "hazard.model": model[:, good],
+    }
+
+
+def garwood(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the exact 95 % interval of a Poisson mean from one count (Garwood 1936)."""
+    low = np.where(counts > 0, chi2.ppf(0.025, 2 * np.maximum(counts, 0.5)) / 2, 0.0)
+    return low, np.asarray(chi2.ppf(0.975, 2 * (counts + 1)) / 2)
+
+
+def shown_trials(curves: Curves, n_trials: int, most_spikes: int) -> IntArray:
+    """Return which trials a raster shows: whole ones, evenly spaced, those that were run free where there are any."""
+    free = curves.get("free_raster.trials", curves.get("free_run.trials"))
+    rows = np.arange(n_trials) if free is None or len(free) < min(10, n_trials) else np.asarray(free, np.int64)
+    n_spikes = max(1, int(np.isin(curves["raster.trial"], rows).sum()))
+    return np.asarray(rows[spread(len(rows), max(1, len(rows) * most_spikes // n_spikes))])
+
+
+def rasters(curves: Curves, trials: pd.DataFrame, most_spikes: int) -> Curves:
+    """Return the recorded raster and one of each model run free, over the same trials.
+
+    ``raster.row`` (row,) numbers the trials shown, ordered by condition, ``raster.condition`` (row,) is that of each;
+    ``raster.data`` and ``raster.<model>`` are pairs of lists, spikes in each row and the bin of each spike.
+    """
     if "raster.trial" not in curves:
         return {}
-    trial, at = curves["raster.trial"], curves["raster.bin"]
-    limit = max(500, int(MAX_RASTER * share))
-    if len(trial) > limit:  # whole trials, evenly spaced: thinning spikes would change what is seen
-        trials = np.unique(trial)
-        wanted = max(1, int(len(trials) * limit / len(trial)))
-        shown = trials[np.linspace(0, len(trials) - 1, wanted).round().astype(int)]
-        keep = np.isin(trial, shown)
-        trial, at = trial[keep], at[keep]
-    return {"raster.trial": trial, "raster.bin": at}
+    rows = shown_trials(curves, len(trials), most_spikes)
+    condition = trials["condition"].to_numpy()[rows]
+    order = np.argsort(condition, kind="stable")
+    rows, condition = rows[order], condition[order]
+    found = {"raster.row": trials["trial"].to_numpy()[rows], "raster.condition": condition}
+    sources = {"data": ("raster.trial", "raster.bin")}
+    for model in curves.get("free_run.models", ()):
+        sources[str(model)] = (f"free_raster.{model}.trial", f"free_raster.{model}.bin")
+    simulated = set(np.asarray(curves.get("free_raster.trials", curves.get("free_run.trials", ()))).tolist())
+    for name, (trial, at) in sources.items():
+        if trial in curves and (name == "data" or set(rows.tolist()) <= simulated):
+            found[f"raster.{name}.count"], found[f"raster.{name}.bin"] = _by_row(curves[trial], curves[at], rows)
+    return found
 
 
-def _examples(curves: Mapping[str, npt.NDArray[Any]], share: float) -> dict[str, npt.NDArray[Any]]:
+def _by_row(trial: IntArray, at: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the number of spikes in each of these rows, and the bins of them all in that order."""
+    place = {int(row): k for k, row in enumerate(rows)}
+    keep = np.isin(trial, rows)
+    row = np.array([place[int(each)] for each in trial[keep]], dtype=np.int64)
+    order = np.lexsort((at[keep], row))
+    return np.bincount(row, minlength=len(rows)), np.asarray(at[keep][order])
+
+
+def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
+    """Return spikes by trial, and the gain of each model over the reference summed up to each trial."""
+    if "reference" not in curves or f"ll_{curves['reference']}" not in trials:
+        return {}
+    keep = spread(len(trials), most)
+    models = [str(model) for model in curves["models"]]
+    likelihood = np.array([trials[f"ll_{model}"].to_numpy() for model in models])
+    gain = np.cumsum(likelihood - trials[f"ll_{curves['reference']}"].to_numpy(), axis=1) / np.log(2)
+    return {
+        "session.start_s": trials["start_s"].to_numpy()[keep],
+        "session.trial": trials["trial"].to_numpy()[keep],
+        "session.spikes": trials["n_spikes"].to_numpy()[keep],
+        "session.gain_bits": gain[:, keep],
+    }
+
+
+def _examples(curves: Curves, share: float) -> Curves:
     if "example.rate_hz" not in curves:
         return {}
     n = max(2, round(MAX_EXAMPLES * share))
-    bins = slice(0, MAX_EXAMPLE_BINS)
+    chosen = spread(len(curves["example.trial"]), n)
+    bins = slice(0, MAX_EXAMPLE_BINS if share == 1 else max(300, int(MAX_EXAMPLE_BINS * share)))
     return {
-        "example.trial": curves["example.trial"][:n],
+        "example.trial": curves["example.trial"][chosen],
         "example.time_s": curves["example.time_s"][bins],
-        "example.spikes": curves["example.spikes"][:n, bins].astype(np.uint8),
-        "example.rate_hz": curves["example.rate_hz"][:, :n, bins],
+        "example.spikes": curves["example.spikes"][chosen, bins].astype(np.uint8),
+        "example.rate_hz": curves["example.rate_hz"][:, chosen, bins],
     }
+
+
+def dropped(run: Run, unit: str, trials: pd.DataFrame) -> list[str]:
+    """Return, in sentences, what of a unit was not scored and why, and what was odd about it."""
+    said = []
+    rows = run.unit_rows(unit)
+    ok = next((row for row in rows if row["status"] == "ok"), None)
+    unseen = int((trials["exposure_bins"] == 0).sum())
+    if unseen:
+        said.append(f"{unseen} of {len(trials)} trials are not scored: the unit was not observed in them.")
+    most = int(trials["exposure_bins"].max()) if len(trials) else 0
+    partly = int(((trials["exposure_bins"] > 0) & (trials["exposure_bins"] < most)).sum())
+    if partly:
+        said.append(f"{partly} trials are scored in part: the rest of them was not observed.")
+    if ok and ok.get("n_merged"):
+        said.append(f"{ok['n_merged']} spikes share a bin with another and are not scored.")
+    if ok and ok.get("contamination_gate") not in (None, "clean"):
+        said.append(f"Refractory violations: {ok['contamination_gate']}, {ok['contamination']:.0%} foreign spikes.")
+    for finding in run.findings:
+        if finding.get("unit") == unit:
+            option = f" ({finding['option']})" if finding.get("option") else ""
+            said.append(f"{finding['level']}, {finding['id']}: {finding['message']}{option}")
+    said += [f"{row['model']} was {row['status']}: {row['message']}" for row in rows if row["status"] != "ok"]
+    return said
 
 
 def _trainings(run: Run, unit: str) -> list[dict[str, Any]]:
@@ -141,14 +233,8 @@ def _small(training: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _by_epoch(losses: Any) -> npt.NDArray[np.float64]:
+def _by_epoch(losses: Any) -> FloatArray:
     """Return losses by epoch; those of several units or validation sets are averaged, missing ones NaN."""
     rows = [each if isinstance(each, list) else [each] for each in losses]
     values = [[np.nan if each is None else float(each) for each in np.ravel(np.array(row, object))] for row in rows]
     return np.array([np.nan if np.all(np.isnan(row)) else np.nanmean(row) for row in values])
-
-
-def to_script(value: Any) -> str:
-    """Return JSON that may stand inside a script element."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("</", "<\\/").replace("<!--", "<\\!--")

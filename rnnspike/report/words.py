@@ -69,7 +69,7 @@ def summary(run: Run) -> list[str]:
     if not run.units:
         return ["No unit could be fitted; the table of rows says why for each."]
     model = headline_model(run)
-    sentences = [_memory_sentence(run, model)]
+    sentences = [_memory_sentence(run, model), _sufficient_sentence(run, model)]
     sentences += [_verdict_sentence(run, model, kind) for kind in ("refractory", "adaptation")]
     sentences += [_ks_sentence(run, model), _free_run_sentence(run, model)]
     failed = [row for row in run.rows if row["status"] == "failed"]
@@ -91,7 +91,37 @@ def _memory_sentence(run: Run, model: str) -> str:
         f"them more likely than the trial average with a slow gain does, outside the 95 % interval (median gain over "
         f"all units {middle:+.3f} bits/spike)."
     )
+    if len(gains) > 1:
+        text += f" These are {len(gains)} tests, one a unit; without any memory 1 in 40 would come out so by chance."
     return text + (f" On {below} it is worse, outside the interval." if below else "")
+
+
+def sufficient(run: Run, model: str) -> dict[str, str]:
+    """Return, for each unit, the first rung that ``model`` does not beat outside the 95 % interval."""
+    beaten = {
+        (str(row["unit"]), row["model_b"] if row["model_a"] == model else row["model_a"])
+        for row in run.pairs.dropna(subset=["gain"]).to_dict("records")
+        if (row["model_a"] == model and row["gain_low"] > 0) or (row["model_b"] == model and row["gain_high"] < 0)
+    }
+    return {
+        row["unit"]: next(rung for rung in run.models if rung == model or (row["unit"], rung) not in beaten)
+        for row in scored(run, model)
+    }
+
+
+def _sufficient_sentence(run: Run, model: str) -> str:
+    counts = Counter(sufficient(run, model).values())
+    others = [rung for rung in run.models if counts[rung] and rung != model]
+    if model not in MEMORY or not counts:
+        return ""
+    parts = [f"{rung} on {counts[rung]}" for rung in others]
+    text = (
+        f"The simplest rung that keeps up with it (not beaten outside the interval) is {', '.join(parts)}."
+        if parts
+        else ""
+    )
+    whole = f" On {counts[model]} {model} beats every other rung." if counts[model] else ""
+    return (text + whole).strip()
 
 
 def _verdict_sentence(run: Run, model: str, kind: str) -> str:
@@ -110,7 +140,9 @@ def _ks_sentence(run: Run, model: str) -> str:
     passed = sum(row["ks_p"] >= 0.05 for row in rows)
     worst = max(row["ks_d"] for row in rows)
     share = f"{passed} of {len(rows)}"
-    return f"Time-rescaled intervals of {model} pass the KS test at 5 % on {share} (largest D {worst:.3f})."
+    seen = float(np.median([row["ks_d_detectable"] for row in rows if row.get("ks_d_detectable")] or [np.nan]))
+    power = f"; a D under {seen:.3f} could not be told from 0 on half of them" if np.isfinite(seen) else ""
+    return f"Time-rescaled intervals of {model} pass the KS test at 5 % on {share} (largest D {worst:.3f}{power})."
 
 
 def _free_run_sentence(run: Run, model: str) -> str:
@@ -118,7 +150,9 @@ def _free_run_sentence(run: Run, model: str) -> str:
     if not rows:
         return ""
     stable = sum(row["free_run_stability"] == "stable" for row in rows)
-    return f"Fed its own spikes, {model} stays stable on {stable} of {len(rows)}."
+    near = sum(abs((row["free_run_rate_ratio"] or 0.0) - 1) <= 0.1 for row in rows)
+    rate = f"its rate is within 10 % of the recorded one on {near}"
+    return f"Fed its own spikes, {model} stays stable on {stable} of {len(rows)}; {rate}."
 
 
 def _units(total: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from click.testing import CliRunner
 
 from rnnspike.cli.main import cli
 from rnnspike.errors import RunError
-from rnnspike.report.build import build_comparison, build_report
+from rnnspike.report import advice, comparison
+from rnnspike.report.build import build_report, overview
+from rnnspike.report.colours import COLOURS, OTHER
+from rnnspike.report.comparison import build_comparison
 from rnnspike.report.load import load_run
-from rnnspike.report.payload import rounded, to_script
-from rnnspike.report.words import gains_over, headline_model, repeat_command, summary
+from rnnspike.report.packing import rounded, to_script
+from rnnspike.report.words import gains_over, headline_model, repeat_command, sufficient, summary
+from rnnspike.runs.tables import compare_stored
 
 
 def test_equal_runs_give_equal_bytes(run_folder: Path) -> None:
@@ -45,6 +50,36 @@ def test_no_host_path_or_time(run_folder: Path) -> None:
     assert provenance["end"] not in own
 
 
+def test_ladder_and_steps_are_the_stored_pairs(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    shown = overview(run, headline_model(run))
+    step = next(each for each in shown["steps"] if each["unit"] == "1" and each["model"] == "glm")
+    pair = run.pairs[(run.pairs.unit == "1") & (run.pairs.model_a == "glm") & (run.pairs.model_b == step["over"])]
+    assert step["over"] == "renewal"
+    assert step["gain"] == pair.gain.item() and step["low"] == pair.gain_low.item()
+
+
+def test_simplest_sufficient_rung_is_the_first_that_is_not_beaten(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    model = headline_model(run)
+    for unit, rung in sufficient(run, model).items():
+        before = run.models[: run.models.index(rung)]
+        assert all(dict((u, low) for u, _, low, _ in gains_over(run, model, each))[unit] > 0 for each in before)
+        if rung != model:
+            assert dict((u, low) for u, _, low, _ in gains_over(run, model, rung))[unit] <= 0
+
+
+def test_warnings_and_next_steps_name_what_the_run_holds(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    assert any("--effort fast" in each for each in advice.next_steps(run, "stack", has_dynamics=True))
+    assert any("rnnspike dynamics" in each for each in advice.next_steps(run, "stack", has_dynamics=False))
+    assert not any("are few" in each for each in advice.warnings(run, "stack"))
+    run.settings["resolved"]["n_trials"] = 12
+    run.rows[-1].update(status="failed", message="no memory")
+    said = " ".join(advice.warnings(run, "stack"))
+    assert "12 trials are few" in said and "stack was failed on 1 unit;" in said
+
+
 def test_words_follow_the_numbers(run_folder: Path) -> None:
     run = load_run(run_folder)
     assert headline_model(run) == "psth-gain"
@@ -68,11 +103,56 @@ def test_four_figures() -> None:
 def test_comparison_and_formats(run_folder: Path, tmp_path: Path) -> None:
     page = build_comparison([run_folder, run_folder], tmp_path / "c.html").read_text("utf-8")
     assert "2 recordings compared" in page
+    shown = json.loads(re.search(r'id="overview">(.*?)</script>', page, re.S)[1])
+    assert [each["name"] for each in shown["recordings"]] == ["small (1)", "small (2)"]
+    assert (tmp_path / shown["recordings"][0]["link"]).resolve() == (run_folder / "report.html").resolve()
+    stored = next(compare_stored([run_folder], pairs=[("psth-gain", "psth")]))
+    assert shown["over"][0]["gain"] == pytest.approx(stored["gain"]) and shown["over"][-1]["recording"] is None
     result = CliRunner().invoke(cli, ["report", str(run_folder), "--format", "md"])
     assert result.exit_code == 0
     assert "| unit | model |" in result.stdout
     with pytest.raises(RunError, match=r"done\.json is missing"):
         load_run(tmp_path)
+
+
+def test_comparison_claims_no_gain_where_the_interval_holds_zero() -> None:
+    row = {"recording": None, "gain": 0.6, "gain_low": -1.4, "gain_high": 2.6, "level": "recording", "n_units": 5,
+           "n_recordings": 3, "n_above": 5, "n_below": 0}  # fmt: skip
+    payload = {"over": [row], "headline": "stack", "base": "psth-gain"}
+    assert "a gain in general is not shown" in " ".join(comparison.summary(payload))
+    row.update(gain_low=0.2)
+    assert "lies above 0" in " ".join(comparison.summary(payload))
+
+
+@pytest.mark.parametrize("ground", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out_from_their_ground(ground: int) -> None:
+    paper = ("#ffffff", "#12161c")[ground]
+    assert all(contrast(pair[ground], paper) >= 3 for pair in (*COLOURS.values(), OTHER))
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_has_the_contrast_that_wcag_aa_asks(theme: int) -> None:
+    css = (resources.files("rnnspike.report") / "templates" / "report.css").read_text("utf-8")
+    named = [
+        dict(re.findall(r"--(\w+):(#\w+)", block)) for block in re.findall(r":root[^{]*\{([^}]*--bg[^}]*)\}", css)
+    ][theme]
+    for ground in (named["bg"], named["panel"]):
+        for text in ("fg", "soft", "accent", "good", "warn", "bad"):
+            assert contrast(named[text], ground) >= 4.5, (text, ground)
+        assert contrast(named["edge"], ground) >= 3
+
+
+def contrast(a: str, b: str) -> float:
+    """Contrast ratio of WCAG 2.1; #fff is #ffffff."""
+
+    def luminance(colour: str) -> float:
+        full = colour if len(colour) == 7 else "#" + "".join(2 * c for c in colour[1:])
+        channels = [int(full[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_figures_come_with_their_numbers(run_folder: Path, tmp_path: Path) -> None:

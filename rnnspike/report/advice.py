@@ -1,0 +1,86 @@
+"""What to look at or do next: each sentence follows from a number of the run, and names it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rnnspike.report import words
+from rnnspike.report.load import Run
+
+#: A recording of fewer trials gets a warning.
+FEW_TRIALS = 30
+#: Kind of strata in which a model is off -> what that usually means.
+LACKS = {
+    "lag": "time since the last spike (a narrower --bin, or memory that the rung lacks)",
+    "previous_interval": "the interval before the last spike (memory over more than one interval)",
+    "recent_count": "recent firing (adaptation, bursts or slow drift)",
+    "position": "place in the trial (the stimulus response differs between trials, or the window is too wide)",
+    "spike_index": "rank of the spike in the trial",
+    "condition": "condition (--condition names the column that tells them apart)",
+}
+
+
+def warnings(run: Run, model: str) -> list[str]:
+    """Return what a reader must know before believing the page."""
+    resolved, said = run.settings["resolved"], []
+    serious = [each for each in run.findings if each["level"] in ("error", "warning")]
+    if serious:
+        said.append(
+            f"The input has {len(serious)} finding{'s' * (len(serious) != 1)} above the level of information."
+        )
+    if resolved["n_trials"] < FEW_TRIALS:
+        said.append(
+            f"{resolved['n_trials']} trials are few: intervals are over trials, and wide or too narrow with so few."
+        )
+    doubtful = [row["unit"] for row in words.scored(run, model) if row.get("contamination_gate") == "contaminated"]
+    if doubtful:
+        said.append(
+            f"Unit{'s' * (len(doubtful) != 1)} {_some(doubtful)}: refractory violations say that spikes of other "
+            "cells are among them; refractoriness cannot be judged there."
+        )
+    said += _failures(run)
+    return said
+
+
+def _failures(run: Run) -> list[str]:
+    said = []
+    counts = Counter((row["model"], row["status"]) for row in run.rows if row["status"] != "ok")
+    for (model, status), number in counts.items():
+        said.append(f"{model} was {status} on {number} unit{'s' * (number != 1)}; the rows say why.")
+    loud = [row for row in run.rows if row.get("free_run_stability") == "divergent"]
+    for rung, number in Counter(row["model"] for row in loud).items():
+        said.append(
+            f"{rung} runs away on {number} unit{'s' * (number != 1)} when fed its own spikes: do not simulate."
+        )
+    return said
+
+
+def next_steps(run: Run, model: str, has_dynamics: bool) -> list[str]:
+    """Return what to do next, most telling first."""
+    said, settings = [], run.settings["settings"]
+    lacking = Counter(
+        kind
+        for row in words.scored(run, model)
+        for kind in str(row.get("calibration_rejected") or "none").split(", ")
+        if kind in LACKS
+    )
+    for kind, number in lacking.most_common(3):
+        units = f"{number} unit{'s' * (number != 1)}"
+        said.append(f"On {units} {model} is still off by {LACKS[kind]}: see Calibration by stratum.")
+    drift = [unit for unit, _, low, _ in words.gains_over(run, "psth-gain", "psth") if low > 0]
+    if drift and settings.get("fold_scheme", {}).get("value") != "blocked":
+        said.append(
+            f"A slow gain helps on {len(drift)} unit{'s' * (len(drift) != 1)}: rates drift over the session. Check "
+            "with --fold-scheme blocked that the gains hold."
+        )
+    if settings["effort"]["value"] == "fast":
+        said.append("These networks were trained with --effort fast: fit with the default before quoting figures.")
+    if any(rung in run.models for rung in ("lstm", "gru", "rnn", "linear-rnn")) and not has_dynamics:
+        said.append(
+            "rnnspike dynamics RUN looks into the trained networks; rnnspike report RUN then shows them here."
+        )
+    return said
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

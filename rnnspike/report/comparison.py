@@ -1,0 +1,152 @@
+"""One page across recordings: ladders, the hierarchical gain, verdicts, and a link to each unit's own page."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from rnnspike.report import words
+from rnnspike.report.build import build_report, page
+from rnnspike.report.colours import COLOURS, OTHER
+from rnnspike.report.load import Run, load_run
+from rnnspike.report.packing import to_script
+from rnnspike.runs.store import write_bytes
+from rnnspike.runs.tables import compare_stored
+
+#: What the gain is over: the first of these that all recordings have.
+BASES = ("psth-gain", "psth", "constant")
+#: With fewer recordings the page says so.
+FEW_RECORDINGS = 5
+
+
+def build_comparison(folders: Sequence[Path], path: Path) -> Path:
+    """Write one page that compares several runs, and the runs' own reports where they are missing.
+
+    Raises
+    ------
+    RunError
+        Where a folder is no finished run.
+    """
+    runs = [load_run(folder) for folder in folders]
+    for run in runs:
+        if not (run.folder / "report.html").is_file():
+            build_report(run.folder)
+    model, base = common_pair(runs)
+    payload = comparison_payload(runs, model, base, path)
+    text = page(
+        "comparison.html.j2",
+        title=f"{len(runs)} recordings · rnnspike",
+        recordings=payload["recordings"],
+        summary=summary(payload),
+        overview=Markup(to_script(payload)),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.encode("utf-8"))
+    return path
+
+
+def common_pair(runs: Sequence[Run]) -> tuple[str, str]:
+    """Return the model and the base that the comparison speaks of: of those that all recordings have."""
+    shared = [name for name in runs[0].models if all(name in run.models for run in runs)]
+    memory = [name for name in shared if name in words.MEMORY]
+    model = "stack" if "stack" in shared else (memory or shared or [""])[-1]
+    base = next((name for name in BASES if name in shared and name != model), "")
+    return model, base
+
+
+def comparison_payload(runs: Sequence[Run], model: str, base: str, path: Path) -> dict[str, Any]:
+    """Return what the page shows; names of recordings are made different where they are not."""
+    names = [run.name for run in runs]
+    names = [name if names.count(name) == 1 else f"{name} ({k + 1})" for k, name in enumerate(names)]
+    recordings, rows, units = [], [], []
+    for run, name in zip(runs, names, strict=True):
+        link = quote(os.path.relpath(run.folder / "report.html", path.parent).replace(os.sep, "/"))
+        recordings.append(_recording(run, name, model, link))
+        rows += [{**row, "recording": name, "link": link} for row in run.rows if row["status"] == "ok"]
+        for unit, gain, low, high in words.gains_over(run, model, base):
+            units.append({"recording": name, "unit": unit, "gain": gain, "low": low, "high": high, "link": link})
+    return {
+        "models": list(dict.fromkeys(each for run in runs for each in run.models)),
+        "headline": model,
+        "base": base,
+        "recordings": recordings,
+        "rows": rows,
+        "gains": units,
+        "over": hierarchical(runs, names, model, base),
+        "colours": {**COLOURS, "": OTHER},
+    }
+
+
+def _recording(run: Run, name: str, model: str, link: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "link": link,
+        "n_units": len(run.units),
+        "protocol": words.protocol_line(run),
+        "findings": sum(each["level"] in ("error", "warning") for each in run.findings),
+        "verdicts": {kind: words.verdict_counts(run, model, kind) for kind in ("refractory", "adaptation")},
+    }
+
+
+def hierarchical(runs: Sequence[Run], names: Sequence[str], model: str, base: str) -> list[dict[str, Any]]:
+    """Return the gain of ``model`` over ``base`` in each recording, then over all (science.md b.13)."""
+    if not base or not any(words.gains_over(run, model, base) for run in runs):
+        return []
+    found = []
+    for run, name in zip(runs, names, strict=True):
+        if words.gains_over(run, model, base):
+            found += [
+                {**_gain(row), "recording": name} for row in compare_stored([run.folder], pairs=[(model, base)])
+            ]
+    folders = list(dict.fromkeys(run.folder for run in runs))
+    found += [{**_gain(row), "recording": None} for row in compare_stored(folders, pairs=[(model, base)])]
+    return found
+
+
+def _gain(row: dict[str, Any]) -> dict[str, Any]:
+    keys = (
+        "gain",
+        "gain_low",
+        "gain_high",
+        "p",
+        "level",
+        "n_units",
+        "n_recordings",
+        "n_above",
+        "n_below",
+        "gain_median",
+    )
+    return {key: row[key] for key in keys}
+
+
+def summary(payload: dict[str, Any]) -> list[str]:
+    """Return the sentences at the head of the page."""
+    whole = [row for row in payload["over"] if row["recording"] is None]
+    model, base = payload["headline"], payload["base"]
+    if not whole:
+        return ["These recordings have no pair of rungs in common that could be compared."]
+    row = whole[0]
+    where = f"on average over {row['n_units']} units of {row['n_recordings']} recordings"
+    text = [f"Gain of {model} over {base}: {row['gain']:+.3f} bits/spike {where}. {_interval_sentence(row)}"]
+    text.append(f"Unit by unit the interval lies above 0 on {row['n_above']} and below 0 on {row['n_below']}.")
+    if row["level"] != "recording":
+        text.append("Units of one recording are not independent: this says nothing about other recordings.")
+    elif row["n_recordings"] < FEW_RECORDINGS:
+        text.append(f"{row['n_recordings']} recordings are few, and the interval is wide for that reason.")
+    return text
+
+
+def _interval_sentence(row: dict[str, Any]) -> str:
+    low, high = row["gain_low"], row["gain_high"]
+    if math.isnan(low):
+        return "There is no interval: one recording with one unit has no others to be compared with."
+    interval = f"The 95 % interval over {row['level']}s, {low:+.3f} to {high:+.3f},"
+    if low > 0:
+        return f"{interval} lies above 0."
+    return f"{interval} lies below 0." if high < 0 else f"{interval} holds 0: a gain in general is not shown."

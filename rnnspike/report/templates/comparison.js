@@ -1,0 +1,50 @@
+// Across recordings.
+if (overview.over) {
+  const names = overview.recordings.map((r) => r.name), PALETTE = () => isDark() ? ["#7cc7f2", "#ff8f4d", "#35c79f", "#f0b429", "#e59ac6", "#b3a6ff", "#d3a397"] : ["#1d5fa6", "#c04f00", "#00805f", "#a66f00", "#b04a87", "#6a55d6", "#8a5a50"];
+  const hue = (name) => { const p = PALETTE(); return p[names.indexOf(name) % p.length]; };
+  figure("ladder", (id) => {
+    const models = overview.models, traces = [];
+    for (const group of grouped(overview.rows)) {
+      const rows = models.map((m) => group.rows[m] || {});
+      traces.push(line(range(models.length), rows.map((r) => known(r.bits_per_spike) ? r.bits_per_spike : null), group.label, { color: faint(hue(group.recording), 0.4), width: 1 }, { connectgaps: true, showlegend: false, text: rows.map((r, i) => group.label + "<br>" + models[i] + " " + number(r.bits_per_spike)), hovertemplate: "%{text}<extra></extra>" }));
+    }
+    for (const name of names) traces.push(line(range(models.length), models.map((m) => median(overview.rows.filter((r) => r.model === m && r.recording === name).map((r) => r.bits_per_spike))), name, { color: hue(name), width: 3 }, { connectgaps: true, mode: "lines+markers", hovertemplate: name + ", median %{y:.3f}<extra></extra>" }));
+    draw(id, traces, { xaxis: rungAxis(models), yaxis: titled("bits/spike"), showlegend: names.length <= 12 }, "Median bits per spike by recording: " + names.map((n) => n + " " + number(median(overview.rows.filter((r) => r.model === overview.headline && r.recording === n).map((r) => r.bits_per_spike)))).join(", "));
+  });
+  figure("c-forest", (id) => {
+    if (!overview.over.length) return nothing(id, "there is no pair of rungs that all recordings have");
+    const traces = [], ticks = [], labels = [];
+    let at = 0;
+    for (const name of names) {
+      const units = overview.gains.filter((g) => g.recording === name), whole = overview.over.find((o) => o.recording === name);
+      const few = overview.gains.length <= 40, y = units.map((_, k) => at + (few ? k : k / Math.max(units.length, 1) * 4));
+      traces.push({ x: units.map((u) => u.gain), y: y, mode: "markers", name: name, marker: { size: few ? 8 : 5, color: hue(name) }, error_x: { type: "data", symmetric: false, array: units.map((u) => u.high - u.gain), arrayminus: units.map((u) => u.gain - u.low), color: faint(hue(name), 0.7), thickness: 1.2, width: 0 }, text: units.map((u) => u.recording + ", unit " + u.unit + " " + signed(u.gain) + " (" + signed(u.low) + " to " + signed(u.high) + ")"), hovertemplate: "%{text}<extra></extra>", customdata: units.map((u) => u.link + "#unit=" + encodeURIComponent(u.unit)) });
+      if (few) units.forEach((u, k) => { ticks.push(at + k); labels.push((k === 0 ? name + ", " : "") + "unit " + u.unit); }); else { ticks.push(at + 2); labels.push(name); }
+      at += few ? units.length : 4;
+      if (whole) { traces.push(diamond(whole, at, hue(name), name + ", mean of " + whole.n_units + " units")); ticks.push(at); labels.push("mean"); at += 1.6; }
+    }
+    const all = overview.over.find((o) => o.recording === null);
+    if (all) { traces.push(diamond(all, at, style("--fg"), "all recordings")); ticks.push(at); labels.push("all recordings"); }
+    byId(id).style.height = Math.max(300, Math.min(1600, 80 + 21 * (at + 2))) + "px";
+    draw(id, traces, { xaxis: titled("gain of " + overview.headline + " over " + overview.base + ", bits/spike", { zeroline: true, zerolinecolor: style("--edge") }), yaxis: { tickvals: ticks, ticktext: labels, range: [at + 0.8, -0.8], zeroline: false, showgrid: false } }, "Gain by unit and recording; over all " + (all ? signed(all.gain) + " (" + signed(all.gain_low) + " to " + signed(all.gain_high) + ")" : "undefined"));
+    byId(id).removeAllListeners && byId(id).removeAllListeners("plotly_click");
+    byId(id).on("plotly_click", (event) => { const link = event.points[0].customdata; if (link) location.href = link; });
+    note(id, "Click a unit to open its page.");
+  });
+  function diamond(row, y, col, name) {
+    return { x: [row.gain], y: [y], mode: "markers", name: name, marker: { size: 14, symbol: "diamond", color: col }, error_x: known(row.gain_low) ? { type: "data", symmetric: false, array: [row.gain_high - row.gain], arrayminus: [row.gain - row.gain_low], color: col, thickness: 2.4, width: 5 } : undefined, hovertemplate: name + " %{x:+.3f}, over " + row.level + "s<extra></extra>" };
+  }
+  const VERDICTS = [["captured", "--good"], ["partly", "--warn"], ["missed", "--bad"], ["nothing to capture", "--edge"]];
+  figure("c-verdicts", (id) => {
+    const traces = [];
+    ["refractory", "adaptation"].forEach((kind, j) => VERDICTS.forEach(([verdict, name]) => traces.push({ x: overview.recordings.map((r) => 100 * (r.verdicts[kind][verdict] || 0) / Math.max(1, Object.values(r.verdicts[kind]).reduce((a, b) => a + b, 0))), y: names, type: "bar", orientation: "h", name: verdict, showlegend: j === 0, xaxis: j ? "x2" : "x", marker: { color: style(name) }, text: overview.recordings.map((r) => r.verdicts[kind][verdict] ? r.verdicts[kind][verdict] + " " + verdict : ""), textposition: "inside", insidetextfont: { color: style("--bg") }, hovertemplate: "%{text} " + verdict + "<extra>%{y}</extra>" })));
+    byId(id).style.height = 130 + 34 * names.length + "px";
+    draw(id, traces, { barmode: "stack", showlegend: true, xaxis: titled("refractoriness, % of units", { domain: [0, 0.48], range: [0, 100] }), xaxis2: titled("adaptation, % of units", { domain: [0.52, 1], range: [0, 100] }), yaxis: { type: "category", autorange: "reversed" } }, "Verdicts of " + overview.headline + " by recording: " + overview.recordings.map((r) => r.name + " refractoriness captured on " + (r.verdicts.refractory.captured || 0) + ", adaptation on " + (r.verdicts.adaptation.captured || 0) + " of " + r.n_units).join("; "));
+  });
+  byId("recordings").tBodies[0].replaceChildren(...overview.recordings.map((r) => {
+    const tr = document.createElement("tr"), link = text("a", r.name), first = document.createElement("td"), row = overview.over.find((o) => o.recording === r.name) || {};
+    link.href = r.link; first.append(link);
+    tr.append(first, text("td", r.n_units, "n"), text("td", r.protocol), text("td", r.findings, "n"), text("td", signed(row.gain), "n"), text("td", signed(row.gain_low) + " to " + signed(row.gain_high), "n"), text("td", row.level ? row.level + "s" : "–"));
+    return tr;
+  }));
+}

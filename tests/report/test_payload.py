@@ -1,0 +1,139 @@
+"""What the page is drawn from: the stored arrays, shortened, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import poisson
+
+from rnnspike.report.load import load_run
+from rnnspike.report.network import network_payload
+from rnnspike.report.packing import PACK_FROM, packed, spread, to_script
+from rnnspike.report.payload import dropped, garwood, pooled_hazard, rasters, session, unit_payload
+
+
+def unpacked(value: Any) -> np.ndarray:
+    """What the page's script makes of a packed array."""
+    if not isinstance(value, dict):
+        return np.array(value, dtype=float)
+    numbers = np.frombuffer(base64.b64decode(value["b"]), "<u2").reshape(value["shape"])
+    return np.where(numbers == 65535, np.nan, value["lo"] + value["step"] * numbers.astype(float))
+
+
+def test_packed_arrays_keep_their_values(rng: np.random.Generator) -> None:
+    values = rng.normal(size=(6, 40)) * 1e-4
+    values[2, 3:9] = np.nan
+    np.testing.assert_allclose(unpacked(packed(values)), values, atol=np.ptp(values[np.isfinite(values)]) / 1.2e5)
+    assert packed(np.full(PACK_FROM, 2.5))["lo"] == 2.5
+    np.testing.assert_array_equal(unpacked(packed(np.arange(300))), np.arange(300))
+    assert packed(np.arange(PACK_FROM - 1.0)) == list(np.arange(PACK_FROM - 1.0))
+    assert packed(np.array([7, 70000] * 40))[1] == 70000
+
+
+def test_spread_keeps_first_and_last() -> None:
+    assert spread(5, 9).tolist() == [0, 1, 2, 3, 4]
+    assert spread(100, 3).tolist() == [0, 50, 99]
+
+
+def test_garwoods_interval_holds_what_it_claims() -> None:
+    low, high = garwood(np.array([0.0, 7.0]))
+    assert low[0] == 0 and high[0] == pytest.approx(-np.log(0.025))
+    assert poisson.sf(6, low[1]) == pytest.approx(0.025) and poisson.cdf(7, high[1]) == pytest.approx(0.025)
+
+
+def test_pooled_hazard_adds_up() -> None:
+    lags = 200
+    curves = {
+        "hazard.lag_ms": np.arange(1.0, lags + 1),
+        "hazard.at_risk": np.linspace(5000, 100, lags).round(),
+        "hazard.spikes": np.full(lags, 4.0),
+        "hazard.model": np.full((2, lags), 0.01),
+    }
+    found = pooled_hazard(curves)
+    assert (found["hazard.data"] * found["hazard.at_risk"]).sum() == pytest.approx(4 * lags)
+    np.testing.assert_allclose(found["hazard.model"], 0.01)
+    assert found["hazard.lag_low_ms"][0] == 1 and found["hazard.lag_high_ms"][-1] == lags
+    assert ((found["hazard.low"] <= found["hazard.data"]) & (found["hazard.data"] <= found["hazard.high"])).all()
+
+
+def test_rasters_show_whole_trials_by_condition() -> None:
+    trials = pd.DataFrame({"trial": np.arange(40), "condition": np.arange(40) % 2})
+    curves = {
+        "raster.trial": np.repeat(np.arange(40), 10),
+        "raster.bin": np.tile(np.arange(10), 40),
+        "free_run.models": np.array(["glm"]),
+        "free_raster.trials": np.arange(40),
+        "free_raster.glm.trial": np.array([3, 3, 38]),
+        "free_raster.glm.bin": np.array([7, 2, 5]),
+    }
+    found = rasters(curves, trials, 100)
+    assert len(found["raster.row"]) == 10 and found["raster.data.count"].tolist() == [10] * 10
+    assert (np.diff(found["raster.condition"]) >= 0).all()
+    whole = rasters(curves, trials, 10_000)
+    row = whole["raster.row"].tolist()
+    assert whole["raster.glm.count"][row.index(3)] == 2 and whole["raster.glm.count"].sum() == 3
+    assert whole["raster.glm.bin"].tolist() == [5, 2, 7]  # even trials first
+
+
+def test_a_free_run_of_other_trials_is_not_put_beside_the_data() -> None:
+    trials = pd.DataFrame({"trial": np.arange(40), "condition": np.zeros(40, int)})
+    curves = {
+        "raster.trial": np.arange(40),
+        "raster.bin": np.arange(40),
+        "free_run.models": np.array(["glm"]),
+        "free_run.trials": np.array([4]),
+        "free_raster.glm.trial": np.array([4]),
+        "free_raster.glm.bin": np.array([1]),
+    }
+    found = rasters(curves, trials, 10_000)
+    assert len(found["raster.row"]) == 40 and "raster.glm.count" not in found
+
+
+def test_session_sums_up_to_the_gain(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    curves, trials = run.curves("0"), run.per_trial("0")
+    found = session(trials, curves, 1000)
+    k = [str(model) for model in curves["models"]].index("glm")
+    gain = run.pairs[(run.pairs.unit == "0") & (run.pairs.model_a == "glm") & (run.pairs.model_b == "psth-gain")].gain
+    assert found["session.gain_bits"][k, -1] == pytest.approx(gain.item() * trials.n_spikes.sum())
+
+
+def test_a_unit_is_small_and_holds_every_figure(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    whole, small = (unit_payload(run, "0", share) for share in (1.0, 0.25))
+    for name in ("hazard.data", "ks.pit", "isi.mean", "serial.mean", "fano.mean", "statistic.p", "raster.glm.bin",
+                 "smooth.low_hz", "ogata.wiener", "calibration.lag.z", "autocorrelation.low"):  # fmt: skip
+        assert name in whole["curves"], name
+    assert len(to_script(small)) < 100_000
+    assert [each["model"] for each in whole["training"]] == ["lstm"]
+
+
+def test_what_was_dropped_is_said(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    trials = run.per_trial("0")
+    trials.loc[:4, "exposure_bins"] = 0
+    trials.loc[7, "exposure_bins"] = 100
+    run.findings.append(
+        {"id": "short-isi", "level": "warning", "message": "2 violations", "unit": "0", "option": None}
+    )
+    said = " ".join(dropped(run, "0", trials))
+    assert "5 of 30 trials are not scored" in said and "1 trials are scored in part" in said
+    assert "short-isi: 2 violations" in said
+
+
+def test_network_section_is_the_stored_analysis(whole_folder: Path) -> None:
+    found = network_payload(whole_folder / "dynamics", ["0", "1"])
+    assert found is not None
+    one = found["networks"][0]
+    stored = np.load(whole_folder / "dynamics" / "0" / "lstm" / one["seed"] / "silent.npz", allow_pickle=False)
+    silent = next(each for each in one["inputs"] if each["name"] == "silent")
+    np.testing.assert_allclose(unpacked(silent["plane_points"]), stored["plane_points"], rtol=1e-3, atol=1e-3)
+    leading = stored["eigenvalues"][:12].ravel()
+    np.testing.assert_allclose(unpacked(silent["eigenvalues"]["re"]), leading.real, atol=1e-4)
+    assert found["table"][0][:3] == ["0", "lstm", "silent"]
+    assert network_payload(whole_folder / "nothing", []) is None
