@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,11 @@ class Sequences:
         scored = observed & (np.arange(inputs.shape[1]) >= warm_up)
         targets = np.stack([spikes, held_back(log_drive, warm_up), scored], axis=2)
         return cls(*(_time_first(array, device) for array in (inputs, targets)))
+
+    @classmethod
+    def side_by_side(cls, several: Sequence[Sequences]) -> Sequences:
+        """Return the rows of several sequences of one length, one after another."""
+        return cls(*(torch.cat([getattr(each, name) for each in several], 1) for name in ("inputs", "targets")))
 
     @property
     def n_bins(self) -> int:

@@ -41,15 +41,15 @@ class RecurrentSettings:
     learning_rate: float = 2e-2
     weight_decay: float = 1e-2
     max_cycles: int = 1
-    n_validations: int = 12
+    n_validations: int = 8
     validation_bins: int = 200_000
     base_spikes: int = 3000
 
 
 EFFORTS: dict[str, RecurrentSettings] = {
-    "fast": RecurrentSettings(n_updates=150, n_rows=16, chunk_s=0.25, n_validations=10),
+    "fast": RecurrentSettings(n_updates=150, n_rows=16, chunk_s=0.25, n_validations=6),
     "standard": RecurrentSettings(),
-    "thorough": RecurrentSettings(n_updates=800, n_rows=16, max_cycles=2, n_validations=20),
+    "thorough": RecurrentSettings(n_updates=800, n_rows=16, max_cycles=2, n_validations=16),
 }
 
 

@@ -73,10 +73,11 @@ class RecurrentTask:
 
     def run(self) -> TrainingResult:
         """Train, or take up an interrupted training."""
-        validators = [lambda each=each: self.validation_loss(each) for each in self.held_out]
+        together = Sequences.side_by_side(self.held_out)
         checkpoint = None
         if self.model.checkpoint is not None:
             checkpoint = Checkpoint(self.model.checkpoint / f"{self.model.name}.safetensors", self.fingerprint())
+        validators = [lambda: self.validation_losses(together)]
         return train(self.net, self.batches, validators, self.settings, seed=self.seed, checkpoint=checkpoint)
 
     def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
@@ -107,12 +108,22 @@ class RecurrentTask:
             state: State = self.net.layer(chunk.lead_in)[1]
         return state
 
-    def validation_loss(self, sequences: Sequences) -> float:
-        """Return the loss in nats per expected spike, each sequence from its start with its state carried."""
-        spikes, log_drive, scored = sequences.targets.unbind(dim=2)
-        log_mu, _ = self.net(sequences.inputs, log_drive)
-        loss = negative_log_likelihood(log_mu.double(), spikes, scored, self.observation)
-        return float(loss) / max(float(scored.sum(dtype=torch.float64)) * self.mean_count, 1e-12)
+    def validation_losses(self, together: Sequences) -> FloatArray:
+        """Return the loss (set,) in nats per expected spike of the held-out sets, set after set in ``together``.
+
+        Each sequence goes from its start with its state carried. In one pass: a step takes hardly longer for twice
+        the rows.
+        """
+        log_mu, _ = self.net(together.inputs, together.targets[:, :, 1])
+        rows = [each.n_rows for each in self.held_out]
+        losses = []
+        for own, targets in zip(
+            torch.split(log_mu.double(), rows, 1), torch.split(together.targets, rows, 1), strict=True
+        ):
+            spikes, _, scored = targets.unbind(dim=2)
+            loss = negative_log_likelihood(own, spikes, scored, self.observation)
+            losses.append(float(loss) / max(float(scored.sum(dtype=torch.float64)) * self.mean_count, 1e-12))
+        return np.array(losses)
 
     def weights(self, state: Tensors) -> tuple[RecurrentCell, Readout]:
         """Return a state of the network as the float64 arrays of a fitted model."""

@@ -11,6 +11,8 @@ from rnnspike.errors import ConfigError
 from rnnspike.models.protocol import FittedModel, IntensityModel
 
 Effort = Literal["fast", "standard", "thorough"]
+#: All pairs of folds; a ring, each fold with the next; or a cover of the folds by the fewest pairs, all in the ring.
+Pairs = Literal["all", "ring", "cover"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class ModelSpec:
 
     ``pooled`` models take all units of a recording in one fit; ``needs`` are rungs fitted before it on the same
     split and handed to it (``IntensityModel.fit``'s ``fitted``); ``hidden`` rungs are helpers without rows;
-    ``costly`` ones are trained on fewer pairs of folds at standard effort (``runs.tasks``).
+    ``pairs`` says at which pairs of folds left out it is trained at standard effort (``runs.tasks``).
     """
 
     name: str
@@ -28,7 +30,7 @@ class ModelSpec:
     pooled: bool = False
     needs: tuple[str, ...] = ()
     hidden: bool = False
-    costly: bool = False
+    pairs: Pairs = "all"
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -45,19 +47,20 @@ MODELS: dict[str, ModelSpec] = {
             "rnnspike.models.recurrent:LinearRnn",
             "linear recurrent memory",
             needs=("drive",),
-            costly=True,
+            pairs="cover",
         ),
         ModelSpec(
-            "rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",), costly=True
+            "rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",), pairs="cover"
         ),
-        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",), costly=True),
-        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",), costly=True),
+        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",), pairs="cover"),
+        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",), pairs="cover"),
         ModelSpec(
             "spike-lstm",
             "rnnspike.models.spike_lstm:SpikeLstm",
             "LSTM clocked by spikes on the drive, all units pooled",
             pooled=True,
             needs=("drive",),
+            pairs="ring",
         ),
         ModelSpec(
             "spike-lstm-glm",
@@ -65,6 +68,7 @@ MODELS: dict[str, ModelSpec] = {
             "LSTM clocked by spikes on the GLM, all units pooled",
             pooled=True,
             needs=("drive", "glm"),
+            pairs="ring",
         ),
     )
 }

@@ -15,6 +15,8 @@ from rnnspike.models.spike_sequences import Sequences, cut_sequences, draw_point
 from rnnspike.trials.data import FloatArray, Observation
 
 N_SCORED, N_CONTEXT, N_STRATA = 16, 16, 6
+#: Updates in an epoch, where there are as many sequences.
+FEWEST_UPDATES = 4
 _VALIDATION_STRATA, _VALIDATION_BATCH = 16, 64
 
 
@@ -60,8 +62,9 @@ class TrainingBatches:
 
     @property
     def updates_per_epoch(self) -> int:
-        """Number of batches."""
-        return -(-self.sequences.n_sequences // self.batch_size)
+        """Number of batches: few sequences are taken in smaller ones, so that there are updates enough."""
+        n = self.sequences.n_sequences
+        return max(-(-n // self.batch_size), min(FEWEST_UPDATES, n))
 
     def __call__(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
         """Yield the losses of one epoch's batches, in an order and at points that only ``rng`` decides."""

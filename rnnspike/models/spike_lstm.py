@@ -28,25 +28,21 @@ from rnnspike.trials.data import Trials
 class SpikeLstmSettings:
     """Size of the network and length of its training.
 
-    The epochs of a cycle are ``n_epochs``, or more where that many make fewer than ``min_updates`` updates, but at
-    most ``max_epochs``; a batch holds ``batch_size`` sequences.
+    A cycle has ``n_epochs``, a batch up to ``batch_size`` sequences.
     """
 
     n_hidden: int = 32
-    n_epochs: int = 20
-    min_updates: int = 0
-    max_epochs: int = 60
+    n_epochs: int = 14
     max_cycles: int = 1
-    batch_size: int = 32
+    batch_size: int = 64
     learning_rate: float = 2e-2
     weight_decay: float = 1e-2
     dropout: float = 0.1
 
     def training(self, updates_per_epoch: int) -> TrainingSettings:
         """Return the loop's settings for data of this size."""
-        wanted = max(self.n_epochs, -(-self.min_updates // updates_per_epoch))
         return TrainingSettings(
-            n_epochs=min(wanted, max(self.max_epochs, self.n_epochs)),
+            n_epochs=self.n_epochs,
             updates_per_epoch=updates_per_epoch,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -217,7 +213,7 @@ class SpikeLstmOnGlm(SpikeLstm):
 SETTINGS = {
     "fast": SpikeLstmSettings(),
     "standard": SpikeLstmSettings(),
-    "thorough": SpikeLstmSettings(n_hidden=48, n_epochs=40, max_epochs=120),
+    "thorough": SpikeLstmSettings(n_hidden=48, n_epochs=40, batch_size=32),
 }
 
 

@@ -16,8 +16,9 @@ from rnnspike.dynamics.drive import default_orbits, driven_orbits, load_conditio
 from rnnspike.dynamics.fitted import fitted_case
 from rnnspike.dynamics.fixed_points import SearchOptions
 from rnnspike.dynamics.rhythm import SpikeRhythm, history_reach, spike_rhythm
-from rnnspike.dynamics.rows import Row, result_rows, summarise
+from rnnspike.dynamics.rows import Row, result_rows
 from rnnspike.dynamics.state_dict import CellOptions, initialised_like, load_network
+from rnnspike.dynamics.summary import summarise
 from rnnspike.errors import RunError
 from rnnspike.models.registry import load
 from rnnspike.recording.data import Recording

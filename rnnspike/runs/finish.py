@@ -25,7 +25,7 @@ from rnnspike.trials.data import CountArray, IntArray, Trials
 #: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
 FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
 #: Bins of all trials of the raster of a free run.
-RASTER_BINS = 400_000
+RASTER_BINS = 200_000
 #: Length of a long free run, s, and how many trials of a fold it takes.
 LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
 #: With fewer trials in which the unit was held, rows carry a warning.
@@ -50,9 +50,8 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         mu["oracle"] = truth[:, :, 0]
     n_replicates = job.settings.replicates
     design = simulated_trials(trials, max(n_replicates, 1), FREE_RUN_BINS[job.settings.effort])
-    simulated = free_runs(job, unit_id, predictions, rungs, design, n_replicates) if n_replicates else {}
     shown = simulated_trials(trials, 1, RASTER_BINS)
-    rasters = free_runs(job, unit_id, predictions, rungs, shown, 1, "raster") if n_replicates else {}
+    simulated, rasters = free_runs(job, unit_id, predictions, rungs, design, shown) if n_replicates else ({}, {})
     result = evaluate_unit(
         trials,
         mu,
@@ -93,29 +92,32 @@ def free_runs(
     predictions: UnitPredictions,
     rungs: Mapping[str, Rung],
     design: IntArray,
-    n_replicates: int,
-    purpose: str = "free run",
-) -> dict[str, CountArray]:
-    """Run every rung free over the design of some held-out trials; (replicate, trial, bin) for each.
+    shown: IntArray,
+) -> tuple[dict[str, CountArray], dict[str, CountArray]]:
+    """Run every rung free over held-out trials: often over ``design``, once over ``shown``, the trials of the raster.
 
-    A trial is simulated by a model that never saw it: of a bag, the member chosen on its first validation fold.
-    ``purpose`` names the random stream.
+    Returns (replicate, trial, bin) for each rung, of the one and of the other. A trial is simulated by a model that
+    never saw it: of a bag, the member chosen on its first validation fold.
     """
-    trials = predictions.trials
-    simulated: dict[str, CountArray] = {}
+    trials, n_replicates = predictions.trials, job.settings.replicates
+    simulated, rasters = {}, {}
     for name, rung in rungs.items():
         if rung.mu is None:
             continue
-        counts = np.zeros((n_replicates, len(design), trials.n_bins), np.uint8)
+        often = np.zeros((n_replicates, len(design), trials.n_bins), np.uint8)
+        once = np.zeros((1, len(shown), trials.n_bins), np.uint8)
         for test, model in rung.free_runners.items():
-            here = np.flatnonzero(predictions.loaded.folds[design] == test)
-            if len(here):
-                rng = rng_for(job.id, unit_id, name, test, purpose)
-                rows = np.tile(np.arange(len(here)), n_replicates)
-                runs = simulate(model, trials.take(design[here]), rng, rows=rows)
-                counts[:, here] = runs.reshape(n_replicates, len(here), trials.n_bins)
-        simulated[name] = counts
-    return simulated
+            mine, mine_once = (np.flatnonzero(predictions.loaded.folds[each] == test) for each in (design, shown))
+            if len(mine) or len(mine_once):
+                rows = np.concatenate([np.tile(design[mine], n_replicates), shown[mine_once]])
+                needed, rows = np.unique(rows, return_inverse=True)
+                rng = rng_for(job.id, unit_id, name, test, "free run")
+                runs = simulate(model, trials.take(needed), rng, rows=rows)
+                n_often = n_replicates * len(mine)
+                often[:, mine] = runs[:n_often].reshape(n_replicates, len(mine), trials.n_bins)
+                once[0, mine_once] = runs[n_often:]
+        simulated[name], rasters[name] = often, once
+    return simulated, rasters
 
 
 def with_warning(row: dict[str, Any], trials: Trials) -> dict[str, Any]:

@@ -114,18 +114,14 @@ class UnitPredictions:
         """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
         from rnnspike.models.stack import Stack, fit_weights
 
-        cover = members_of("glm", self.n_folds, self.effort)
-        names = [
-            name
-            for name, other in rungs.items()
-            if other.mu is not None and (name in CLOSED_FORM or members_of(name, self.n_folds, self.effort) == cover)
-        ]
-        names = [name for name in names if name != "constant"]
+        names = [name for name, other in rungs.items() if other.mu is not None and name != "constant"]
         if len(names) < 2:
             raise ModelError(f"a stack needs two rungs at the least, and has {', '.join(names) or 'none'}")
+        trained = [set(members_of(name, self.n_folds, self.effort)) for name in names]
+        common = sorted(set.intersection(*trained))  # of fewer pairs than some: all are weighed on the same trials
         rung.mu = np.empty(self.trials.counts.shape[:2])
         for test in range(self.n_folds):
-            folds = [validation for t, validation in cover if t == test]
+            folds = [validation for t, validation in common if t == test]
             rows = np.concatenate([np.flatnonzero(self.loaded.folds == fold) for fold in folds])
             seen = self.trials.take(rows)
             log_mu = [np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names]

@@ -38,12 +38,15 @@ class Pair:
 
 
 def pairs_of(model: str, n_folds: int, effort: Effort) -> list[Pair]:
-    """Return the trainings of a rung: all pairs of folds, or a cover of the folds where training is dear or quick."""
-    everything = [Pair(a, b) for a, b in combinations(range(n_folds), 2)]
-    if effort == "thorough" or (effort == "standard" and not MODELS[model].costly):
-        return everything
-    cover = [Pair(a, a + 1) for a in range(0, n_folds - 1, 2)]
-    return cover if n_folds % 2 == 0 else [*cover, Pair(0, n_folds - 1)]
+    """Return the trainings of a rung: fewer pairs of folds where training is dear (``ModelSpec.pairs``) or quick."""
+    kind = {"fast": "cover", "standard": MODELS[model].pairs, "thorough": "all"}[effort]
+    if kind == "all":
+        return [Pair(a, b) for a, b in combinations(range(n_folds), 2)]
+    last, step = Pair(0, n_folds - 1), 1 if kind == "ring" else 2
+    pairs = [Pair(a, a + 1) for a in range(0, n_folds - 1, step)]
+    return (
+        pairs if kind == "cover" and n_folds % 2 == 0 else sorted({*pairs, last}, key=lambda pair: (pair.a, pair.b))
+    )
 
 
 def members_of(model: str, n_folds: int, effort: Effort) -> list[tuple[int, int]]:

@@ -24,6 +24,14 @@ def test_five_folds_need_ten_trainings() -> None:
     assert len(pairs_of("glm", 5, "fast")) == 3
 
 
+@given(st.integers(3, 12))
+def test_a_cover_lies_in_the_ring_so_that_a_stack_weighs_all_rungs_on_the_same_trials(n_folds: int) -> None:
+    covered, ring = (set(pairs_of(name, n_folds, "standard")) for name in ("lstm", "spike-lstm"))
+    assert covered <= ring <= set(pairs_of("glm", n_folds, "standard"))
+    assert len(ring) == n_folds
+    assert len(covered) == -(-n_folds // 2)
+
+
 def test_the_model_chosen_on_a_predicts_b() -> None:
     assert Pair(1, 3).members == ((3, 1), (1, 3))
 
