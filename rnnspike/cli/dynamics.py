@@ -193,11 +193,15 @@ def render(rows: list[dict[str, Any]]) -> Any:
 
     from rnnspike.dynamics.rows import spread_text, tau_text
 
-    lines, notes = [], []
+    lines, notes, shared = [], [], []
     for row in rows:
         if row.get("seed") is not None:
             continue
-        who = " ".join(str(row[key]) for key in ("unit", "model", "input") if row.get(key) is not None)
+        who = " ".join(str(row[key]) for key in ("unit", "model") if row.get(key) is not None)
+        about = row.get("about_network") or ""
+        own = (row.get("message") or "").removesuffix(about).removesuffix("; ")
+        notes += [f"{who}, {row['input']} input: {own}"] if own else []
+        shared += [f"{who}: {text}" for text in (row.get("reconciled"), about) if text]
         lines.append(
             {
                 "unit": row.get("unit") or row.get("recording"),
@@ -215,6 +219,5 @@ def render(rows: list[dict[str, Any]]) -> Any:
                 "gradient reach ms": spread_text(row, "memory_horizon_ms"),
             }
         )
-        notes += [f"{who}: {text}" for text in (row.get("message"), row.get("reconciled")) if text]
     table = plain_table(lines, list(lines[0]) if lines else [])
-    return Group(table, *(Text(note) for note in dict.fromkeys(notes)))
+    return Group(table, *(Text(note) for note in dict.fromkeys([*notes, *shared])))

@@ -18,6 +18,7 @@ from rnnspike.dynamics.fixed_points import SearchOptions
 from rnnspike.dynamics.gating import Gating, measure_gating
 from rnnspike.dynamics.gradient_flow import GradientFlow, measure_gradient_flow
 from rnnspike.dynamics.jacobian import input_jacobian
+from rnnspike.dynamics.loop import free_run, noise_free_period
 from rnnspike.dynamics.maps import ClosedLoop, HeldInput, Map
 from rnnspike.dynamics.points import Points, find_points
 from rnnspike.dynamics.rhythm import (
@@ -25,7 +26,6 @@ from rnnspike.dynamics.rhythm import (
     Rhythm,
     SpikeRhythm,
     compare_rhythms,
-    free_run,
     network_rhythm,
     resonance,
     spike_rhythm,
@@ -264,14 +264,23 @@ def _rhythm(
     """Compare the spikes' rhythm with the network's under its own spikes, or the last input's."""
     closed = [result for result in looked_at if result.input.feedback]
     chosen = (closed or list(looked_at))[-1] if looked_at else None
-    network_own = chosen.rhythm if chosen else None
+    own = [chosen.rhythm] if chosen and chosen.rhythm else []
     if data is None or data.period_s is None or not closed or network.readout is None:
-        return compare_rhythms(data, network_own, None)
+        return compare_rhythms(data, own, None)
     system = closed[-1].input.map_of(network)
     assert isinstance(system, ClosedLoop)
-    n_bins = int(min(max(20 * data.period_s / network.bin_s, 1000), 40_000))
-    own = spike_rhythm(free_run(system, n_bins, rng), network.bin_s, longest_s=3 * data.period_s)
-    return compare_rhythms(data, network_own, own)
+    n_bins = int(min(max(40 * data.period_s / network.bin_s, 4000), 40_000))
+    spikes, modes = free_run(system, n_bins, rng)
+    run = spike_rhythm(spikes, network.bin_s, longest_s=3 * data.period_s)
+    spiking = {
+        "modes of the spiking loop": modes.period_bins(int(3 * data.period_s / network.bin_s)),
+        "its cycle without noise": noise_free_period(system, n_bins),
+    }
+    found = [NetworkRhythm(turn * network.bin_s, name) for name, turn in spiking.items() if turn is not None]
+    # a limit cycle goes first, but the loop with its spikes before a resonance without them
+    at = len([rhythm for rhythm in own if rhythm.source.startswith("limit cycle")])
+    own[at:at] = found
+    return compare_rhythms(data, own, run)
 
 
 def _flow_before(

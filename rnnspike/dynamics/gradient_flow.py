@@ -28,7 +28,8 @@ class GradientFlow:
     lag_s, gradient
         (lag,) mean norm of d loss_t / d state_(t-lag), 1 at lag 0.
     horizon_s
-        Lag from which the gradient stays below 1 % of that at lag 0 (infinite where it does not within the window).
+        Lag from which the gradient stays below 1 % of that at lag 0 (infinite where it does not within the window,
+        0 where there is no gradient at all).
     flow
         ``exploding`` where the gradient passes 10, else ``vanishing`` or ``preserved`` by whether it has a horizon.
     product_lag_s, product, bound
@@ -44,14 +45,15 @@ class GradientFlow:
     product: FloatArray
     bound: FloatArray
 
-    def warning(self, history_s: float | None) -> str | None:
-        """Return what to say where the data's own history (s) reaches further than the gradient."""
-        if history_s is None or not history_s > self.horizon_s:
-            return None
-        return (
-            f"the spikes' own history reaches {history_s * 1e3:.3g} ms, "
-            f"gradients only {self.horizon_s * 1e3:.3g} ms: the rest cannot be learned by this network"
-        )
+
+def history_warning(history_s: float | None, horizon_s: float) -> str | None:
+    """Return what to say where the data's own history (s) reaches further than the gradient's horizon (s)."""
+    if history_s is None or not history_s > horizon_s:
+        return None
+    return (
+        f"the spikes' own history reaches {history_s * 1e3:.3g} ms, gradients only {horizon_s * 1e3:.3g} ms: "
+        "the rest cannot be learned by this network"
+    )
 
 
 def measure_gradient_flow(
@@ -84,7 +86,8 @@ def measure_gradient_flow(
     gradient = _gradients(network, states, inputs, trials, times, n_lags, loss_slope, rng)
     lag_s = np.arange(n_lags, dtype=np.float64) * network.bin_s
     above = np.flatnonzero(gradient >= 0.01)
-    horizon = float("inf") if above[-1] == n_lags - 1 else float(lag_s[above[-1] + 1])
+    after = int(above[-1]) + 1 if len(above) else 0  # a readout of zeros, as training starts it, has no gradient
+    horizon = float("inf") if after == n_lags else float(lag_s[after])
     flow: Flow = "exploding" if gradient.max() > 10 else "preserved" if np.isinf(horizon) else "vanishing"
     product_lags, product, bound = jacobian_products(network, states, inputs, trials[:2], times[:2], n_lags)
     return GradientFlow(lag_s, gradient, horizon, flow, product_lags * network.bin_s, product, bound)

@@ -1,7 +1,8 @@
 """The spikes' own rhythm, and whether the network has learned it (science.md b.10).
 
-The data's period comes from the autocorrelation of their rate, the network's from its limit cycle or, where it has
-none, from the resonance of its linearisation; its free run, with spikes drawn, is looked at with the data's own eyes.
+The data's period comes from the autocorrelation of their rate; the network's from its limit cycle, from the modes of
+its spiking loop (``loop.py``) or from the resonance of its linearisation; its free run, with spikes drawn, is looked
+at with the data's own eyes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from scipy.signal import find_peaks
 
 from rnnspike.dynamics.cell import Network
 from rnnspike.dynamics.cycles import Cycle
-from rnnspike.dynamics.maps import ClosedLoop
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 #: Agreement of two periods that counts as learned.
@@ -41,7 +41,7 @@ class SpikeRhythm:
 
 @dataclass(frozen=True)
 class NetworkRhythm:
-    """A rhythm of the network: its period and where it comes from (``limit cycle`` or ``resonance``)."""
+    """A rhythm of the network: its period and where it comes from (limit cycle, spiking loop or resonance)."""
 
     period_s: float
     source: str
@@ -236,42 +236,31 @@ def network_rhythm(
     return NetworkRhythm(max(found, key=lambda r: r[1])[0], f"resonance, {name} input")
 
 
-def free_run(
-    system: ClosedLoop, n_bins: int, rng: np.random.Generator, n_trials: int = 16
-) -> npt.NDArray[np.float64]:
-    """Run the network on spikes that it draws itself; counts (trial, bin), 0 or 1, after a tenth as run-in."""
-    network = system.network
-    readout = network.readout
-    assert readout is not None
-    state = np.zeros((n_trials, network.n_state))
-    spikes = np.zeros((n_trials, n_bins))
-    run_in = n_bins // 10
-    for k in range(-run_in, n_bins):
-        chance = readout.expected(state[:, network.hidden_columns])[:, : len(system.channels)]
-        drawn = rng.random(chance.shape) < chance if readout.link != "exp" else rng.poisson(np.minimum(chance, 20.0))
-        inputs = np.broadcast_to(system.input, (n_trials, network.n_input)).copy()
-        inputs[:, list(system.channels)] += system.scale * drawn
-        state = network.step(state, inputs)
-        if k >= 0:
-            spikes[:, k] = drawn[:, 0]
-    return spikes
+def compare_rhythms(
+    data: SpikeRhythm | None, candidates: Sequence[NetworkRhythm], free_run: SpikeRhythm | None
+) -> Rhythm:
+    """Say whether the network has the data's rhythm: a cycle or mode within 10 %, and its free run too.
 
-
-def compare_rhythms(data: SpikeRhythm | None, network: NetworkRhythm | None, free_run: SpikeRhythm | None) -> Rhythm:
-    """Say whether the network has the data's rhythm, within 10 %."""
+    ``candidates`` are the network's cycle, mode and resonance, the best evidence first. Without a free run (a
+    network without readout) the first of them decides.
+    """
+    first = candidates[0] if candidates else None
     if data is None or data.period_s is None:
-        return Rhythm(data, network, free_run, None, "")
+        return Rhythm(data, first, free_run, None, "")
     period = data.period_s
-    free_run_s = free_run.period_s if free_run else None
-
-    def off(other_s: float | None) -> float:
-        return abs(other_s / period - 1) if other_s is not None else float("inf")
-
-    said = f"spikes' autocorrelation: period {period * 1e3:.4g} ms"
-    own = f"{network.source} {network.period_s * 1e3:.4g} ms" if network else "no limit cycle, no resonance"
-    run = "none" if free_run_s is None else f"{free_run_s * 1e3:.4g} ms"
-    learned = off(network.period_s if network else None) <= WITHIN
-    verdict = "learned" if learned else "the network has not learned the rhythm"
-    if not learned and off(free_run_s) <= WITHIN:
-        verdict = "its free run has the rhythm, its deterministic dynamics do not show it"
-    return Rhythm(data, network, free_run, learned, f"{said}; {own}; free run {run}: {verdict}")
+    agree = [own for own in candidates if abs(own.period_s / period - 1) <= WITHIN]
+    run_s = free_run.period_s if free_run else None
+    run_agrees = run_s is not None and abs(run_s / period - 1) <= WITHIN
+    learned = bool(agree) and (run_agrees or free_run is None)
+    if learned:
+        verdict = "learned"
+    elif run_agrees:
+        verdict = "its free run has the rhythm, none of its cycles and modes shows it"
+    else:
+        verdict = "the network has not learned the rhythm"
+    said = [f"spikes' autocorrelation: period {period * 1e3:.4g} ms"]
+    said += [f"{own.source} {own.period_s * 1e3:.4g} ms" for own in candidates] or ["no limit cycle, no resonance"]
+    if free_run is not None:
+        said.append("free run " + ("none" if run_s is None else f"{run_s * 1e3:.4g} ms"))
+    chosen = agree[0] if learned else first
+    return Rhythm(data, chosen, free_run, learned, f"{'; '.join(said)}: {verdict}")

@@ -1,14 +1,15 @@
-"""Results as rows: one a network and input, and one a unit, model and input over its seeds with the range."""
+"""Results as rows, one a network and input, and how tables show them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
 from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz
+from rnnspike.dynamics.gradient_flow import history_warning
 from rnnspike.dynamics.points import Points
 from rnnspike.trials.data import FloatArray
 
@@ -81,6 +82,11 @@ COLUMNS = (
     "rhythm_source",
     "free_run_period_ms",
     "rhythm_learned",
+    "bin_ms",
+    "window_ms",
+    "history_ms",
+    "growing_share",
+    "about_network",
     "n_seeds",
     *(f"{name}_{end}" for name in FIGURES for end in ("low", "high")),
 )
@@ -101,8 +107,10 @@ def result_rows(
             "seed": seed,
             "input": looked.input.name,
             **_input_figures(looked),
+            **_rhythm_figures(result, looked),
             **shared,
-            "message": "; ".join(messages(result, looked)) or None,
+            "message": "; ".join(input_messages(result, looked) + network_messages(result)) or None,
+            "about_network": "; ".join(network_messages(result)) or None,
         }
         rows.append({name: row.get(name) for name in COLUMNS if name in row})
     return rows
@@ -132,6 +140,10 @@ def _network_figures(result: DynamicsResult) -> Row:
         "data_period_ms": _ms(rhythm.data_s),
         "free_run_period_ms": _ms(rhythm.free_run_s),
         "rhythm_learned": rhythm.learned,
+        "bin_ms": _ms(result.network.bin_s),
+        "window_ms": _ms(result.orbits.states.shape[1] * result.network.bin_s),
+        "history_ms": _ms(result.history_s),
+        "growing_share": memory.eigenvalue_growing,
     }
 
 
@@ -164,8 +176,15 @@ def _input_figures(looked: InputResult) -> Row:
         "completion": [
             {"size": c.size, "returned": c.returned, "return_ms": _ms(c.return_s)} for c in basins.completion
         ],
-        "rhythm_period_ms": _ms(looked.rhythm.period_s) if looked.rhythm else None,
-        "rhythm_source": looked.rhythm.source if looked.rhythm else None,
+    }
+
+
+def _rhythm_figures(result: DynamicsResult, looked: InputResult) -> Row:
+    """Return the rhythm under one input; that of the closed loop is what was compared with the data."""
+    own = result.rhythm.network if looked.input.feedback else looked.rhythm
+    return {
+        "rhythm_period_ms": _ms(own.period_s) if own else None,
+        "rhythm_source": own.source if own else None,
     }
 
 
@@ -208,8 +227,8 @@ def _modes_of(points: Points, k: int) -> Any:
     return type(modes)(*(getattr(modes, name)[k] for name in modes.__dataclass_fields__))
 
 
-def messages(result: DynamicsResult, looked: InputResult) -> list[str]:
-    """Return what a reader must know about one row, in sentences."""
+def input_messages(result: DynamicsResult, looked: InputResult) -> list[str]:
+    """Return what a reader must know about one input, in sentences."""
     points, basins = looked.points, looked.basins
     said: list[str] = []
     if points.continuum is not None:
@@ -228,42 +247,20 @@ def messages(result: DynamicsResult, looked: InputResult) -> list[str]:
     unverified = int((points.fixed & ~points.verified).sum())
     if unverified:
         said.append(f"{unverified} fixed points do not evolve as their Jacobian says")
+    return said
+
+
+def network_messages(result: DynamicsResult) -> list[str]:
+    """Return what a reader must know about a network whatever its input, in sentences."""
+    said: list[str] = []
+    readout = result.network.readout
+    if readout is not None and not readout.weight.any():
+        said.append("the readout is all zeros: training left it as it began, and the log-rate knows no state")
     if np.isinf(result.flow.horizon_s):
         reach = result.flow.lag_s[-1] * 1e3
         said.append(f"gradients {result.flow.flow}: above 1 % as far as the data let one see ({reach:.3g} ms)")
-    warning = result.flow.warning(result.history_s)
+    warning = history_warning(result.history_s, result.flow.horizon_s)
     return said + [text for text in (warning, result.rhythm.sentence) if text]
-
-
-def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return one row per recording, unit, model and input: medians over seeds, with ``_low`` and ``_high``.
-
-    ``seed`` is null in these rows and ``n_seeds`` says how many networks they stand on; text is that of the first.
-    """
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row.get(key) for key in ("recording", "unit", "model", "input")), []).append(row)
-    summaries = []
-    for members in groups.values():
-        summary: Row = {**members[0], "seed": None, "n_seeds": len(members)}
-        for name in FIGURES:
-            values = [row[name] for row in members if row.get(name) is not None]
-            summary[name] = float(np.median(values)) if values else None
-            summary[f"{name}_low"], summary[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
-        summary["frequencies_hz"] = shared_frequencies([row.get("frequencies_hz") or [] for row in members])
-        summaries.append({name: summary[name] for name in COLUMNS if name in summary})
-    return summaries
-
-
-def shared_frequencies(by_seed: Sequence[Sequence[float]]) -> list[float]:
-    """Return medians of the frequencies that at least half of the seeds have, within 10 % of one another."""
-    found: list[float] = []
-    for frequency in (f for seed in by_seed for f in seed):
-        near = [min(seed, key=lambda f: abs(f - frequency)) for seed in by_seed if seed]
-        near = [f for f in near if abs(f - frequency) <= 0.1 * frequency]
-        if 2 * len(near) >= len(by_seed) and all(abs(f - frequency) > 0.1 * f for f in found):
-            found.append(float(f"{np.median(near):.5g}"))
-    return found
 
 
 def tau_text(row: Mapping[str, Any]) -> str | None:

@@ -13,12 +13,11 @@ from rnnspike.dynamics.rows import (
     COLUMNS,
     frequencies_hz,
     result_rows,
-    shared_frequencies,
     spread_text,
-    summarise,
     tau_text,
 )
 from rnnspike.dynamics.state_dict import initialised_like
+from rnnspike.dynamics.summary import shared_frequencies, summarise
 from tests.dynamics.networks import BIN_S, flip_flops, oscillator, random_network, ring
 
 QUICK = AnalysisOptions(search=SearchOptions(n_starts=64), n_orbits=32, max_steps=500)
@@ -122,3 +121,18 @@ def test_orbits_given_are_the_ones_looked_at(rng):
     inputs = rng.normal(size=(5, 120, 2))
     result = analyse(network, driven_orbits(network, inputs), [NamedInput("silent", np.zeros(2))], rng, options=QUICK)
     assert result.gating.superposition > 0.01 and result.untrained is None
+
+
+def test_sentences_of_a_summary_are_about_its_medians():
+    shared = {"recording": "r", "unit": "1", "model": "m", "input": "silent", "bin_ms": 1.0, "window_ms": 500.0}
+    rows = [
+        {**shared, "seed": k, "gate_tau_ms": 10.0, "eigenvalue_tau_ms": tau, "measured_tau_ms": 12.0}
+        | {"reconciled": "r", "growing_share": 0.0, "history_ms": 100.0, "memory_horizon_ms": horizon}
+        | {"data_period_ms": 50.0, "rhythm_period_ms": 51.0, "rhythm_learned": k > 0, "free_run_period_ms": 52.0}
+        for k, (tau, horizon) in enumerate([(11.0, 500.0), (13.0, 80.0), (90.0, 60.0)])
+    ]
+    summary = summarise(rows)[0]
+    assert "slowest mode 13 ms" in summary["reconciled"]
+    assert "gradients only 80 ms" in summary["about_network"] and "learned by 2 of 3" in summary["about_network"]
+    two = summarise(rows[:2])[0]["message"]
+    assert "a range needs three" in two and "gradients only" not in two

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from rnnspike.dynamics.cell import Cell, Network, Readout
-from rnnspike.dynamics.gradient_flow import measure_gradient_flow
+from rnnspike.dynamics.gradient_flow import history_warning, measure_gradient_flow
 from tests.dynamics.networks import BIN_S, linear_network, random_network, torch_module
 
 
@@ -78,11 +78,19 @@ def test_the_loss_weights_its_bins(rng):
 
 def test_a_warning_where_the_data_reach_further(rng):
     result = flow_of(one_unit(0.9), rng)
-    assert "reaches 300 ms, gradients only 44 ms" in result.warning(0.3)
-    assert result.warning(0.01) is None and result.warning(None) is None
-    assert flow_of(one_unit(1.0), rng).warning(10.0) is None
+    assert "reaches 300 ms, gradients only 44 ms" in history_warning(0.3, result.horizon_s)
+    assert history_warning(0.01, result.horizon_s) is None and history_warning(None, 0.044) is None
+    assert history_warning(10.0, flow_of(one_unit(1.0), rng).horizon_s) is None
 
 
 def test_no_readout_is_followed_from_random_directions(rng):
     network = linear_network(np.diag([0.9, 0.9]))
     assert flow_of(network, rng).gradient[10] == pytest.approx(0.9**10)
+
+
+def test_a_readout_of_zeros_has_no_gradient(rng):
+    network = random_network("lstm")
+    blind = Network(network.layers, BIN_S, Readout(np.zeros((1, 6)), np.zeros(1)))
+    inputs = rng.normal(size=(4, 60, 2))
+    flow = measure_gradient_flow(blind, blind.run(np.zeros((4, 12)), inputs), inputs, rng)
+    assert flow.horizon_s == 0 and flow.flow == "vanishing" and not flow.gradient.any()

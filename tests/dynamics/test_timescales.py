@@ -3,13 +3,13 @@ import pytest
 
 from rnnspike.dynamics.cell import Cell, Network, Readout
 from rnnspike.dynamics.timescales import (
-    slowest_decay,
-    visited_modes,
     fit_decay,
     gate_timescales,
     measure_timescales,
     perturbation_decay,
     reconcile,
+    slowest_decay,
+    visited_modes,
 )
 from tests.dynamics.networks import BIN_S, linear_network, random_network
 

@@ -1,0 +1,167 @@
+"""The spiking loop: the network run on spikes that it draws itself, and the modes of that noisy dynamics.
+
+The mean-field loop of ``maps.ClosedLoop`` feeds back an expected spike, which no bin ever holds; where a spike resets
+the state, as it does in a pacemaker, its fixed points say little of the rhythm. The modes here are those of the best
+linear prediction of the next state from this one over the free run (dynamic mode decomposition; Tu et al. 2014), so
+that tau and frequency are those with which the loop, spikes and all, forgets on average. For a linear network with
+its own readout held they are the eigenvalues of its Jacobian. One or two units do not tell the modes of a loop that
+jumps; what the loop does without its noise serves there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import find_peaks
+
+from rnnspike.dynamics.eigenvalues import ComplexArray
+from rnnspike.dynamics.maps import ClosedLoop
+from rnnspike.trials.data import FloatArray
+
+#: Share of the states' variance under which a direction is left out: linear prediction there is noise.
+LEAST_VARIANCE = 1e-6
+#: Height of the peak after one turn, over the autocovariance's largest value, that makes a rhythm.
+LEAST_STRENGTH = 0.03
+
+
+@dataclass(frozen=True)
+class LoopModes:
+    """Modes of the free run: ``eigenvalues`` (mode,) and the ``share`` (mode,) of each in the spikes' autocovariance.
+
+    That autocovariance at lag k >= 1 is the sum over modes of share * eigenvalue^(k - 1), largest share first.
+    """
+
+    eigenvalues: ComplexArray
+    share: ComplexArray
+
+    def autocovariance(self, n_lags: int) -> FloatArray:
+        """Return the spikes' autocovariance (lag,) at lags 1 to ``n_lags`` that the modes make together."""
+        modulus = np.abs(self.eigenvalues)
+        bounded = self.eigenvalues / np.maximum(modulus, 1.0)  # none of a stationary run grows
+        return np.asarray((self.share * bounded ** np.arange(n_lags)[:, None]).sum(axis=1).real)
+
+    def period_bins(self, n_lags: int) -> float | None:
+        """Return the lag of the highest peak that comes after a trough below zero, None where none is visible.
+
+        Of a mode that is damped within a turn or two, as a pacemaker's is, this peak and not 2 pi / arg lambda is
+        what an autocorrelation shows.
+        """
+        curve = self.autocovariance(n_lags)
+        below = np.flatnonzero(curve < 0)
+        if not len(below):
+            return None
+        peaks = find_peaks(curve)[0]
+        peaks = peaks[peaks > below[0]]
+        if not len(peaks) or curve[peaks].max() < LEAST_STRENGTH * np.abs(curve).max():
+            return None
+        k = int(peaks[np.argmax(curve[peaks])])
+        left, mid, right = curve[k - 1 : k + 2]
+        return k + 1 + 0.5 * float((left - right) / (left - 2 * mid + right))
+
+
+def free_run(
+    system: ClosedLoop, n_bins: int, rng: np.random.Generator, n_trials: int = 16
+) -> tuple[npt.NDArray[np.float64], LoopModes]:
+    """Run the network on spikes that it draws itself; counts (trial, bin) after a tenth as run-in, and the modes."""
+    network, readout = system.network, system.network.readout
+    assert readout is not None
+    state = np.zeros((n_trials, network.n_state))
+    spikes = np.zeros((n_trials, n_bins))
+    run_in = n_bins // 10
+    moments = _Moments(network.n_state)
+    for k in range(-run_in, n_bins):
+        chance = readout.expected(state[:, network.hidden_columns])[:, : len(system.channels)]
+        if readout.link == "exp":
+            drawn: FloatArray = rng.poisson(np.minimum(chance, 20.0)).astype(np.float64)
+        else:
+            drawn = (rng.random(chance.shape) < chance).astype(np.float64)
+        inputs = np.broadcast_to(system.input, (n_trials, network.n_input)).copy()
+        inputs[:, list(system.channels)] += system.scale * drawn
+        following = network.step(state, inputs)
+        if k >= 0:
+            spikes[:, k] = drawn[:, 0]
+            moments.add(state, following, drawn[:, 0])
+        state = following
+    return spikes, moments.modes()
+
+
+def noise_free_period(system: ClosedLoop, n_bins: int, n_most: int = 24) -> float | None:
+    """Return the period, in bins, of the loop without the noise of its spikes; None where it comes to none.
+
+    A spike falls where the intensity added up since the last one reaches 1, the mean of what time rescaling makes of
+    any interval (science.md b.1). A pacemaker turns once an interval, a burster once a burst: the period is the
+    fewest intervals (at most ``n_most``) that always take as long together.
+    """
+    network, readout = system.network, system.network.readout
+    assert readout is not None
+    state, owed = np.zeros(network.n_state), np.zeros(len(system.channels))
+    times: list[int] = []
+    for k in range(n_bins):
+        chance = readout.expected(state[network.hidden_columns])[: len(system.channels)]
+        counted = readout.link in ("exp", "identity")
+        owed = owed + (chance if counted else -np.log1p(-np.minimum(chance, 1 - 1e-12)))
+        spikes = np.floor(np.maximum(owed, 0.0))
+        owed = owed - spikes if counted else np.where(spikes > 0, 0.0, owed)
+        inputs = system.input.copy()
+        inputs[list(system.channels)] += system.scale * (spikes if counted else np.minimum(spikes, 1.0))
+        state = network.step(state, inputs)
+        if spikes[0] > 0:
+            times.append(k)
+    settled = np.array(times[len(times) // 2 :], dtype=np.float64)
+    for n in range(1, min(n_most, len(settled) // 4) + 1):
+        turns = settled[n:] - settled[:-n]
+        if turns.std() < max(0.02 * turns.mean(), 0.6):
+            return float(turns.mean())
+    return None
+
+
+class _Moments:
+    """Second moments of successive states and spikes, summed as they come: the states of a long run are not kept."""
+
+    def __init__(self, n_state: int, block: int = 256) -> None:
+        self._block = block
+        self._waiting: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        self._n, self._spikes = 0, 0.0
+        self._sum, self._sum_after, self._read, self._set = np.zeros((4, n_state))
+        self._own, self._across = np.zeros((2, n_state, n_state))
+
+    def add(self, before: FloatArray, after: FloatArray, spikes: FloatArray) -> None:
+        """Take states (trial, state), those one bin later, and the spikes (trial,) drawn in between."""
+        self._waiting.append((before, after, spikes))
+        if len(self._waiting) >= self._block:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        before, after, spikes = (np.concatenate(each) for each in zip(*self._waiting, strict=True))
+        self._n += len(before)
+        self._spikes += float(spikes.sum())
+        self._sum += before.sum(axis=0)
+        self._sum_after += after.sum(axis=0)
+        self._read += spikes @ before
+        self._set += spikes @ after
+        self._own += before.T @ before
+        self._across += before.T @ after
+        self._waiting.clear()
+
+    def modes(self) -> LoopModes:
+        """Return the modes of the states, and their shares in the autocovariance of the spikes."""
+        self._flush()
+        n = max(self._n, 1)
+        mean, mean_after, rate = self._sum / n, self._sum_after / n, self._spikes / n
+        own = self._own / n - np.outer(mean, mean)
+        across = self._across / n - np.outer(mean, mean_after)
+        values, axes = np.linalg.eigh(own)
+        kept = values > LEAST_VARIANCE * max(float(values.max()), 1e-300)
+        if not kept.any():
+            return LoopModes(np.zeros(0, complex), np.zeros(0, complex))
+        white = axes[:, kept] / np.sqrt(values[kept])  # (state, component): unit variance each
+        eigenvalues, vectors = np.linalg.eig((white.T @ across @ white).T)
+        read = (self._read / n - rate * mean) @ white  # the chance of a spike, as linear in the state as can be
+        pushed = (self._set / n - rate * mean_after) @ white  # where a spike leaves the state
+        share = (read @ vectors) * np.linalg.solve(vectors, pushed.astype(complex))
+        order = np.argsort(-np.abs(share), kind="stable")
+        return LoopModes(eigenvalues.astype(complex)[order], share.astype(complex)[order])
