@@ -48,6 +48,9 @@ class LogTimeBasis:
 
     The grid adapts to the bins: the boxcars cover the first ``boxcar_s``, at least ``min_boxcars`` bins and at most
     ``max_boxcars``; cosines keep their spacing in log time and start no earlier than at the second bin.
+    ``rhythm_s`` adds raised cosines with equal spacing in time between two lags, ``rhythm_spacing_s`` apart: a rhythm
+    of 20 Hz has its lobes closer together than cosines in log time have their peaks there. None where the spacing is
+    under two bins.
     """
 
     bin_s: float
@@ -57,6 +60,8 @@ class LogTimeBasis:
     boxcar_s: float = 0.004
     min_boxcars: int = 2
     max_boxcars: int = 8
+    rhythm_s: tuple[float, float] | None = None
+    rhythm_spacing_s: float = 0.0125
 
     @property
     def n_boxcars(self) -> int:
@@ -76,7 +81,14 @@ class LogTimeBasis:
     @property
     def n_functions(self) -> int:
         """Number of functions."""
-        return self.n_boxcars + self.n_cosines
+        return self.n_boxcars + self.n_cosines + self.n_rhythm
+
+    @property
+    def n_rhythm(self) -> int:
+        """Number of raised cosines with equal spacing in time."""
+        if self.rhythm_s is None or self.rhythm_spacing_s < 2 * self.bin_s:
+            return 0
+        return round((self.rhythm_s[1] - self.rhythm_s[0]) / self.rhythm_spacing_s) - 1
 
     @property
     def n_lags(self) -> int:
@@ -89,7 +101,12 @@ class LogTimeBasis:
         boxes = (np.abs(lag[:, None] - np.arange(1, self.n_boxcars + 1)) < 0.25).astype(np.float64)
         cosines = raised_cosines(lag * self.bin_s, self.n_cosines, first_s=self.first_peak_s, last_s=self.last_s)
         inside = (lag >= 1) & (lag <= self.n_lags)
-        return np.concatenate([boxes, cosines], axis=1) * inside[:, None]
+        functions = [boxes, cosines]
+        if self.n_rhythm and self.rhythm_s:
+            centres = self.rhythm_s[0] + self.rhythm_spacing_s * np.arange(1, self.n_rhythm + 1)
+            phase = (lag[:, None] * self.bin_s - centres) / self.rhythm_spacing_s
+            functions.append(0.5 * (1 + np.cos(np.pi * np.clip(phase, -1, 1))))
+        return np.concatenate(functions, axis=1) * inside[:, None]
 
     def table(self, steps_per_bin: int = 1) -> FloatArray:
         """Return the functions at lags 0, 1/steps, ... , ``n_lags``: (n_lags * steps + 1, function)."""

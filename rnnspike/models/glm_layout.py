@@ -41,8 +41,10 @@ RIDGE, UNKNOWN_RIDGE = 0.1, 1.0
 FIXED = {"traces": 0.5, "covariates": 0.3, "gains": 2.0}
 #: Fewest training trials that two gains are fitted to.
 GAIN_TRIALS = 10
+#: Lags between which a rhythm is looked for, with functions of its own.
+RHYTHM_S = (0.01, 0.17)
 #: Strengths to begin with, near what most units end with.
-FORM_STARTS = {"history": 300.0, "age": 20.0, "traces": 5.0, "covariates": 1.0, "gains": 10.0}
+FORM_STARTS = {"history": 300.0, "rhythm": 30.0, "age": 20.0, "traces": 5.0, "covariates": 1.0, "gains": 10.0}
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Layout:
     @cached_property
     def history(self) -> LogTimeBasis:
         """Basis of the spike history."""
-        return LogTimeBasis(self.bin_s, last_s=max(2.0, 20 * self.bin_s))
+        return LogTimeBasis(self.bin_s, last_s=max(2.0, 20 * self.bin_s), rhythm_s=RHYTHM_S)
 
     @cached_property
     def age(self) -> LogTimeBasis:
@@ -211,8 +213,12 @@ class Layout:
             group = self.groups[name]
             if group.stop > group.start:
                 fixed[group, group] += RIDGE * np.eye(group.stop - group.start)
-                cosines = slice(group.start + basis.n_boxcars, group.start + basis.n_functions)
+                first = group.start + basis.n_boxcars
+                cosines = slice(first, first + basis.n_cosines)
                 forms.append(Form(name, cosines, dense(second_difference_penalty(basis.n_cosines))))
+                if basis.n_rhythm:
+                    rhythm = slice(cosines.stop, cosines.stop + basis.n_rhythm)
+                    forms.append(Form("rhythm", rhythm, np.eye(basis.n_rhythm)))
         if self.parts.age:
             start, last = self.groups["age"].start, self.groups["age"].stop - 1
             half_spike[start : start + self.age.n_boxcars] = 0.5
