@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import find_peaks
 
 from rnnspike.dynamics.eigenvalues import ComplexArray
 from rnnspike.dynamics.maps import ClosedLoop
+from rnnspike.dynamics.rhythm import period_of_curve
 from rnnspike.trials.data import FloatArray
 
 #: Share of the states' variance under which a direction is left out: linear prediction there is noise.
@@ -42,23 +42,14 @@ class LoopModes:
         bounded = self.eigenvalues / np.maximum(modulus, 1.0)  # none of a stationary run grows
         return np.asarray((self.share * bounded ** np.arange(n_lags)[:, None]).sum(axis=1).real)
 
-    def period_bins(self, n_lags: int) -> float | None:
-        """Return the lag of the highest peak that comes after a trough below zero, None where none is visible.
+    def period_bins(self, longest: int) -> float | None:
+        """Return the period, up to ``longest`` bins, of that autocovariance; None where it has none.
 
-        Of a mode that is damped within a turn or two, as a pacemaker's is, this peak and not 2 pi / arg lambda is
-        what an autocorrelation shows.
+        Of modes that are damped within a turn or two, as a pacemaker's are, this and not 2 pi / arg lambda is what an
+        autocorrelation shows.
         """
-        curve = self.autocovariance(n_lags)
-        below = np.flatnonzero(curve < 0)
-        if not len(below):
-            return None
-        peaks = find_peaks(curve)[0]
-        peaks = peaks[peaks > below[0]]
-        if not len(peaks) or curve[peaks].max() < LEAST_STRENGTH * np.abs(curve).max():
-            return None
-        k = int(peaks[np.argmax(curve[peaks])])
-        left, mid, right = curve[k - 1 : k + 2]
-        return k + 1 + 0.5 * float((left - right) / (left - 2 * mid + right))
+        curve = self.autocovariance(2 * longest)
+        return period_of_curve(np.concatenate([curve[:1], curve]), LEAST_STRENGTH)
 
 
 def free_run(

@@ -79,7 +79,8 @@ def spike_rhythm(
 
     The period is the first of the high peaks that has a trough before it, both beyond what a Poisson train of the
     same rate shows (4 and 2 standard deviations), and that comes back: lower again at one and a half periods, higher
-    at two.
+    at two. Long windows are looked at in coarse bins for slow rhythms and in finer ones for quick rhythms; of several
+    the one that stands out most is returned.
 
     Parameters
     ----------
@@ -94,19 +95,32 @@ def spike_rhythm(
     mask = np.ones(spikes.shape, bool) if observed is None else observed
     window_s = spikes.shape[1] * bin_s
     longest_s = window_s / 3 if longest_s is None else min(longest_s, window_s / 3)
+    found = []
+    while True:
+        own, strength, factor = _at_scale(spikes, mask, bin_s, longest_s)
+        found.append((strength, own))
+        if factor == 1:
+            break
+        longest_s /= 8  # what is left out there was seen here at eight bins a period or better
+    return max(found, key=lambda each: each[0])[1]
+
+
+def _at_scale(spikes: FloatArray, mask: BoolArray, bin_s: float, longest_s: float) -> tuple[SpikeRhythm, float, int]:
+    """Return the rhythm of periods up to ``longest_s``, its height and trough in standard deviations, bins summed."""
     factor = max(1, int(longest_s / bin_s / 400))  # a rhythm is seen at a hundredth of its period
     summed, exposure = _coarser(spikes * mask, factor), _coarser(mask.astype(float), factor)
     n_lags = int(2 * longest_s / (bin_s * factor))
     lag_s = np.arange(n_lags + 1, dtype=np.float64) * bin_s * factor
     if summed.sum() < 20 or n_lags < 8:
-        return SpikeRhythm(None, 0.0, lag_s, np.zeros(n_lags + 1))
+        return SpikeRhythm(None, 0.0, lag_s, np.zeros(n_lags + 1)), 0.0, factor
     levels, noise = autocovariance(summed, exposure, n_lags)
     at = np.arange(n_lags + 1)
     curve = levels[_level(at), at]
     top = max(float(np.abs(curve[: max(3, n_lags // 20)]).max()), 1e-300)
-    peak = _period_in_lags(levels, noise)
+    peak, strength = _period_in_lags(levels, noise)
     height = float(curve[round(peak)]) / top if peak is not None else 0.0
-    return SpikeRhythm(None if peak is None else peak * bin_s * factor, height, lag_s, curve / top)
+    own = SpikeRhythm(None if peak is None else peak * bin_s * factor, height, lag_s, curve / top)
+    return own, strength, factor
 
 
 def autocovariance(counts: FloatArray, exposure: FloatArray, n_lags: int) -> tuple[FloatArray, FloatArray]:
@@ -119,11 +133,27 @@ def autocovariance(counts: FloatArray, exposure: FloatArray, n_lags: int) -> tup
     n = 2 ** int(np.ceil(np.log2(counts.shape[1] + n_lags + 1)))
     pairs = np.maximum(_lagged(exposure, n, n_lags), 1e-9)
     covariance = _lagged(counts - rate * exposure, n, n_lags) / pairs / max(rate**2, 1e-300)
-    mirrored = np.concatenate([covariance[:0:-1], covariance])
-    mirrored[n_lags] = mirrored[n_lags + 1]  # lag 0 is mostly the noise of spiking
-    levels = np.array([gaussian_filter1d(mirrored, width, mode="nearest")[n_lags:] for width in WIDTHS])
     averaged = 2 * np.sqrt(np.pi) * np.array(WIDTHS)[:, None]
-    return levels, np.asarray(1 / (rate * np.sqrt(pairs * averaged)))
+    return _smoothed(covariance), np.asarray(1 / (rate * np.sqrt(pairs * averaged)))
+
+
+def _smoothed(covariance: FloatArray) -> FloatArray:
+    """Smooth a covariance (lag,) over each of ``WIDTHS`` lags, (width, lag)."""
+    last = len(covariance) - 1
+    mirrored = np.concatenate([covariance[:0:-1], covariance])
+    mirrored[last] = mirrored[last + 1]  # lag 0 is mostly the noise of spiking
+    return np.array([gaussian_filter1d(mirrored, width, mode="nearest")[last:] for width in WIDTHS])
+
+
+def period_of_curve(covariance: FloatArray, least: float) -> float | None:
+    """Return the period in lags of a covariance (lag,) without noise, chosen as in that of spikes; None without.
+
+    Its peak must be above ``least`` times the largest value.
+    """
+    if len(covariance) < 8 or not np.abs(covariance[1:]).max() > 0:
+        return None
+    noise = 0.25 * least * float(np.abs(covariance[1:]).max()) / np.sqrt(WIDTHS)
+    return _period_in_lags(_smoothed(covariance), np.broadcast_to(noise[:, None], (len(WIDTHS), len(covariance))))[0]
 
 
 def _level(lags: IntArray) -> IntArray:
@@ -142,8 +172,8 @@ def _coarser(values: FloatArray, factor: int) -> FloatArray:
     return np.asarray(values[:, :n].reshape(len(values), -1, factor).sum(axis=2))
 
 
-def _period_in_lags(levels: FloatArray, noise: FloatArray) -> float | None:
-    """Return the lag of the rhythm's peak, refined by a parabola, or None where none stands out and comes back."""
+def _period_in_lags(levels: FloatArray, noise: FloatArray) -> tuple[float | None, float]:
+    """Return the lag of the rhythm's peak, refined by a parabola, and how far it stands out; None and 0 without."""
     last = levels.shape[1] - 1
     strengths: dict[tuple[int, int], float] = {}
     for level, curve in enumerate(levels):
@@ -157,10 +187,10 @@ def _period_in_lags(levels: FloatArray, noise: FloatArray) -> float | None:
             if score[k] > 4 and trough < -2 and comes_back:
                 strengths[k, level] = float(score[k]) - trough
     if not strengths:
-        return None
+        return None, 0.0
     k, level = min(at for at, strength in strengths.items() if strength >= 0.8 * max(strengths.values()))
     left, mid, right = levels[level, k - 1 : k + 2]
-    return k + 0.5 * float((left - right) / (left - 2 * mid + right))
+    return k + 0.5 * float((left - right) / (left - 2 * mid + right)), strengths[k, level]
 
 
 def history_reach(counts: npt.ArrayLike, bin_s: float, observed: BoolArray | None = None, z: float = 4.0) -> float:
@@ -254,6 +284,8 @@ def compare_rhythms(
     learned = bool(agree) and (run_agrees or free_run is None)
     if learned:
         verdict = "learned"
+    elif agree:
+        verdict = f"the network has not learned the rhythm: its free run does not keep that of its {agree[0].source}"
     elif run_agrees:
         verdict = "its free run has the rhythm, none of its cycles and modes shows it"
     else:
