@@ -38,9 +38,9 @@ PIECE_KNOTS, MOST_PIECES, DEVIATION_PIECES = 5, 20, 4
 #: Fixed ridge of the history's and the age's functions, and of the flag that the age is unknown.
 RIDGE, UNKNOWN_RIDGE = 0.1, 1.0
 #: Fixed ridge of the exponents of traces and gains, and of standardised covariates: what few trials cannot undo.
-FIXED = {"traces": 0.5, "covariates": 0.3, "gains": 2.0}
+FIXED = {"traces": 0.2, "covariates": 0.3, "gains": 0.5}
 #: Fewest training trials that two gains are fitted to.
-GAIN_TRIALS = 10
+GAIN_TRIALS = 6
 #: Lags between which a rhythm is looked for, with functions of its own.
 RHYTHM_S = (0.01, 0.17)
 #: Strengths to begin with, near what most units end with.
