@@ -32,7 +32,7 @@ class RecurrentSettings:
     """
 
     n_hidden: int = 32
-    n_updates: int = 300
+    n_updates: int = 200
     n_rows: int = 8
     chunk_s: float = 0.5
     min_chunk_bins: int = 100

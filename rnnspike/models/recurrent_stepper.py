@@ -31,7 +31,7 @@ class RecurrentStepper:
     ) -> None:
         self.model, self.observed, self.inputs, self.log_drive = model, observed, inputs, log_drive
         self.trial, self.state = trial, state
-        self._states: Array = state[None]  # (bin, row, state) from the last look ahead
+        self._now, self._following = state, state[None]  # (row, state) and (bin, row, state) of the last look ahead
 
     @classmethod
     def of(cls, model: FittedRecurrent, trials: Trials) -> RecurrentStepper:
@@ -53,14 +53,17 @@ class RecurrentStepper:
         bins, trial = bins_ahead(at, n, self.inputs.shape[1]), self.trial[rows]
         now = self.state[rows]
         following = self.model.cell.run(self.inputs[trial, bins[:, 1:].T], now)
-        self._states = np.concatenate([now[None], following])
-        gain = self.model.readout.log_gain(self.model.cell.hidden(self._states))  # (bin, row)
-        return bounded_mu(self.log_drive[trial[:, None], bins] + gain.T)
+        self._now, self._following = now, following
+        gain = [self.model.readout.log_gain(self.model.cell.hidden(each)) for each in (now[None], following)]
+        return bounded_mu(self.log_drive[trial[:, None], bins] + np.concatenate(gain).T)
 
     def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
         """Move on; spikes of bins that were not observed are not known to the model."""
         trial, here = self.trial[rows], at + n_bins - 1
         inputs = self.inputs[trial, np.minimum(here + 1, self.inputs.shape[1] - 1)].copy()
         inputs[:, 0] = counts * self.observed[trial, here]
-        state = self._states[n_bins - 1, np.arange(len(rows))]
+        row = np.arange(len(rows))
+        state = self._now.copy()
+        later = n_bins > 1
+        state[later] = self._following[n_bins[later] - 2, row[later]]
         self.state[rows] = self.model.cell.run(inputs[None], state)[0]

@@ -11,8 +11,8 @@ from rnnspike.errors import ConfigError
 from rnnspike.models.protocol import FittedModel, IntensityModel
 
 Effort = Literal["fast", "standard", "thorough"]
-#: All pairs of folds; a ring, each fold with the next; or a cover of the folds by the fewest pairs, all in the ring.
-Pairs = Literal["all", "ring", "cover"]
+#: All pairs of folds, or a ring: each fold with the next.
+Pairs = Literal["all", "ring"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ MODELS: dict[str, ModelSpec] = {
             "rnnspike.models.recurrent:LinearRnn",
             "linear recurrent memory",
             needs=("drive",),
-            pairs="cover",
+            pairs="ring",
         ),
         ModelSpec(
-            "rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",), pairs="cover"
+            "rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",), pairs="ring"
         ),
-        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",), pairs="cover"),
-        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",), pairs="cover"),
+        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",), pairs="ring"),
+        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",), pairs="ring"),
         ModelSpec(
             "spike-lstm",
             "rnnspike.models.spike_lstm:SpikeLstm",

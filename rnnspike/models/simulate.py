@@ -14,6 +14,8 @@ from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Tr
 
 #: Rows times bins that are looked at in one go, and the most bins.
 _BLOCK, _LONGEST = 32768, 128
+#: A look ahead costs as much as it has bins, and 12 more; those beyond a spike are lost. Best are sqrt(24 ISI) bins.
+_LOOK = 24.0
 
 
 def simulate(
@@ -31,9 +33,10 @@ def simulate(
     counts = np.zeros((len(rows), trials.n_bins), dtype=np.uint8)
     at = np.zeros(len(rows), dtype=np.int64)
     clock = rng.standard_exponential(len(rows))  # left of E
-    active, n = np.arange(len(rows)), 16
+    active, bins_gone, spikes_gone = np.arange(len(rows)), 128.0, 1.0
     while len(active):
         here = at[active]
+        n = int(np.sqrt(_LOOK * bins_gone / (spikes_gone + 0.5)))
         n = max(1, min(n, _LONGEST, _BLOCK // len(active)))
         limit = np.minimum(stretch_ends[rows[active], here] - here, n)
         total = np.cumsum(np.minimum(stepper.ahead(active, here, n), MU_CEILING), axis=1)
@@ -41,7 +44,7 @@ def simulate(
         stepper.skip(active, here, moved, spikes)
         counts[active, here + moved - 1] = spikes
         at[active] += moved
-        n = int(2 * moved.mean()) + 1
+        bins_gone, spikes_gone = 0.8 * bins_gone + moved.sum(), 0.8 * spikes_gone + np.count_nonzero(spikes)
         active = active[at[active] < trials.n_bins]
     return counts
 

@@ -38,7 +38,7 @@ class Pair:
 
 
 def pairs_of(model: str, n_folds: int, effort: Effort) -> list[Pair]:
-    """Return the trainings of a rung: fewer pairs of folds where training is dear (``ModelSpec.pairs``) or quick."""
+    """Return the trainings of a rung: all pairs of folds, a ring where it is dear, or the fewest that cover all."""
     kind = {"fast": "cover", "standard": MODELS[model].pairs, "thorough": "all"}[effort]
     if kind == "all":
         return [Pair(a, b) for a, b in combinations(range(n_folds), 2)]
