@@ -31,11 +31,14 @@ def command(runs: tuple[Path, ...], output_format: str, out: Path | None, figure
     runs = tuple(find_runs(runs))
 
     if figures is not None:
-        from rnnspike.report.figures import write_figures
+        from rnnspike.report.figures import write_comparison_figures, write_figures
 
-        for run in runs:
-            for path in write_figures(load_run(run), figures if len(runs) == 1 else figures / run.name):
+        loaded = [load_run(run) for run in runs]
+        for run in loaded:
+            for path in write_figures(run, figures if len(runs) == 1 else figures / run.folder.name):
                 click.echo(path)
+        for path in write_comparison_figures(loaded, figures) if len(runs) > 1 else []:
+            click.echo(path)
     elif output_format == "md":
         from rnnspike.report.markdown import to_markdown
 

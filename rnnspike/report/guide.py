@@ -63,8 +63,8 @@ LOOK = (
     Figure(
         "f-raster",
         "Recorded and simulated",
-        "Left: recorded spikes and PSTH, with its 95 % band, and what the models expect (thin). Right: the same trials "
-        "as the model makes them when it reads its own spikes, and its PSTH. Rows are grouped by condition.",
+        "Left: recorded spikes and PSTH, with its 95 % band, and what the models expect (thin). Right: the same "
+        "trials as the model makes them when it reads its own spikes, and its PSTH. Rows are grouped by condition.",
         "Each trial is simulated once by a model that was not fitted to it. The PSTH is a Gaussian kernel with the "
         "bandwidth that predicts left-out trials best; band at each time by bootstrap over trials.",
         "You could not tell which is which.",

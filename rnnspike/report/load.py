@@ -51,6 +51,11 @@ class Run:
         """Return a unit's curves."""
         return read_arrays(self.folder / "units" / safe_name(unit) / "curves.npz")
 
+    @cached_property
+    def n_simulated(self) -> int:
+        """Trials that were run free in every replicate, of the first unit; 0 where none was."""
+        return len(self.curves(self.units[0]).get("free_run.trials", ())) if self.units else 0
+
     def per_trial(self, unit: str) -> pd.DataFrame:
         """Return a unit's table of trials."""
         return pd.read_csv(self.folder / "units" / safe_name(unit) / "per_trial.csv")

@@ -70,7 +70,7 @@ def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
         "pairs": pairs[["model_a", "model_b", "gain", "gain_low", "gain_high", "p"]].to_dict("records"),
         "curves": {name: packed(values) for name, values in sorted(kept.items())},
         "stack": run.stack_weights(unit),
-        "training": _trainings(run, unit),
+        "training": trainings(run, unit),
         "dropped": dropped(run, unit, trials),
     }
 
@@ -214,7 +214,7 @@ def dropped(run: Run, unit: str, trials: pd.DataFrame) -> list[str]:
     return said
 
 
-def _trainings(run: Run, unit: str) -> list[dict[str, Any]]:
+def trainings(run: Run, unit: str) -> list[dict[str, Any]]:
     """Return the loss curves of one member of each network."""
     seen: dict[str, dict[str, Any]] = {}
     for model, member, training in run.trainings(unit):

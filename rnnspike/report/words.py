@@ -13,6 +13,8 @@ from rnnspike.report.load import Run
 
 #: Rungs whose gain over ``psth-gain`` is memory of spikes.
 MEMORY = ("renewal", "glm", "linear-rnn", "rnn", "gru", "lstm", "spike-lstm", "spike-lstm-glm", "stack")
+#: A free run over fewer trials is said to be a first look.
+FEW_SIMULATED = 10
 VERDICTS = ("captured", "partly", "missed", "nothing to capture")
 
 
@@ -152,7 +154,9 @@ def _free_run_sentence(run: Run, model: str) -> str:
     stable = sum(row["free_run_stability"] == "stable" for row in rows)
     near = sum(abs((row["free_run_rate_ratio"] or 0.0) - 1) <= 0.1 for row in rows)
     rate = f"its rate is within 10 % of the recorded one on {near}"
-    return f"Fed its own spikes, {model} stays stable on {stable} of {len(rows)}; {rate}."
+    trials = f"over {run.n_simulated} of {run.settings['resolved']['n_trials']} trials"
+    few = ", too few for more than a first look" if run.n_simulated < FEW_SIMULATED else ""
+    return f"Fed its own spikes {trials}{few}, {model} stays stable on {stable} of {len(rows)}; {rate}."
 
 
 def _units(total: int) -> str:

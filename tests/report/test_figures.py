@@ -1,0 +1,74 @@
+"""Figures for papers: there, with text as text, and with the numbers that they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnspike.report.drawing import STYLE, write_picture
+from rnnspike.report.figures import unit_figures, write_comparison_figures, write_figures
+from rnnspike.report.load import load_run
+from rnnspike.report.network import network_payload
+
+
+@pytest.fixture(scope="module")
+def written(whole_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    write_figures(load_run(whole_folder), folder)
+    return folder
+
+
+def test_every_figure_of_a_unit_has_picture_and_numbers(written: Path) -> None:
+    names = {file.stem for file in (written / "unit_0").iterdir()}
+    assert names - {"adaptation"} == {
+        "raster", "psth", "single_trials", "hazard", "calibration", "ks", "pit", "independence", "ogata", "isi",
+        "autocorrelation", "serial", "fano", "predictive", "unit_ladder", "session", "training", "stack",
+    }  # fmt: skip
+    for name in names:
+        for suffix in ("svg", "png", "csv"):
+            assert (written / "unit_0" / f"{name}.{suffix}").stat().st_size > 0
+        assert "<text" in (written / "unit_0" / f"{name}.svg").read_text()
+
+
+def test_numbers_are_those_of_the_run(written: Path, whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    curves = run.curves("0")
+    table = pd.read_csv(written / "unit_0" / "predictive.csv")
+    glm = table[(table.model == "glm") & (table.statistic == "cv")]
+    k, j = list(curves["free_run.models"]).index("glm"), list(curves["statistic.names"]).index("cv")
+    assert glm.p.item() == pytest.approx(curves["statistic.p"][k, j])
+    steps = pd.read_csv(written / "steps.csv", dtype={"unit": str})
+    first = steps[(steps.model == "psth") & (steps.unit == "1")]
+    pair = run.pairs[(run.pairs.unit == "1") & (run.pairs.model_a == "psth") & (run.pairs.model_b == "constant")]
+    assert first.gain.item() == pytest.approx(pair.gain.item())
+    raster = pd.read_csv(written / "unit_0" / "raster.csv")
+    assert (raster.raster == "recorded").sum() == len(curves["raster.trial"])
+
+
+def test_networks_have_their_figures(written: Path, whole_folder: Path) -> None:
+    (folder,) = (written / "network" / "0" / "lstm").iterdir()
+    names = {file.stem for file in folder.iterdir()}
+    assert {"timescales", "decay", "gradient", "bend", "state_space_silent", "eigenvalues_closed-loop"} <= names
+    table = pd.read_csv(folder / "eigenvalues_silent.csv")
+    payload = network_payload(whole_folder / "dynamics", ["0"])
+    assert payload is not None
+    silent = next(each for each in payload["networks"][0]["inputs"] if each["name"] == "silent")
+    assert len(table) == silent["n"] * silent["n_modes"]
+
+
+def test_equal_runs_give_equal_figures(written: Path, whole_folder: Path, tmp_path: Path) -> None:
+    with mpl.rc_context(STYLE):
+        files = [file for each in unit_figures(load_run(whole_folder), "0") for file in write_picture(each, tmp_path)]
+    assert all(file.read_bytes() == (written / "unit_0" / file.name).read_bytes() for file in files)
+
+
+def test_comparison_has_ladders_and_a_forest(whole_folder: Path, run_folder: Path, tmp_path: Path) -> None:
+    write_comparison_figures([load_run(whole_folder), load_run(run_folder)], tmp_path)
+    forest = pd.read_csv(tmp_path / "forest.csv")
+    assert forest.recording.iloc[-1] == "all recordings"
+    assert np.isfinite(forest.gain).all() and (forest.unit == "mean").sum() == 3
+    assert len(pd.read_csv(tmp_path / "ladders.csv")) == 2
