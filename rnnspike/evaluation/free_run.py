@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnspike.evaluation.spike_statistics import SpikeSets, tile_counts
+from rnnspike.evaluation.spike_statistics import SpikeSets, spike_sets, tile_counts
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.simulate import simulate
 from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
@@ -23,6 +23,8 @@ Stability = Literal["stable", "fragile", "divergent"]
 #: A trial has run away when a 100 ms window holds over three times what any window of the data holds.
 RUNAWAY_WINDOW_S = 0.1
 RUNAWAY_FACTOR = 3.0
+#: Escapes a minute of running from which a model is divergent, and fragile.
+DIVERGENT_PER_MINUTE, FRAGILE_PER_MINUTE = 10.0, 0.05
 #: Rows times bins that a simulation may take by default (200 replicates of 20 trials of 1 s).
 MAX_ROW_BINS = 4_000_000
 
@@ -122,12 +124,15 @@ class FreeRun:
     """How a model fares when it reads its own spikes.
 
     ``runaway`` is the share of trials with a window of 100 ms that holds over three times what any window of the
-    data holds; ``median_escape_s`` the Kaplan-Meier median of the time to that, None where fewer than half of the
-    trials come to it. ``time_s``, ``surviving`` (tile,) are that curve.
+    data holds; ``escapes_per_minute`` how many a minute of running before it gives; ``median_escape_s`` the
+    Kaplan-Meier median of the time to that, None where fewer than half of the trials come to it. ``time_s``,
+    ``surviving`` (tile,) are that curve. ``rate_ratio`` stands beside the verdict: a rate that is wrong but holds is
+    not a runaway.
     """
 
     rate_ratio: float
     runaway: float
+    escapes_per_minute: float
     median_escape_s: float | None
     stability: Stability
     time_s: FloatArray
@@ -139,18 +144,43 @@ def free_run(replicates: SpikeSets, data_on_design: SpikeSets, most_in_window: i
 
     ``most_in_window`` is the largest count of any 100 ms window of the data, over all trials.
     """
-    length = max(1, min(round(RUNAWAY_WINDOW_S / replicates.bin_s), replicates.n_bins))
-    counts = tile_counts(replicates, length).reshape(-1, replicates.n_bins // length)
+    n_data = len(data_on_design.sample)
+    ratio = len(replicates.sample) / replicates.n_samples / n_data if n_data else math.nan
+    return escapes(replicates, ratio, most_in_window)
+
+
+def escapes(runs: SpikeSets, rate_ratio: float, most_in_window: int) -> FreeRun:
+    """Return what free runs of any length come to, given how their rate compares with the data's."""
+    length = max(1, min(round(RUNAWAY_WINDOW_S / runs.bin_s), runs.n_bins))
+    counts = tile_counts(runs, length).reshape(-1, runs.n_bins // length)
     escaped = np.maximum.accumulate(counts > runaway_threshold(most_in_window, length), axis=1)
     surviving = 1.0 - escaped.mean(
         axis=0, dtype=np.float64
     )  # every trial ends at the same time: no censoring before it
-    time_s = length * replicates.bin_s * np.arange(1.0, counts.shape[1] + 1)
-    n_data = len(data_on_design.sample)
-    ratio = len(replicates.sample) / replicates.n_samples / n_data if n_data else math.nan
+    time_s = length * runs.bin_s * np.arange(1.0, counts.shape[1] + 1)
     runaway = float(1.0 - surviving[-1])
+    exposure_s = float(time_s[0] * (1.0 + surviving[:-1].sum()))  # at risk until the window of the escape
+    per_minute = 60.0 * runaway / exposure_s
     median = float(time_s[np.argmax(surviving <= 0.5)]) if runaway >= 0.5 else None
-    return FreeRun(ratio, runaway, median, monte_carlo_stability(ratio, runaway), time_s, surviving)
+    verdict = monte_carlo_stability(rate_ratio, per_minute)
+    return FreeRun(rate_ratio, runaway, per_minute, median, verdict, time_s, surviving)
+
+
+def long_run(counts: CountArray, trials: Trials, unit: int = 0) -> FreeRun:
+    """Return what windows simulated on end come to, (trial, round, bin) as ``simulate_long`` returns them.
+
+    The rate is compared after the first half, when a slow escape has had time.
+    """
+    n_trials, n_rounds, n_bins = counts.shape
+    recorded, observed = trials.spikes[None, :, :, unit], trials.observed[:, :, unit]
+    data = spike_sets(recorded, observed, trials.condition, trials.bin_s)
+    window = max(1, min(round(RUNAWAY_WINDOW_S / trials.bin_s), n_bins))
+    one_after_other = counts.reshape(1, n_trials, n_rounds * n_bins)
+    everywhere = np.ones(one_after_other.shape[1:], dtype=bool)
+    runs = spike_sets(one_after_other, everywhere, trials.condition, trials.bin_s)
+    rate = float(recorded[0][observed].mean()) if observed.any() else math.nan
+    ratio = float(counts[:, n_rounds // 2 :].mean()) / rate if rate > 0 else math.nan
+    return escapes(runs, ratio, int(tile_counts(data, window).max(initial=0)))
 
 
 def runaway_threshold(most_in_window: int, n_bins: int) -> float:
@@ -159,18 +189,16 @@ def runaway_threshold(most_in_window: int, n_bins: int) -> float:
     return min(RUNAWAY_FACTOR * most, (most + n_bins) / 2) if n_bins > most else RUNAWAY_FACTOR * most
 
 
-def monte_carlo_stability(rate_ratio: float, runaway: float) -> Stability:
+def monte_carlo_stability(rate_ratio: float, escapes_per_minute: float) -> Stability:
     """Return what the simulations say.
 
-    ``divergent``: over a fifth of the trials run away, or the rate is over twice that of the data; ``fragile``:
-    more than one trial in 200 runs away, or the rate is off by more than half or dies to less than half; else
-    ``stable``.
+    ``divergent``: more than ten escapes a minute of running, or a rate over three times that of the data;
+    ``fragile``: more than one in twenty minutes; else ``stable``. By the minute, so that the verdict does not hang on
+    how long the trials are (``benchmarks/free_run.py``).
     """
-    if runaway > 0.2 or rate_ratio > 2.0:
+    if escapes_per_minute > DIVERGENT_PER_MINUTE or rate_ratio > RUNAWAY_FACTOR:
         return "divergent"
-    if runaway > 0.005 or rate_ratio > 1.5 or rate_ratio < 0.5:
-        return "fragile"
-    return "stable"
+    return "fragile" if escapes_per_minute > FRAGILE_PER_MINUTE else "stable"
 
 
 def check_all(data: Mapping[str, FloatArray], replicates: Mapping[str, FloatArray]) -> dict[str, Predictive]:

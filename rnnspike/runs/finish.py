@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnspike.evaluation.evaluate import evaluate_unit
-from rnnspike.evaluation.free_run import RUNAWAY_FACTOR, monte_carlo_stability, simulate_long, simulated_trials
+from rnnspike.evaluation.free_run import long_run, simulate_long, simulated_trials
 from rnnspike.evaluation.predictive import raster_arrays
 from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm
@@ -164,13 +164,6 @@ def with_quasi_renewal(
 
 
 def long_run_stability(model: FittedModel, trials: Trials, rng: np.random.Generator) -> str:
-    """Return the verdict of windows simulated on end, each from the spikes of the one before.
-
-    A trial has run away where a window holds over three times the spikes of the fullest recorded one.
-    """
+    """Return the verdict of windows simulated on end, each from the spikes of the one before."""
     n_rounds = int(np.clip(np.ceil(LONG_RUN_S / (trials.n_bins * trials.bin_s)), 4, 100))
-    counts = simulate_long(model, trials, n_rounds, rng).sum(axis=2)  # (trial, round)
-    recorded = trials.spikes.sum(axis=1)[:, 0]
-    runaway = float((counts.max(axis=1) > RUNAWAY_FACTOR * max(int(recorded.max()), 2)).mean())
-    later = counts[:, n_rounds // 2 :].mean()
-    return monte_carlo_stability(float(later / max(recorded.mean(), 1e-9)), runaway)
+    return long_run(simulate_long(model, trials, n_rounds, rng), trials).stability

@@ -9,6 +9,7 @@ import pytest
 
 from rnnspike.evaluation.free_run import (
     free_run,
+    long_run,
     monte_carlo_stability,
     predictive,
     runaway_threshold,
@@ -115,18 +116,43 @@ def test_time_to_escape_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "runaway", "verdict"),
+    ("ratio", "per_minute", "verdict"),
     [
         (1.0, 0.0, "stable"),
-        (1.0, 0.02, "fragile"),
-        (1.7, 0.0, "fragile"),
-        (0.3, 0.0, "fragile"),
+        (2.0, 0.0, "stable"),  # wrong, but it holds
+        (0.3, 0.0, "stable"),
+        (1.0, 0.04, "stable"),
+        (1.0, 0.06, "fragile"),
         (3.6, 0.0, "divergent"),
-        (1.0, 0.3, "divergent"),
+        (1.0, 12.0, "divergent"),
     ],
 )
-def test_stability(ratio: float, runaway: float, verdict: str) -> None:
-    assert monte_carlo_stability(ratio, runaway) == verdict
+def test_stability(ratio: float, per_minute: float, verdict: str) -> None:
+    assert monte_carlo_stability(ratio, per_minute) == verdict
+
+
+def test_escapes_a_minute_do_not_hang_on_the_length_of_the_trials() -> None:
+    """Bursts of 40 spikes in 100 ms that come once a second on average, in trials of .5 to 4 s."""
+    train = np.zeros(400_000, np.uint8)
+    for start in np.flatnonzero(np.random.default_rng(0).random(4000) < 0.1):
+        train[100 * start : 100 * start + 40] = 1
+    found = [
+        free_run(sets(train.reshape(-1, 1, n)), sets(np.ones((1, 1, n), np.uint8)), 3).escapes_per_minute
+        for n in (500, 1000, 4000)
+    ]
+    np.testing.assert_allclose(found, 60.0, rtol=0.15)
+
+
+def test_a_long_run_tells_a_wrong_rate_from_a_runaway(design: Trials) -> None:
+    rng = np.random.default_rng(0)
+    doubled = long_run((rng.random((20, 10, 300)) < 0.04).astype(np.uint8), design)
+    assert doubled.stability == "stable"
+    assert doubled.rate_ratio == pytest.approx(2.0, abs=0.2)
+    counts = (rng.random((20, 10, 300)) < 0.02).astype(np.uint8)
+    counts[:, 7:, 100:] = 1
+    assert long_run(counts, design).stability == "divergent"
+    counts[1:] = 0
+    assert long_run(counts, design).stability == "fragile"
 
 
 def test_threshold_can_be_reached_whatever_the_rate() -> None:
