@@ -169,7 +169,7 @@ def escapes(runs: SpikeSets, rate_ratio: float, most_in_window: int) -> FreeRun:
 def long_run(counts: CountArray, trials: Trials, unit: int = 0) -> FreeRun:
     """Return what windows simulated on end come to, (trial, round, bin) as ``simulate_long`` returns them.
 
-    The rate is compared after the first half, when a slow escape has had time.
+    The rate compared is that of the second half, in runs that did not escape: those that did say so already.
     """
     n_trials, n_rounds, n_bins = counts.shape
     recorded, observed = trials.spikes[None, :, :, unit], trials.observed[:, :, unit]
@@ -179,8 +179,10 @@ def long_run(counts: CountArray, trials: Trials, unit: int = 0) -> FreeRun:
     everywhere = np.ones(one_after_other.shape[1:], dtype=bool)
     runs = spike_sets(one_after_other, everywhere, trials.condition, trials.bin_s)
     rate = float(recorded[0][observed].mean()) if observed.any() else math.nan
-    ratio = float(counts[:, n_rounds // 2 :].mean()) / rate if rate > 0 else math.nan
-    return escapes(runs, ratio, int(tile_counts(data, window).max(initial=0)))
+    most = int(tile_counts(data, window).max(initial=0))
+    escaped = tile_counts(runs, window)[0].max(axis=1) > runaway_threshold(most, window)
+    held = counts[~escaped, n_rounds // 2 :]
+    return escapes(runs, float(held.mean()) / rate if rate > 0 and held.size else math.nan, most)
 
 
 def runaway_threshold(most_in_window: int, n_bins: int) -> float:
