@@ -14,7 +14,7 @@ SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b
          "n_below": "below 0", "n_units": "units", "level": "over"}  # fmt: skip
 
 
-@click.command()
+@click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--pair", "pairs", type=(str, str), multiple=True, metavar="A B", help="Gain of A over B (repeatable).")
 @click.option("--against", help="Every model against this one.")

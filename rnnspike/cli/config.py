@@ -11,7 +11,7 @@ from rnnspike.cli.options import format_option
 from rnnspike.cli.output import RowWriter
 
 
-@click.group()
+@click.group("config")
 def command() -> None:
     """Show the settings in force and where each comes from.
 

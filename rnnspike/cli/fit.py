@@ -38,7 +38,7 @@ RENAMED = {
 }
 
 
-@click.command()
+@click.command("fit")
 @recordings_argument
 @trial_options
 @read_options

@@ -62,7 +62,7 @@ def escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-@click.command()
+@click.command("inspect")
 @recordings_argument
 @read_options
 @format_option

@@ -67,7 +67,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return seconds
 
 
-@click.command()
+@click.command("psth")
 @recordings_argument
 @trial_options
 @read_options

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--format", "output_format", type=click.Choice(["html", "md"]), default="html", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write (default: into the run; md to stdout).")

@@ -45,9 +45,15 @@ def state_space(arrays: Curves, memory: Curves, name: str) -> Picture | None:
     share = [f"{100 * each:.0f} %" for each in memory["plane_explained"]]
     figure, on = axes(f"principal component 1 ({share[0]})", f"principal component 2 ({share[1]})", (3.35, 3.0))
     length = np.linalg.norm(arrays["plane_flow"], axis=1, keepdims=True)
-    on.quiver(*arrays["plane_grid"].T, *(arrays["plane_flow"] / np.maximum(length, 1e-300)).T, color="0.75", scale=30)
+    on.quiver(
+        *arrays["plane_grid"].T,
+        *(arrays["plane_flow"] / np.maximum(length, 1e-300)).T,
+        color="0.75",
+        scale=30,
+        rasterized=True,
+    )
     for trial in memory["trajectories"]:
-        on.plot(*trial[:250].T, color="#56B4E9", lw=0.5, alpha=0.6)
+        on.plot(*trial[:250].T, color="#56B4E9", lw=0.5, alpha=0.6, rasterized=True)
     kinds = np.array(kinds_of(arrays))
     for kind, (marker, colour) in MARKS.items():
         here = arrays["plane_points"][kinds == kind] if len(kinds) else arrays["plane_points"]
@@ -146,7 +152,7 @@ def bend(memory: Curves) -> Picture | None:
         return None
     figure, on = axes("R(A) + R(B)", "R(A + B)")
     on.scatter(
-        memory["bend_sum"], memory["bend_both"], s=3, color="#0072B2", rasterized=len(memory["bend_sum"]) > 2000
+        memory["bend_sum"], memory["bend_both"], s=3, color="#0072B2", rasterized=len(memory["bend_sum"]) > 300
     )
     ends = [float(memory["bend_sum"].min()), float(memory["bend_sum"].max())]
     on.plot(ends, ends, color="0.5", ls="--", lw=0.8)

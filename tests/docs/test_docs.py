@@ -2,33 +2,81 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
+import click
 import pytest
 
-from rnnspike.cli.main import COMMANDS
+from rnnspike.cli.main import COMMANDS, cli
+from rnnspike.recording.checks import FINDINGS
+from rnnspike.report import guide
 
 ROOT = Path(__file__).parents[2]
+#: Options of other programs that the pages show.
+OTHERS = {"--array", "--cpus-per-task", "--time", "--signal"}
 
 
 def test_every_page_is_in_the_navigation() -> None:
     pages = {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert pages == set(re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
+    assert pages == set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
 
 
 @pytest.mark.parametrize("page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name)
 def test_commands_and_options_that_are_named_exist(page: Path) -> None:
-    import importlib
-
     text = page.read_text()
     options = {"--help", "--debug", "--version"}
     for module, _ in COMMANDS.values():
         command = importlib.import_module(module).command
         for each in [command, *getattr(command, "commands", {}).values()]:
-            options |= {name for parameter in each.params for name in parameter.opts}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--array", "--cpus-per-task"}
+            options |= {name for parameter in each.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OTHERS
     assert named <= options
-    assert set(re.findall(r"`?rnnspike ([a-z]+) ", text)) & set(
-        re.findall(r"^ +rnnspike ([a-z]+)", text, re.M)
-    ) <= set(COMMANDS)
+    assert set(re.findall(r"^(?: {4}|exec )rnnspike ([a-z]+)", text, re.M)) <= set(COMMANDS)
+
+
+def test_the_table_of_commands_is_that_of_the_program() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    shown = dict(re.findall(r"^\| \[`rnnspike (\w+)`\]\(#rnnspike-\w+\) \| (.*) \|$", text, re.M))
+    assert shown == {name: text for name, (_, text) in COMMANDS.items()}
+    assert set(shown) == set(cli.list_commands(click.Context(cli)))
+
+
+def test_every_finding_is_in_the_table_of_findings() -> None:
+    rows = re.findall(
+        r"^\| `(\S+)` \| (\w+) \| (.*) \| (?:`(.*)`)? ?\|$", (ROOT / "docs" / "bad_inputs.md").read_text(), re.M
+    )
+    shown = {name: (level, meaning, option or None) for name, level, meaning, option in rows}
+    assert shown == {kind.id: (kind.level, kind.meaning, kind.option) for kind in FINDINGS.values()}
+
+
+def test_every_figure_of_the_page_is_explained() -> None:
+    headings = set(re.findall(r"^### (.+)$", (ROOT / "docs" / "report.md").read_text(), re.M))
+    groups = [guide.GLANCE, guide.NETWORK, guide.COMPARISON, *(figures for _, figures in guide.UNIT_GROUPS)]
+    assert {figure.title for figures in groups for figure in figures} <= headings
+
+
+def test_pictures_are_there_and_small() -> None:
+    shown = set(re.findall(r"\]\(figures/(\S+)\)", (ROOT / "docs" / "report.md").read_text()))
+    stored = {file.name: file.stat().st_size for file in (ROOT / "docs" / "figures").iterdir()}
+    assert shown == set(stored)
+    assert max(stored.values()) < 60_000
+
+
+def test_documented_python_exists() -> None:
+    for name in re.findall(r"^::: (rnnspike\S+)$", (ROOT / "docs" / "api.md").read_text(), re.M):
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            module, _, attribute = name.rpartition(".")
+            assert hasattr(importlib.import_module(module), attribute), name
+
+
+def test_exit_codes_are_those_of_the_program() -> None:
+    from rnnspike.errors import ExitCode
+
+    text = (ROOT / "docs" / "batches.md").read_text()
+    shown = {int(code) for codes in re.findall(r"^\| ([\d, ]+) \| ", text, re.M) for code in codes.split(",")}
+    assert shown <= {code.value for code in ExitCode}
+    assert {0, 1, 2, 3, 4} <= shown
