@@ -23,6 +23,8 @@ Stability = Literal["stable", "fragile", "divergent"]
 #: A trial has run away when a 100 ms window holds over three times what any window of the data holds.
 RUNAWAY_WINDOW_S = 0.1
 RUNAWAY_FACTOR = 3.0
+#: Ratio of the rate to that of the data from which a model has left the cell's regime, window or no window.
+DIVERGENT_RATE = 10.0
 #: Escapes a minute of running from which a model is divergent, and fragile.
 DIVERGENT_PER_MINUTE, FRAGILE_PER_MINUTE = 10.0, 0.05
 #: Rows times bins that a simulation may take by default (200 replicates of 20 trials of 1 s).
@@ -194,11 +196,12 @@ def runaway_threshold(most_in_window: int, n_bins: int) -> float:
 def monte_carlo_stability(rate_ratio: float, escapes_per_minute: float) -> Stability:
     """Return what the simulations say.
 
-    ``divergent``: more than ten escapes a minute of running, or a rate over three times that of the data;
-    ``fragile``: more than one in twenty minutes; else ``stable``. By the minute, so that the verdict does not hang on
-    how long the trials are (``benchmarks/free_run.py``).
+    ``divergent``: more than ten escapes a minute of running, or a rate over ten times that of the data; ``fragile``:
+    more than one escape in twenty minutes; else ``stable``, however wrong the rate. By the minute, so that the
+    verdict does not hang on how long the trials are. Found with ``benchmarks/free_run.py``: with rate ratios of 2 or
+    3 as limits, units whose rate drifts were called divergent on some folds and stable in long simulation.
     """
-    if escapes_per_minute > DIVERGENT_PER_MINUTE or rate_ratio > RUNAWAY_FACTOR:
+    if escapes_per_minute > DIVERGENT_PER_MINUTE or rate_ratio > DIVERGENT_RATE:
         return "divergent"
     return "fragile" if escapes_per_minute > FRAGILE_PER_MINUTE else "stable"
 

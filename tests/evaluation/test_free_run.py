@@ -123,7 +123,8 @@ def test_time_to_escape_by_hand() -> None:
         (0.3, 0.0, "stable"),
         (1.0, 0.04, "stable"),
         (1.0, 0.06, "fragile"),
-        (3.6, 0.0, "divergent"),
+        (3.6, 0.0, "stable"),
+        (12.0, 0.0, "divergent"),
         (1.0, 12.0, "divergent"),
     ],
 )
