@@ -67,6 +67,12 @@ LINKS = ("identity", "cloglog", "exp", "logit")
     help="The network before training, for its gradients (default: torch's initialisation).",
 )
 @click.option(
+    "--history",
+    "history_s",
+    type=DURATION,
+    help="How far back the task of a --model-file reaches: warned where its gradients do not.",
+)
+@click.option(
     "--starts", type=click.IntRange(8), help="Starts of each search.  [default: 128, of a --model-file 256]"
 )
 @click.option(
@@ -125,6 +131,7 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
         conditions=values["conditions"],
         feedback=values["feedback"],
         untrained=values["untrained"],
+        history_s=values["history_s"],
         n_seeds=values["seeds"],
         seed=values["seed"],
         n_starts=values["starts"] or FileOptions.n_starts,
@@ -140,6 +147,8 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
     for row in rows:
         writer.write(row)
     writer.close()
+    if values["cell"] is None and any("rnn" in str(row["model"]) for row in rows):
+        log.info("one gate a unit is taken for nn.RNN's tanh: --cell rnn-relu or linear where it is not")
     if options.inputs is None:
         log.info("no --inputs: memory and gates are those of silence; the search also started from noise and pulses")
     if options.out is None:

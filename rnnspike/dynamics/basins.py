@@ -113,7 +113,7 @@ def find_basins(
         ends = _follow(system, np.concatenate([starts, base, *pushed]), points, n_steps, scale, bin_s)
         followed = np.isfinite(ends.states[:n_orbits]).all(axis=1)
         some = ends.states[:n_orbits][followed][:8]
-        lyapunov = lyapunov_of_map(system, some, bin_s) if len(some) else float("inf")
+        lyapunov = _lyapunov(system, some, ends.cycles, bin_s) if len(some) else float("inf")
         completion = [
             _completion(size, ends, slice(first, first + len(base)), n_orbits, scale, bin_s)
             for size, first in zip(sizes, range(n_orbits + len(base), len(ends.labels), len(base)), strict=True)
@@ -138,6 +138,15 @@ def find_basins(
         ends=ends.states[:n_orbits],
         labels=labels,
     )
+
+
+def _lyapunov(system: Map, states: FloatArray, cycles: tuple[Cycle, ...], bin_s: float) -> float:
+    """Return the largest exponent along orbits from states (orbit, state), over whole turns of the slowest cycle."""
+    if not cycles:
+        return lyapunov_of_map(system, states, bin_s)
+    period = max(cycle.period_s for cycle in cycles) / bin_s
+    skipped, counted = round(max(period, 100)), round(period * max(round(300 / period), 1))
+    return lyapunov_of_map(system, states, bin_s, skipped + counted, n_skipped=skipped)
 
 
 def _directions(states: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import expit
 
 from rnnspike.errors import ModelError
-from rnnspike.trials.data import FloatArray
+from rnnspike.trials.data import BoolArray, FloatArray
 
 Architecture = Literal["linear", "rnn", "rnn-relu", "gru", "lstm"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
@@ -342,6 +342,17 @@ class Network:
         for t in range(inputs.shape[1]):
             state = states[:, t] = self.step(state, inputs[:, t])
         return states
+
+    def reachable(self, states: FloatArray) -> BoolArray:
+        """Return whether an orbit can come near states (..., state), bool (...): no h of these cells passes 1.
+
+        Beyond, a gate that rounds to 1 makes every state look fixed.
+        """
+        inside = np.isfinite(states).all(axis=-1)
+        for layer, part in zip(self.layers, self.split(states), strict=True):
+            if layer.architecture in ("rnn", "gru", "lstm"):
+                inside &= (np.abs(layer.hidden(part)) < 1 + 1e-6).all(axis=-1)
+        return np.asarray(inside)
 
     def log_rate(self, states: FloatArray) -> FloatArray:
         """Return the readout's linear predictor (..., output); h itself where there is no readout."""

@@ -89,7 +89,12 @@ def _section_period(centred: FloatArray, amplitude: float) -> float | None:
 
 
 def lyapunov_exponents(
-    jacobian_at: Callable[[int], FloatArray], n_steps: int, n_state: int, bin_s: float, n_exponents: int = 3
+    jacobian_at: Callable[[int], FloatArray],
+    n_steps: int,
+    n_state: int,
+    bin_s: float,
+    n_exponents: int = 3,
+    n_skipped: int | None = None,
 ) -> FloatArray:
     """Return the largest Lyapunov exponents (exponent,) per second, mean over orbits, by repeated QR.
 
@@ -98,13 +103,13 @@ def lyapunov_exponents(
     jacobian_at
         Step -> Jacobians (orbit, state, state) of that step, in order.
     n_steps
-        Steps at hand; the first tenth only turns the frame into place.
+        Steps at hand; the first ``n_skipped``, a third where not given, only turn the frame into place.
     n_state, bin_s
         Length of the state and width of a step.
     """
     n_exponents = min(n_exponents, n_state)
     frame = np.linalg.qr(np.random.default_rng(0).normal(size=(n_state, n_exponents)))[0]
-    skipped = n_steps // 10
+    skipped = n_steps // 3 if n_skipped is None else n_skipped
     total = np.zeros(n_exponents)
     with np.errstate(divide="ignore"):
         for step in range(n_steps):
@@ -114,8 +119,13 @@ def lyapunov_exponents(
     return np.asarray(total / ((n_steps - skipped) * bin_s))
 
 
-def lyapunov_of_map(system: Map, states: FloatArray, bin_s: float, n_steps: int = 300) -> float:
-    """Return the largest Lyapunov exponent per second along orbits from states (orbit, state)."""
+def lyapunov_of_map(
+    system: Map, states: FloatArray, bin_s: float, n_steps: int = 300, n_skipped: int | None = None
+) -> float:
+    """Return the largest Lyapunov exponent per second along orbits from states (orbit, state).
+
+    On a limit cycle the steps counted should be whole turns: within a turn the exponent swings about its mean.
+    """
     current = states
 
     def jacobian_at(step: int) -> FloatArray:
@@ -124,4 +134,4 @@ def lyapunov_of_map(system: Map, states: FloatArray, bin_s: float, n_steps: int 
         current = system.step(current)
         return jacobians
 
-    return float(lyapunov_exponents(jacobian_at, n_steps, states.shape[1], bin_s)[0])
+    return float(lyapunov_exponents(jacobian_at, n_steps, states.shape[1], bin_s, n_skipped=n_skipped)[0])

@@ -119,6 +119,7 @@ def solve(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions)
     with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
         near = _adam(system, starts, scale, options)
         states, q = _continue(system, near, scale, options)
+        q = np.where(system.reachable(states), q, np.inf)
         arrived = q < options.tolerance * scale.norm**2
         # on a long way Newton may have passed by a slow point: some of those are looked at again, on a short budget
         far = np.flatnonzero(arrived & (np.linalg.norm(states - near, axis=1) > 0.3 * scale.spread))
@@ -130,7 +131,8 @@ def solve(system: Map, starts: FloatArray, scale: Scale, options: SearchOptions)
         minimum[again] = lowered.local_minimum
         better = ~arrived[again] | (lowered.local_minimum & (lowered.q > options.tolerance * scale.norm**2))
         states[again[better]], q[again[better]] = lowered.states[better], lowered.q[better]
-        return Solutions(states, q, minimum)
+        _polish(system, states, q, scale, options)
+        return Solutions(states, np.where(system.reachable(states), q, np.inf), minimum)
 
 
 def speed_q(system: Map, states: FloatArray) -> FloatArray:
@@ -186,6 +188,24 @@ def _continue(system: Map, starts: FloatArray, scale: Scale, options: SearchOpti
         dt[active] = np.clip(dt[active] * np.clip(fallen, 0.1, 10.0), 1.0, 1e12)
         q[active] = following
     return state, q
+
+
+def _polish(system: Map, states: FloatArray, q: FloatArray, scale: Scale, options: SearchOptions) -> None:
+    """Bring fixed points that are not at the floor yet to it by Newton's method, in place, where q falls.
+
+    A slow direction leaves a point far from where it belongs at a q that passes for zero: it would count twice.
+    """
+    for _ in range(10):
+        short = np.flatnonzero((q < options.tolerance * scale.norm**2) & (q > 1e-28 * scale.norm**2))
+        if not len(short):
+            return
+        at = states[short]
+        proposal = at + _solve(np.eye(states.shape[1]) - system.jacobian(at), system.step(at) - at)
+        following = speed_q(system, proposal)
+        better = following < q[short]
+        if not better.any():
+            return
+        states[short[better]], q[short[better]] = proposal[better], following[better]
 
 
 def _solve(matrices: FloatArray, vectors: FloatArray) -> FloatArray:

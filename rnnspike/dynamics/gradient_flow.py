@@ -51,7 +51,7 @@ def history_warning(history_s: float | None, horizon_s: float) -> str | None:
     if history_s is None or not history_s > horizon_s:
         return None
     return (
-        f"the spikes' own history reaches {history_s * 1e3:.3g} ms, gradients only {horizon_s * 1e3:.3g} ms: "
+        f"the data's own history reaches {history_s * 1e3:.3g} ms, gradients only {horizon_s * 1e3:.3g} ms: "
         "the rest cannot be learned by this network"
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from rnnspike.dynamics.cell import Network
 from rnnspike.dynamics.jacobian import input_jacobian, pull_back, state_jacobian
 from rnnspike.errors import ModelError
-from rnnspike.trials.data import FloatArray
+from rnnspike.trials.data import BoolArray, FloatArray
 
 
 class Map(Protocol):
@@ -23,6 +23,9 @@ class Map(Protocol):
 
     def step(self, states: FloatArray) -> FloatArray:
         """Return the next states, (..., state)."""
+
+    def reachable(self, states: FloatArray) -> BoolArray:
+        """Return whether orbits can come near states (..., state), bool (...)."""
 
     def jacobian(self, states: FloatArray) -> FloatArray:
         """Return d next state / d state, (..., state, state)."""
@@ -50,6 +53,10 @@ class HeldInput:
     def step(self, states: FloatArray) -> FloatArray:
         """Return the next states, (..., state)."""
         return self.network.step(states, self.input)
+
+    def reachable(self, states: FloatArray) -> BoolArray:
+        """Return whether orbits can come near states (..., state), bool (...)."""
+        return self.network.reachable(states)
 
     def jacobian(self, states: FloatArray) -> FloatArray:
         """Return d next state / d state, (..., state, state)."""
@@ -102,6 +109,10 @@ class ClosedLoop:
         """Return the next states, (..., state)."""
         return self.network.step(states, self.fed(states))
 
+    def reachable(self, states: FloatArray) -> BoolArray:
+        """Return whether orbits can come near states (..., state), bool (...)."""
+        return self.network.reachable(states)
+
     def jacobian(self, states: FloatArray) -> FloatArray:
         """Return dF/ds + dF/dx dx/ds, (..., state, state)."""
         inputs = self.fed(states)
@@ -136,6 +147,10 @@ class FunctionMap:
     def step(self, states: FloatArray) -> FloatArray:
         """Return the next states, (..., state)."""
         return self.step_function(states)
+
+    def reachable(self, states: FloatArray) -> BoolArray:
+        """Return whether orbits can come near states (..., state), bool (...)."""
+        return np.asarray(np.isfinite(states).all(axis=-1))
 
     def jacobian(self, states: FloatArray) -> FloatArray:
         """Return d next state / d state, (..., state, state)."""

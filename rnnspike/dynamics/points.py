@@ -197,7 +197,7 @@ def _between(
 def distance_to_visited(states: FloatArray, visited: FloatArray) -> FloatArray:
     """Return the distance (point,) to the nearest visited state over the median distance between neighbours there."""
     distinct = np.unique(visited, axis=0)
-    distinct = distinct[:: len(distinct) // 2000 + 1]
+    distinct = distinct[:: len(distinct) // 1000 + 1]
     between = cdist(distinct, distinct)
     np.fill_diagonal(between, np.inf)
     typical = float(np.median(between.min(axis=1))) if len(distinct) > 1 else 1.0
@@ -228,7 +228,7 @@ def verify(system: Map, states: FloatArray, jacobians: FloatArray, scale: Scale)
     return np.asarray(error < 0.05 * np.linalg.norm(linear, axis=1) + 1e-11 * scale.norm)
 
 
-def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 24) -> Continuum | None:
+def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 12) -> Continuum | None:
     """Return the continuum that these points (point, state) belong to, or None where they are isolated.
 
     A continuum has many distinct points, most with a direction of eigenvalue 1, along which one can walk a fifth of

@@ -184,7 +184,9 @@ def tell_cell(weight_hh: FloatArray, wanted: Architecture | None = None) -> Arch
     told: dict[int, Architecture] = {1: "rnn", 3: "gru", 4: "lstm"}
     n_gates = rows // hidden if hidden and rows % hidden == 0 else 0
     if n_gates not in told:
-        raise ModelError(f"weight_hh is {rows} x {hidden}: neither 1, 3 nor 4 gates a unit")
+        raise ModelError(
+            f"weight_hh is {rows} x {hidden}: neither 1, 3 nor 4 gates a unit, as the cells of --cell have"
+        )
     if wanted is None:
         return told[n_gates]
     if len(GATES[wanted]) != n_gates:

@@ -204,6 +204,7 @@ class FileOptions:
     conditions: Path | None = None
     feedback: tuple[int, ...] = ()
     untrained: Path | None = None
+    history_s: float | None = None
     n_seeds: int = 3
     seed: int = 0
     n_starts: int = 256
@@ -255,5 +256,11 @@ def analyse_file(path: Path, options: FileOptions, seed: int) -> DynamicsResult:
     window_s = inputs.shape[1] * network.bin_s if inputs is not None else None
     search = SearchOptions(n_starts=options.n_starts)
     return analyse(
-        network, orbits, named, rng, untrained=before, options=AnalysisOptions(search=search, window_s=window_s)
+        network,
+        orbits,
+        named,
+        rng,
+        untrained=before,
+        history_s=options.history_s,
+        options=AnalysisOptions(search=search, window_s=window_s),
     )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from rnnspike.dynamics.basins import Basins, find_basins
-from rnnspike.dynamics.maps import FunctionMap, HeldInput, Map
+from rnnspike.dynamics.cell import single
+from rnnspike.dynamics.maps import FunctionMap, HeldInput, Map, iterate
 from rnnspike.dynamics.points import find_points
 from tests.dynamics.networks import BIN_S, flip_flops, oscillator, ring
 
@@ -76,3 +77,23 @@ def test_orbits_that_run_away_are_irregular(rng):
     system = FunctionMap(1, lambda s: 3 * s, lambda s: np.full((*s.shape, 1), 3.0))
     basins = basins_of(system, rng.normal(size=(100, 1)), rng)
     assert basins.irregular == 1
+
+
+@pytest.mark.parametrize("period", [40, 400])
+def test_the_exponent_along_a_cycle_is_zero(period, rng):
+    """Over whole turns; a turn of 400 bins is longer than what a fixed point needs."""
+    angle = 2 * np.pi / period
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    network = single("rnn", [0.3 * np.eye(2), 1.02 * turn], BIN_S)
+    visited = network.run(rng.normal(size=(6, 2)), rng.normal(size=(6, 300, 2))).reshape(-1, 2)
+    basins = basins_of(still(network), visited, rng)
+    orbit = iterate(still(network), basins.ends[:1], 3 * period + 200, keep_every=1)[:, 0]
+    back = np.linalg.norm(orbit[20:] - orbit[0], axis=1)[: 2 * period].argmin() + 20
+    assert len(basins.cycles) == 1 and basins.cycles[0].period_s / BIN_S == pytest.approx(back, rel=0.02)
+    assert abs(basins.lyapunov_per_s * BIN_S) < 2e-4
+
+
+def test_a_slow_spiral_is_no_cycle(rng):
+    """It turns forty times while it dies away."""
+    basins = basins_of(still(oscillator(25, 1000)), rng.normal(size=(200, 2)), rng)
+    assert not basins.cycles and basins.share.tolist() == [1.0]

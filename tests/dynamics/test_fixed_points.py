@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from rnnspike.dynamics.cell import single
 from rnnspike.dynamics.fixed_points import Scale, SearchOptions, choose_starts, solve, spread_apart
 from rnnspike.dynamics.maps import FunctionMap, HeldInput
-from tests.dynamics.networks import flip_flops, linear_network, random_network
+from tests.dynamics.networks import BIN_S, flip_flops, linear_network, random_network
 
 
 def test_a_linear_map_is_solved_exactly(rng):
@@ -52,3 +53,17 @@ def test_each_start_reaches_the_floor_or_a_minimum(architecture, rng):
     visited = network.run(np.zeros((8, network.n_state)), rng.normal(size=(8, 100, 2))).reshape(-1, network.n_state)
     found = solve(HeldInput(network, np.zeros(2)), visited[::12], Scale.of(visited), SearchOptions())
     assert ((found.q < 1e-20) | found.local_minimum).mean() > 0.9
+
+
+def test_long_valleys_of_a_slow_lstm_are_followed_to_the_end(rng):
+    """Forget gates of 1 to 1000 bins: c stands still far from where the orbits are, along curved valleys."""
+    n = 16
+    weight_hh = 0.05 * rng.normal(size=(4 * n, n))
+    bias = np.zeros(4 * n)
+    bias[:n], bias[n : 2 * n] = -2.0, np.linspace(0, np.log(1000), n)
+    bias[2 * n : 3 * n] = rng.normal(size=n)
+    network = single("lstm", [0.3 * rng.normal(size=(4 * n, 1)), weight_hh, bias], BIN_S)
+    visited = network.run(np.zeros((8, 2 * n)), rng.normal(size=(8, 300, 1))).reshape(-1, 2 * n)
+    system, options = HeldInput(network, np.zeros(1)), SearchOptions(n_starts=64)
+    found = solve(system, choose_starts(system, visited, options, rng), Scale.of(visited), options)
+    assert (found.q < 1e-20).all() and np.ptp(found.states, axis=0).max() < 1e-6

@@ -78,7 +78,7 @@ def test_the_loss_weights_its_bins(rng):
 
 def test_a_warning_where_the_data_reach_further(rng):
     result = flow_of(one_unit(0.9), rng)
-    assert "reaches 300 ms, gradients only 44 ms" in history_warning(0.3, result.horizon_s)
+    assert "the data's own history reaches 300 ms, gradients only 44 ms" in history_warning(0.3, result.horizon_s)
     assert history_warning(0.01, result.horizon_s) is None and history_warning(None, 0.044) is None
     assert history_warning(10.0, flow_of(one_unit(1.0), rng).horizon_s) is None
 

@@ -113,3 +113,12 @@ def test_the_same_seed_gives_the_same_points():
     network = random_network("gru", 8, gain=2.0)
     first, second = (points_of(network, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first.states, second.states)
+
+
+def test_states_that_no_orbit_reaches_are_not_points(rng):
+    """A GRU far outside of |h| < 1 has z that rounds to 1, where every state stands still."""
+    network = random_network("gru", 5)
+    far = 1e3 * rng.normal(size=(20, 5))
+    assert not network.reachable(far).any() and network.reachable(np.tanh(far)).all()
+    assert random_network("linear", 5).reachable(far).all()
+    assert network.reachable(np.full((1, 5), np.nan)).tolist() == [False]
