@@ -6,8 +6,8 @@ What the command line does, in a notebook::
     folder = rnnspike.fit("session.nwb", window=(-0.2, 1.0), units="n_spikes > 500")
     rows = rnnspike.read_rows(folder)
 
-and the pieces it is made of: a recording, its trials, models, evaluation, simulated cells. Names are imported when first
-used.
+and the pieces it is made of: a recording, its trials, models, evaluation, simulated cells. Names are imported when
+they are first used.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rnnspike.config import FitSettings
-from rnnspike.errors import RecordingError, RunError
+from rnnspike.errors import RunError
 from rnnspike.models.registry import MODELS
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
-from rnnspike.runs.job import Job, Loaded, job_id, load_job, load_recording
+from rnnspike.runs.job import Job, Loaded, job_id, load_recording
 from rnnspike.runs.store import read_json, safe_name, write_json
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_unit
@@ -49,26 +49,23 @@ def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tu
     return Job(path, name, settings.out / name, settings, job_id(loaded.recording, settings)), loaded
 
 
-def stages(loaded: Loaded, settings: FitSettings) -> list[list[Task]]:
-    """Return the tasks of a recording; each stage needs the one before."""
-    rungs = ladder(settings.models)
-    own, pooled = (
-        sorted(
-            {
-                (pair.a, pair.b)
-                for name in rungs
-                if MODELS[name].pooled == kind
-                for pair in pairs_of(name, loaded.n_folds, settings.effort)
-            }
-        )
-        for kind in (False, True)
-    )
-    units = loaded.plan.unit_ids
-    return [
-        [Task("fit", unit, Pair(*pair)) for unit in units for pair in own],
-        [Task("pooled", None, Pair(*pair)) for pair in pooled],
-        [Task("finish", unit, None) for unit in units],
-    ]
+def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:
+    """Return the tasks of a recording and what each needs done before, in an order in which they can be done."""
+    rungs, units = ladder(settings.models), loaded.plan.unit_ids
+
+    def pairs(pooled: bool) -> list[Pair]:
+        names = [name for name in rungs if MODELS[name].pooled == pooled]
+        found = {pair for name in names for pair in pairs_of(name, loaded.n_folds, settings.effort)}
+        return sorted(found, key=lambda pair: (pair.a, pair.b))
+
+    own = {(unit, pair): Task("fit", unit, pair) for pair in pairs(False) for unit in units}
+    pooled = {pair: Task("pooled", None, pair) for pair in pairs(True)}
+    tasks: dict[Task, list[Task]] = {task: [] for task in own.values()}
+    tasks |= {task: [own[unit, pair] for unit in units] for pair, task in pooled.items()}
+    for unit in units:
+        mine = [task for (other, _), task in own.items() if other == unit]
+        tasks[Task("finish", unit, None)] = [*mine, *pooled.values()]
+    return tasks
 
 
 def run_task(job: Job, task: Task) -> dict[str, Any] | None:
@@ -105,16 +102,13 @@ def fit_recording(
     if is_complete(job.folder, job.id):
         return read_rows(job.folder)
     claim(job)
-    plan = stages(loaded, job.settings)
-    total, done = sum(map(len, plan)), 0
+    tasks = tasks_of(loaded, job.settings)
     finished: list[dict[str, Any]] = []
-    for tasks in plan:
-        for task, result in completed(job, tasks, executor):
-            done += 1
-            if progress:
-                progress(done, total, task.label)
-            if result is not None:
-                finished.append(result)
+    for done, (task, result) in enumerate(completed(job, tasks, executor), start=1):
+        if progress:
+            progress(done, len(tasks), task.label)
+        if result is not None:
+            finished.append(result)
     order = {unit: i for i, unit in enumerate(loaded.plan.unit_ids)}
     finished.sort(key=lambda each: order[each["unit"]])
     return write_run(job, loaded, finished, provenance or {})
@@ -130,20 +124,25 @@ def claim(job: Job) -> None:
 
 
 def completed(
-    job: Job, tasks: Sequence[Task], executor: Executor | None
+    job: Job, tasks: Mapping[Task, Sequence[Task]], executor: Executor | None
 ) -> Iterator[tuple[Task, dict[str, Any] | None]]:
-    """Do tasks, here or by an executor, and yield each as it is done."""
+    """Do tasks, here or by an executor, each when what it needs is done, and yield each as it is done."""
     if executor is None:
         for task in tasks:
             yield task, run_task(job, task)
         return
-    futures: dict[Future[dict[str, Any] | None], Task] = {
-        executor.submit(run_task, job, task): task for task in tasks
-    }
-    while futures:
-        finished, _ = wait(futures, return_when=FIRST_COMPLETED)
+    waiting = {task: set(needs) for task, needs in tasks.items()}
+    running: dict[Future[dict[str, Any] | None], Task] = {}
+    while waiting or running:
+        for task in [task for task, needs in waiting.items() if not needs]:
+            del waiting[task]
+            running[executor.submit(run_task, job, task)] = task
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
-            yield futures.pop(future), future.result()
+            task = running.pop(future)
+            yield task, future.result()
+            for needs in waiting.values():
+                needs.discard(task)
 
 
 @contextmanager
@@ -186,17 +185,13 @@ def dry_run(path: Path, settings: FitSettings) -> Iterator[dict[str, Any]]:
     """Yield the tasks of a recording as plain rows, and whether each is done."""
     job, loaded = make_job(path, settings)
     complete = is_complete(job.folder, job.id)
-    for stage in stages(loaded, settings):
-        for task in stage:
-            pair = None if task.pair is None else [task.pair.a, task.pair.b]
-            yield {
-                "recording": job.name,
-                "task": task.kind,
-                "unit": task.unit,
-                "folds_left_out": pair,
-                "content_id": job.id,
-                "done": complete,
-            }
-
-
-__all__ = ["RecordingError", "dry_run", "fit_recording", "load_job", "make_job", "workers"]
+    for task in tasks_of(loaded, settings):
+        pair = None if task.pair is None else [task.pair.a, task.pair.b]
+        yield {
+            "recording": job.name,
+            "task": task.kind,
+            "unit": task.unit,
+            "folds_left_out": pair,
+            "content_id": job.id,
+            "done": complete,
+        }
