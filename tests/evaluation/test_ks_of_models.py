@@ -95,9 +95,9 @@ def rejected(make_trials: Callable[..., Trials], name: str, n_sets: int) -> int:
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_model_is_not_rejected_on_what_it_simulates(make_trials: Callable[..., Trials], name: str) -> None:
-    """70 sets from each of three fits: within what one in a thousand calibrated tests would exceed."""
-    low, high = binom.ppf([0.0005, 0.9995], 210, 0.05)
-    assert low <= rejected(make_trials, name, 70) <= high
+    """40 sets from each of three fits: within what one in a thousand calibrated tests would exceed."""
+    low, high = binom.ppf([0.0005, 0.9995], 120, 0.05)
+    assert low <= rejected(make_trials, name, 40) <= high
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_rejections_are_five_per_cent(make_trials: Callable[..., Trials], name: 
 def test_bins_that_hold_several_spikes_are_calibrated_too(make_trials: Callable[..., Trials]) -> None:
     counts = np.random.default_rng(5).poisson(0.9 + 0.6 * np.sin(np.arange(120) / 9)[None, :, None], (60, 120, 1))
     trials = make_trials(counts, bin_s=0.02, observation="poisson")
-    p = [p_values(fit(name, trials), trials, 150) for name in ("constant", "psth", "renewal", "glm")]
+    p = [p_values(fit(name, trials), trials, 60) for name in ("constant", "psth", "renewal", "glm")]
     assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.08
 
 
