@@ -154,4 +154,13 @@ def describe_tau(tau_s: float, note: str) -> str:
         return note
     if not np.isfinite(tau_s):
         return "does not decay"
-    return f"{tau_s * 1e3:.3g} ms"
+    return f"{short(tau_s * 1e3)} ms"
+
+
+def short(value: float) -> str:
+    """Return a figure to three digits, whole from a thousand on.
+
+    >>> short(12.345), short(1234.5)
+    ('12.3', '1234')
+    """
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from rnnspike.dynamics.cell import Network
+from rnnspike.dynamics.eigenvalues import short
 from rnnspike.dynamics.jacobian import pull_back, state_jacobian
 from rnnspike.dynamics.timescales import visited_pairs
 from rnnspike.trials.data import FloatArray
@@ -51,7 +52,7 @@ def history_warning(history_s: float | None, horizon_s: float) -> str | None:
     if history_s is None or not history_s > horizon_s:
         return None
     return (
-        f"the data's own history reaches {history_s * 1e3:.3g} ms, gradients only {horizon_s * 1e3:.3g} ms: "
+        f"the data's own history reaches {short(history_s * 1e3)} ms, gradients only {short(horizon_s * 1e3)} ms: "
         "the rest cannot be learned by this network"
     )
 

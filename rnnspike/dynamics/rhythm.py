@@ -18,6 +18,7 @@ from scipy.signal import find_peaks
 
 from rnnspike.dynamics.cell import Network
 from rnnspike.dynamics.cycles import Cycle
+from rnnspike.dynamics.eigenvalues import short
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 #: Agreement of two periods that counts as learned.
@@ -290,9 +291,9 @@ def compare_rhythms(
         verdict = "its free run has the rhythm, none of its cycles and modes shows it"
     else:
         verdict = "the network has not learned the rhythm"
-    said = [f"spikes' autocorrelation: period {period * 1e3:.4g} ms"]
-    said += [f"{own.source} {own.period_s * 1e3:.4g} ms" for own in candidates] or ["no limit cycle, no resonance"]
+    said = [f"spikes' autocorrelation: period {short(period * 1e3)} ms"]
+    said += [f"{own.source} {short(own.period_s * 1e3)} ms" for own in candidates] or ["no limit cycle, no resonance"]
     if free_run is not None:
-        said.append("free run " + ("none" if run_s is None else f"{run_s * 1e3:.4g} ms"))
+        said.append("free run " + ("none" if run_s is None else f"{short(run_s * 1e3)} ms"))
     chosen = agree[0] if learned else first
     return Rhythm(data, chosen, free_run, learned, f"{'; '.join(said)}: {verdict}")

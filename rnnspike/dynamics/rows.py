@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
-from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz
+from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz, short
 from rnnspike.dynamics.gradient_flow import history_warning
 from rnnspike.dynamics.points import Points
 from rnnspike.trials.data import FloatArray
@@ -270,9 +270,9 @@ def tau_text(row: Mapping[str, Any]) -> str | None:
         return describe_tau(float("inf"), note) if note else None
     text = describe_tau(value / 1e3, note)
     low, high = row.get("slowest_tau_ms_low"), row.get("slowest_tau_ms_high")
-    if low is None or high is None or note or f"{low:.3g}" == f"{high:.3g}":
+    if low is None or high is None or note or f"{short(low)}" == f"{short(high)}":
         return text
-    return f"{text} ({low:.3g}–{high:.3g})"
+    return f"{text} ({short(low)}–{short(high)})"
 
 
 def spread_text(row: Mapping[str, Any], name: str) -> str | None:
@@ -280,7 +280,7 @@ def spread_text(row: Mapping[str, Any], name: str) -> str | None:
     value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
     if value is None:
         return None
-    text = f"{value:.3g}"
-    if low is None or high is None or f"{low:.3g}" == f"{high:.3g}":
+    text = f"{short(value)}"
+    if low is None or high is None or f"{short(low)}" == f"{short(high)}":
         return text
-    return f"{text} ({low:.3g}–{high:.3g})"
+    return f"{text} ({short(low)}–{short(high)})"

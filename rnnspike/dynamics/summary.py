@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnspike.dynamics.eigenvalues import short
 from rnnspike.dynamics.gradient_flow import history_warning
 from rnnspike.dynamics.rows import COLUMNS, FIGURES, Row
 from rnnspike.dynamics.timescales import reconcile
@@ -82,10 +83,10 @@ def _rhythm_summary(members: Sequence[Mapping[str, Any]], summary: Mapping[str, 
         return None
     learned = sum(bool(row.get("rhythm_learned")) for row in members)
     runs = [row["free_run_period_ms"] for row in members if row.get("free_run_period_ms") is not None]
-    run = f"{np.median(runs):.4g} ms in {len(runs)}" if runs else "none"
+    run = f"{short(float(np.median(runs)))} ms in {len(runs)}" if runs else "none"
     own = summary.get("rhythm_period_ms")
-    parts = [f"spikes' autocorrelation: period {summary['data_period_ms']:.4g} ms"]
-    parts.append(f"network {own:.4g} ms" if own is not None else "network none")
+    parts = [f"spikes' autocorrelation: period {short(summary['data_period_ms'])} ms"]
+    parts.append(f"network {short(own)} ms" if own is not None else "network none")
     verdict = (
         f"learned by {learned} of {len(members)} networks" if learned else "the network has not learned the rhythm"
     )

@@ -144,7 +144,7 @@ def perturbation_decay(
     inputs: FloatArray,
     rng: np.random.Generator,
     *,
-    n_probes: int = 48,
+    n_probes: int = 128,
     max_lag: int = 1000,
     size: float = 1e-5,
 ) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""The arrays and pictures of one network in a ``dynamics/`` folder; docs/dynamics-files.md says what each holds.
+"""The arrays and pictures of one network in a ``dynamics/`` folder; docs/dynamics_files.md says what each holds.
 
 <input>.npz     points, Jacobians, eigenvalues, ends of orbits under one named input
 memory.npz      what belongs to the network whatever the input
