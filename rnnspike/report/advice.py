@@ -9,6 +9,8 @@ from rnnspike.report.load import Run
 
 #: A recording of fewer trials gets a warning.
 FEW_TRIALS = 30
+#: Rungs that `rnnspike dynamics` can look into.
+CLOCKED_BY_BINS = ("lstm", "gru", "rnn", "linear-rnn")
 #: Kind of strata in which a model is off -> what that usually means.
 LACKS = {
     "lag": "time since the last spike (a narrower --bin, or memory that the rung lacks)",
@@ -44,7 +46,11 @@ def warnings(run: Run, model: str) -> list[str]:
 
 def _failures(run: Run) -> list[str]:
     said = []
-    counts = Counter((row["model"], row["status"]) for row in run.rows if row["status"] != "ok")
+    left_out = {row["unit"] for row in run.rows} - set(run.units)
+    if left_out:
+        said.append(f"{len(left_out)} unit{'s were' if len(left_out) > 1 else ' was'} left out; the rows say why.")
+    lost = [row for row in run.rows if row["status"] != "ok" and row["unit"] not in left_out]
+    counts = Counter((row["model"], row["status"]) for row in lost)
     for (model, status), number in counts.items():
         said.append(f"{model} was {status} on {number} unit{'s' * (number != 1)}; the rows say why.")
     loud = [row for row in run.rows if row.get("free_run_stability") == "divergent"]
@@ -73,9 +79,9 @@ def next_steps(run: Run, model: str, has_dynamics: bool) -> list[str]:
             f"A slow gain helps on {len(drift)} unit{'s' * (len(drift) != 1)}: rates drift over the session. Check "
             "with --fold-scheme blocked that the gains hold."
         )
-    if settings["effort"]["value"] == "fast":
+    if settings["effort"]["value"] == "fast" and set(run.models) & {*CLOCKED_BY_BINS, "spike-lstm", "spike-lstm-glm"}:
         said.append("These networks were trained with --effort fast: fit with the default before quoting figures.")
-    if any(rung in run.models for rung in ("lstm", "gru", "rnn", "linear-rnn")) and not has_dynamics:
+    if set(run.models) & set(CLOCKED_BY_BINS) and not has_dynamics:
         said.append(
             "rnnspike dynamics RUN looks into the trained networks; rnnspike report RUN then shows them here."
         )

@@ -107,12 +107,13 @@ def tiles(run: Run, model: str) -> list[dict[str, Any]]:
     found.append({"title": "KS test passed", "count": passed, "of": len(tested), "rest": [chance]})
     run_free = [row for row in rows if row.get("free_run_stability")]
     stable = sum(row["free_run_stability"] == "stable" for row in run_free)
+    simulated = f"{run.n_simulated} trials simulated" if run.n_simulated else "not simulated (--replicates 0)"
     found.append(
         {
             "title": "Free run stable",
             "count": stable,
             "of": len(run_free),
-            "rest": [f"{run.n_simulated} trials simulated"],
+            "rest": [simulated],
         }
     )
     return found

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from rnnspike.report import words
+from rnnspike.report import advice, words
 from rnnspike.report.load import Run
 
 
 def to_markdown(run: Run) -> str:
-    """Return headline, summary, findings and the table of rows."""
+    """Return headline, summary, warnings, findings and the table of rows."""
+    headline = words.headline_model(run) if run.units else ""
+    has_dynamics = (run.folder / "dynamics" / "rows.jsonl").is_file()
     lines = [f"# {run.name}", "", words.protocol_line(run) + ".", "", " ".join(words.summary(run)), ""]
+    if run.units:
+        lines += [f"- **Before you believe it:** {said}" for said in advice.warnings(run, headline)]
+        lines += [f"- **Next:** {said}" for said in advice.next_steps(run, headline, has_dynamics)] + [""]
     if run.findings:
         lines += ["## Findings", ""]
         lines += [f"- **{each['level']}** {each['id']}: {each['message']}" for each in run.findings]

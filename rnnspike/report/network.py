@@ -1,6 +1,6 @@
 """What the network section is drawn from: rows, points, eigenvalues and curves of ``rnnspike dynamics``.
 
-The stored files are described in ``docs/dynamics-files.md``; what a run of an older version lacks is left out, and
+The stored files are described in ``docs/dynamics_files.md``; what a run of an older version lacks is left out, and
 the page says so.
 """
 

@@ -20,6 +20,8 @@ MAX_CONDITIONS = 6
 SMOOTH_CURVES = ("smooth.time_s", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
 #: Pieces of the lags of the hazard, about even on a log scale.
 HAZARD_PIECES = 48
+#: Expected spikes that a piece has at least, by the model that expects most.
+LEAST_EXPECTED = 3.0
 
 #: Arrays that go into the page as they are.
 KEPT = (
@@ -87,6 +89,8 @@ def _thinned(curves: Curves, group: str, names: tuple[str, ...], most: int) -> C
 def pooled_hazard(curves: Curves) -> Curves:
     """Return the hazard in pieces of lags, bin by bin at first, with Garwood's interval of each (science.md b.7).
 
+    Pieces with fewer than 3 expected spikes are joined with the next.
+
     ``hazard.lag_ms`` is the middle of a piece, ``lag_low_ms`` and ``lag_high_ms`` its first and last lag; pieces at
     which fewer than 10 bins were at risk are left out.
     """
@@ -94,10 +98,11 @@ def pooled_hazard(curves: Curves) -> Curves:
         return {}
     lag, at_risk = curves["hazard.lag_ms"], curves["hazard.at_risk"].astype(np.float64)
     edges = np.unique(np.geomspace(1, len(lag) + 1, HAZARD_PIECES).round().astype(np.int64)) - 1  # first bin of each
+    expected = np.nan_to_num(curves["hazard.model"]) * at_risk  # (model, lag)
+    edges = merged(edges, expected.max(axis=0), LEAST_EXPECTED)
     starts = edges[:-1]
     risk = np.add.reduceat(at_risk, starts)
     spikes = np.add.reduceat(curves["hazard.spikes"].astype(np.float64), starts)
-    expected = np.nan_to_num(curves["hazard.model"]) * at_risk  # (model, lag)
     good = risk >= 10
     with np.errstate(divide="ignore", invalid="ignore"):
         model = np.add.reduceat(expected, starts, axis=1) / risk
@@ -114,16 +119,26 @@ def pooled_hazard(curves: Curves) -> Curves:
     }
 
 
+def merged(edges: IntArray, values: FloatArray, least: float) -> IntArray:
+    """Return edges without those that cut off pieces in which ``values`` sum to less than ``least``."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    kept = [int(edges[0])]
+    for edge in edges[1:-1]:
+        if total[edge] - total[kept[-1]] >= least and total[edges[-1]] - total[edge] >= least:
+            kept.append(int(edge))
+    return np.array([*kept, int(edges[-1])])
+
+
 def garwood(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the exact 95 % interval of a Poisson mean from one count (Garwood 1936)."""
     low = np.where(counts > 0, chi2.ppf(0.025, 2 * np.maximum(counts, 0.5)) / 2, 0.0)
     return low, np.asarray(chi2.ppf(0.975, 2 * (counts + 1)) / 2)
 
 
-def shown_trials(curves: Curves, n_trials: int, most_spikes: int) -> IntArray:
-    """Return which trials a raster shows: whole ones, evenly spaced, those that were run free where there are any."""
-    free = curves.get("free_raster.trials", curves.get("free_run.trials"))
-    rows = np.arange(n_trials) if free is None or len(free) < min(10, n_trials) else np.asarray(free, np.int64)
+def shown_trials(curves: Curves, observed: IntArray, most_spikes: int) -> IntArray:
+    """Return which of the observed trials a raster shows: whole ones, evenly spaced, and run free if many are."""
+    free = np.intersect1d(observed, curves.get("free_raster.trials", curves.get("free_run.trials", ())))
+    rows = observed if len(free) < min(10, len(observed)) else free.astype(np.int64)
     n_spikes = max(1, int(np.isin(curves["raster.trial"], rows).sum()))
     return np.asarray(rows[spread(len(rows), max(1, len(rows) * most_spikes // n_spikes))])
 
@@ -136,7 +151,7 @@ def rasters(curves: Curves, trials: pd.DataFrame, most_spikes: int) -> Curves:
     """
     if "raster.trial" not in curves:
         return {}
-    rows = shown_trials(curves, len(trials), most_spikes)
+    rows = shown_trials(curves, np.flatnonzero(trials["exposure_bins"].to_numpy() > 0), most_spikes)
     condition = trials["condition"].to_numpy()[rows]
     order = np.argsort(condition, kind="stable")
     rows, condition = rows[order], condition[order]
@@ -164,7 +179,8 @@ def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
     """Return spikes by trial, and the gain of each model over the reference summed up to each trial."""
     if "reference" not in curves or f"ll_{curves['reference']}" not in trials:
         return {}
-    keep = spread(len(trials), most)
+    observed = np.flatnonzero(trials["exposure_bins"].to_numpy() > 0)
+    keep = observed[spread(len(observed), most)]
     models = [str(model) for model in curves["models"]]
     likelihood = np.array([trials[f"ll_{model}"].to_numpy() for model in models])
     gain = np.cumsum(likelihood - trials[f"ll_{curves['reference']}"].to_numpy(), axis=1) / np.log(2)
@@ -181,7 +197,10 @@ def _examples(curves: Curves, share: float) -> Curves:
         return {}
     n = max(2, round(MAX_EXAMPLES * share))
     chosen = spread(len(curves["example.trial"]), n)
-    bins = slice(0, MAX_EXAMPLE_BINS if share == 1 else max(300, int(MAX_EXAMPLE_BINS * share)))
+    n_bins = MAX_EXAMPLE_BINS if share == 1 else max(400, int(MAX_EXAMPLE_BINS * share))
+    total = np.concatenate([[0], np.cumsum(curves["example.spikes"][chosen].sum(axis=0))])
+    inside = total[n_bins:] - total[:-n_bins] if len(total) > n_bins else np.zeros(1)
+    bins = slice(int(np.argmax(inside)), int(np.argmax(inside)) + n_bins)  # the piece with most spikes
     return {
         "example.trial": curves["example.trial"][chosen],
         "example.time_s": curves["example.time_s"][bins],

@@ -112,18 +112,15 @@ def sufficient(run: Run, model: str) -> dict[str, str]:
 
 
 def _sufficient_sentence(run: Run, model: str) -> str:
-    counts = Counter(sufficient(run, model).values())
+    with_memory = {unit for unit, _, low, _ in gains_over(run, model, "psth-gain") if low > 0}
+    counts = Counter(rung for unit, rung in sufficient(run, model).items() if unit in with_memory)
     others = [rung for rung in run.models if counts[rung] and rung != model]
     if model not in MEMORY or not counts:
         return ""
-    parts = [f"{rung} on {counts[rung]}" for rung in others]
-    text = (
-        f"The simplest rung that keeps up with it (not beaten outside the interval) is {', '.join(parts)}."
-        if parts
-        else ""
-    )
+    parts = ", ".join(f"{rung} on {counts[rung]}" for rung in others)
+    simplest = f"On units with a gain the simplest rung that it does not beat outside the interval is {parts}."
     whole = f" On {counts[model]} {model} beats every other rung." if counts[model] else ""
-    return (text + whole).strip()
+    return ((simplest if parts else "") + whole).strip()
 
 
 def _verdict_sentence(run: Run, model: str, kind: str) -> str:

@@ -14,7 +14,7 @@ from scipy.stats import poisson
 from rnnspike.report.load import load_run
 from rnnspike.report.network import network_payload
 from rnnspike.report.packing import PACK_FROM, packed, spread, to_script
-from rnnspike.report.payload import dropped, garwood, pooled_hazard, rasters, session, unit_payload
+from rnnspike.report.payload import dropped, garwood, merged, pooled_hazard, rasters, session, unit_payload
 
 
 def unpacked(value: Any) -> np.ndarray:
@@ -61,8 +61,13 @@ def test_pooled_hazard_adds_up() -> None:
     assert ((found["hazard.low"] <= found["hazard.data"]) & (found["hazard.data"] <= found["hazard.high"])).all()
 
 
+def test_pieces_that_expect_too_little_are_joined() -> None:
+    assert merged(np.arange(7), np.array([3.0, 1, 1, 1, 5, 2]), 3).tolist() == [0, 1, 4, 6]
+    assert merged(np.arange(4), np.zeros(3), 3).tolist() == [0, 3]
+
+
 def test_rasters_show_whole_trials_by_condition() -> None:
-    trials = pd.DataFrame({"trial": np.arange(40), "condition": np.arange(40) % 2})
+    trials = pd.DataFrame({"trial": np.arange(40), "condition": np.arange(40) % 2, "exposure_bins": 10})
     curves = {
         "raster.trial": np.repeat(np.arange(40), 10),
         "raster.bin": np.tile(np.arange(10), 40),
@@ -81,7 +86,7 @@ def test_rasters_show_whole_trials_by_condition() -> None:
 
 
 def test_a_free_run_of_other_trials_is_not_put_beside_the_data() -> None:
-    trials = pd.DataFrame({"trial": np.arange(40), "condition": np.zeros(40, int)})
+    trials = pd.DataFrame({"trial": np.arange(40), "condition": 0, "exposure_bins": 40})
     curves = {
         "raster.trial": np.arange(40),
         "raster.bin": np.arange(40),
@@ -92,6 +97,8 @@ def test_a_free_run_of_other_trials_is_not_put_beside_the_data() -> None:
     }
     found = rasters(curves, trials, 10_000)
     assert len(found["raster.row"]) == 40 and "raster.glm.count" not in found
+    trials.loc[30:, "exposure_bins"] = 0
+    assert rasters(curves, trials, 10_000)["raster.row"].tolist() == list(range(30))
 
 
 def test_session_sums_up_to_the_gain(whole_folder: Path) -> None:

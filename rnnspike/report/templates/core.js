@@ -20,6 +20,13 @@ function quantile(values, q) {
   const at = (v.length - 1) * q, low = Math.floor(at);
   return v[low] + (at - low) * ((v[low + 1] === undefined ? v[low] : v[low + 1]) - v[low]);
 }
+// limits that leave out single outliers of many values, and how many those are
+function fences(values) {
+  const v = values.filter(known), q = [quantile(v, 0.25), quantile(v, 0.75)], reach = v.length >= 30 ? 4 * (q[1] - q[0]) : Infinity;
+  const low = Math.max(Math.min(...v), q[0] - reach), high = Math.min(Math.max(...v), q[1] + reach), pad = 0.06 * (high - low) || 0.1;
+  return { range: [low - pad, high + pad], outside: v.filter((x) => x < low || x > high).length };
+}
+const outsideWords = (n) => n ? n + " value" + (n > 1 ? "s lie" : " lies") + " outside the axis (double-click to see all)." : "";
 const median = (values) => quantile(values, 0.5);
 
 // Long arrays come as 16-bit numbers in base64; 65535 stands for undefined.
@@ -104,7 +111,7 @@ const note = (id, words) => { byId(id + "-note").textContent = words || ""; };
 function addButtons(id) {
   const place = document.querySelector('.export[data-for="' + id + '"]');
   if (!place) return;
-  const title = byId(id + "-figure").querySelector("h4").textContent;
+  const title = byId(id + "-figure").querySelector(".title").textContent;
   for (const [label, save] of [["SVG", "svg"], ["PNG", "png"], ["CSV", "csv"]]) {
     const button = text("button", label);
     button.type = "button";

@@ -8,7 +8,7 @@ function freeFigure(id, x, group, options, more) {
   if (bars) traces.push(Object.assign({ x: at, y: y, name: "data", type: "bar", marker: { color: style("--soft") }, hovertemplate: "%{y:.3g}<extra>data</extra>" }, bars(c)));
   for (const [model, k, col] of models) { traces.push(...band(at, scaled(c[group + ".low"][k]), scaled(c[group + ".high"][k]), faint(col, 0.25), model), line(at, scaled(c[group + ".mean"][k]), model, { color: col, width: 1.8 })); }
   if (!bars) traces.push({ x: at, y: y, name: "data", mode: more && more.dots ? "markers+lines" : "lines", marker: { color: style("--fg"), size: 7 }, line: { color: style("--fg"), width: 1.2, dash: more && more.dots ? "dot" : "solid" } });
-  draw(id, traces, options, byId(id + "-figure").querySelector("h4").textContent + ", data and " + models.map((m) => m[0]).join(" and ") + " run free");
+  draw(id, traces, options, byId(id + "-figure").querySelector(".title").textContent + ", data and " + models.map((m) => m[0]).join(" and ") + " run free");
 }
 figure("f-isi", (id) => freeFigure(id, (c) => range(c["isi.data"].length).map((i) => Math.sqrt(c["isi.edge_ms"][i] * c["isi.edge_ms"][i + 1])), "isi", { xaxis: titled("interval, ms", { type: "log" }), yaxis: titled("share a log unit", { rangemode: "tozero" }), bargap: 0 },
   { scale: (c) => (v) => v.map((s, i) => known(s) ? s / Math.log(c["isi.edge_ms"][i + 1] / c["isi.edge_ms"][i]) : null), bars: (c) => ({ width: range(c["isi.data"].length).map((i) => c["isi.edge_ms"][i + 1] - c["isi.edge_ms"][i]) }) }));

@@ -29,7 +29,9 @@ function ladder(id) {
   }
   const middle = models.map((m) => median(of(m)));
   if (groups.length > 1) traces.push({ x: range(models.length), y: middle, mode: "lines", name: "median", line: { color: style("--fg"), width: 3 }, hovertemplate: "median %{y:.3f}<extra></extra>" });
-  draw(id, traces, { yaxis: titled("bits/spike"), xaxis: rungAxis(models) }, "Median bits per spike: " + models.map((m, i) => m + " " + number(middle[i])).join(", "));
+  const scored = overview.rows.map((r) => r.bits_per_spike), ends = few ? overview.rows.flatMap((r) => [r.bits_per_spike_low, r.bits_per_spike_high]) : [], limits = fences(scored.concat(ends));
+  note(id, outsideWords(limits.outside));
+  draw(id, traces, { yaxis: titled("bits/spike", { range: limits.range }), xaxis: rungAxis(models) }, "Median bits per spike: " + models.map((m, i) => m + " " + number(middle[i])).join(", "));
 }
 function stepsFigure(id) {
   const models = overview.models.slice(1), steps = overview.steps, traces = [];
@@ -40,7 +42,9 @@ function stepsFigure(id) {
       error_y: mine.length > 20 ? undefined : { type: "data", symmetric: false, array: mine.map((s) => s.high - s.gain), arrayminus: mine.map((s) => s.gain - s.low), color: style("--soft"), thickness: 1, width: 2 },
       text: mine.map((s) => "unit " + s.unit + ": " + s.model + " minus " + s.over + " " + signed(s.gain) + " (" + signed(s.low) + " to " + signed(s.high) + ")"), hovertemplate: "%{text}<extra></extra>" });
   });
-  draw(id, traces, { yaxis: titled("gain, bits/spike", { zeroline: true, zerolinecolor: style("--edge") }), xaxis: rungAxis(models) },
+  const limits = fences(steps.flatMap((s) => steps.length > 20 * models.length ? [s.gain] : [s.gain, s.low, s.high]));
+  note(id, outsideWords(limits.outside));
+  draw(id, traces, { yaxis: titled("gain, bits/spike", { range: limits.range, zeroline: true, zerolinecolor: style("--edge") }), xaxis: rungAxis(models) },
     "Median gain of each rung over the one before: " + models.map((m) => m + " " + signed(median(steps.filter((s) => s.model === m).map((s) => s.gain)))).join(", "));
 }
 
