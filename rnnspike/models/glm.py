@@ -24,7 +24,7 @@ import numpy as np
 
 from rnnspike.models.glm_fitted import FittedGlm
 from rnnspike.models.glm_layout import FORM_STARTS, Layout, Parts
-from rnnspike.models.penalised import Coefficients, Gram, LogLinear, refine
+from rnnspike.models.penalised import Coefficients, Gram, LogLinear, Point, refine
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.reml import LEAST, MOST, Penalties, Strengths, fit_reml
 from rnnspike.trials.data import Trials
@@ -59,9 +59,13 @@ class LogLinearModel:
         """Fit coefficients and penalties on the training trials; each validation set chooses multiples alone."""
         layout = Layout.of(train, self.parts, *(fitted or {}).get("psth", ())[:1])
         model, penalties = layout.design(train), layout.penalties()
-        choices = [_first_choice(model, penalties)]
+        choices = [_Choice(model, penalties, {})]
+        if (rhythm := _rhythm(layout, train, choices[0])) is not None:
+            layout, model = rhythm
+            penalties = layout.penalties()
+            choices = [_Choice(model, penalties, {})]
         if layout.covariate_mean:
-            choices.append(_Choice(model, penalties, {**choices[0].pinned, "covariates": MOST}))
+            choices.append(_Choice(model, penalties, {"covariates": MOST}))
         chosen = [_best(choices, layout.design(each)) for each in validation]
         fits: dict[Any, Coefficients] = {}
         for strengths, near, gram in chosen:
@@ -97,12 +101,22 @@ class LastSpikeGlm(LogLinearModel):
     parts = Parts(history=False, traces=False, gains=False, covariates=False)
 
 
-def _first_choice(model: LogLinear, penalties: Penalties) -> _Choice:
-    """Return the search with every part, the rhythm only where a step towards it is worth it."""
-    if "rhythm" not in [form.name for form in penalties.forms]:
-        return _Choice(model, penalties, {})
-    without = _Choice(model, penalties, {"rhythm": MOST})
-    return _Choice(model, penalties, {}) if without.promise("rhythm") > RHYTHM_WORTH else without
+def _rhythm(layout: Layout, train: Trials, without: _Choice) -> tuple[Layout, LogLinear] | None:
+    """Return layout and design with functions for a rhythm, None where a step towards them is not worth it."""
+    richer = layout.with_rhythm()
+    if richer == layout:
+        return None
+    model, penalties = richer.design(train), richer.penalties()
+    here = Point.of(model, richer.placed(without.here.at, layout))
+    gram, loss_gradient = model.gram(here.curvature), model.gradient(here.slope)
+
+    def promised(strength: float) -> float:
+        forms = {**without.found.forms, "rhythm": strength}
+        penalty = penalties.penalty(replace(without.found, forms=forms))
+        gradient = loss_gradient + penalty.gradient(here.at)
+        return 0.5 * float(gradient @ gram.factor(penalty, here.at).solve(gradient))
+
+    return (richer, model) if promised(LEAST) - promised(MOST) > RHYTHM_WORTH else None
 
 
 def _best(choices: Sequence[_Choice], validation: LogLinear) -> tuple[Strengths, Coefficients, Gram]:
@@ -118,7 +132,7 @@ class _Choice:
     """
 
     def __init__(self, model: LogLinear, penalties: Penalties, pinned: Mapping[str, float]) -> None:
-        self.penalties, self.pinned = penalties, pinned
+        self.penalties = penalties
         self.here, self.found = fit_reml(model, penalties, penalties.start(FORM_STARTS), pinned)
         self.gram = model.gram(self.here.curvature)
         self.gradient = model.gradient(self.here.slope)
@@ -134,16 +148,6 @@ class _Choice:
                 if tried < nll:
                     best, nll = each, tried
         return nll, best, self._at(best)
-
-    def promise(self, name: str) -> float:
-        """Return the nats that a Newton step promises where a form that is held at zero is let go."""
-
-        def promised(strength: float) -> float:
-            penalty = self.penalties.penalty(replace(self.found, forms={**self.found.forms, name: strength}))
-            gradient = self.gradient + penalty.gradient(self.here.at)
-            return 0.5 * float(gradient @ self.gram.factor(penalty, self.here.at).solve(gradient))
-
-        return promised(LEAST) - promised(self.found.forms[name])
 
     def _at(self, strengths: Strengths) -> Coefficients:
         key = strengths.key()

@@ -41,21 +41,25 @@ RIDGE, UNKNOWN_RIDGE = 0.1, 1.0
 FIXED = {"traces": 0.2, "covariates": 0.3, "gains": 0.5}
 #: Fewest training trials that two gains are fitted to.
 GAIN_TRIALS = 6
-#: Lags between which a rhythm is looked for, with functions of its own.
-RHYTHM_S = (0.01, 0.17)
+#: Lags between which a rhythm is looked for, with functions of its own; the widest block of silent bins then.
+RHYTHM_S, RHYTHM_BLOCK_S = (0.01, 0.17), 0.006
 #: Strengths to begin with, near what most units end with.
 FORM_STARTS = {"history": 300.0, "rhythm": 30.0, "age": 20.0, "traces": 5.0, "covariates": 1.0, "gains": 10.0}
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What enters beside the drive: filter of all spikes, time since the last, leaky traces, gains, covariates."""
+    """What enters beside the drive: filter of all spikes, time since the last, leaky traces, gains, covariates.
+
+    ``rhythm`` gives the filter functions at equal spacing in time, of which a unit with a rhythm has need.
+    """
 
     history: bool = True
     age: bool = True
     traces: bool = True
     gains: bool = True
     covariates: bool = True
+    rhythm: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Layout:
     @cached_property
     def history(self) -> LogTimeBasis:
         """Basis of the spike history."""
-        return LogTimeBasis(self.bin_s, last_s=max(2.0, 20 * self.bin_s), rhythm_s=RHYTHM_S)
+        rhythm = RHYTHM_S if self.parts.rhythm else None
+        return LogTimeBasis(self.bin_s, last_s=max(2.0, 20 * self.bin_s), rhythm_s=rhythm)
 
     @cached_property
     def age(self) -> LogTimeBasis:
@@ -201,10 +206,23 @@ class Layout:
 
     @property
     def _widest(self) -> int:
-        """Widest block of silent bins: narrower than the drive's knots, and than the quickest covariate filters."""
-        if self.covariate_mean:
-            return max(1, round(0.002 / self.bin_s))
-        return max(1, int(self.spacing_bins / 2)) if self.spacing_bins > 0 else max(1, round(0.05 / self.bin_s))
+        """Widest block of silent bins: narrower than the drive's knots, and than what varies most quickly."""
+        quickest_s = 0.002 if self.covariate_mean else RHYTHM_BLOCK_S if self.parts.rhythm else 0.05
+        widest = max(1, round(quickest_s / self.bin_s))
+        return min(widest, max(1, int(self.spacing_bins / 2))) if self.spacing_bins > 0 else widest
+
+    def with_rhythm(self) -> Layout:
+        """Return the layout with functions for a rhythm; the same where bins are too wide for one."""
+        layout = replace(self, parts=replace(self.parts, rhythm=self.parts.history))
+        return layout if layout.history.n_rhythm else self
+
+    def placed(self, at: Coefficients, other: Layout) -> Coefficients:
+        """Return coefficients of another layout with as many splines in this one, 0 for columns that it has not."""
+        columns = np.zeros(self.n_columns)
+        for name, group in other.groups.items():
+            start = self.groups[name].start
+            columns[start : start + group.stop - group.start] = at.columns[group]
+        return Coefficients(at.drive, columns)
 
     def penalties(self) -> Penalties:
         """Return the penalties on the model's coefficients."""

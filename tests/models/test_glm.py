@@ -184,7 +184,7 @@ def resonant(rng: np.random.Generator, n_trials: int, weight: float) -> np.ndarr
 def test_a_rhythm_has_functions_of_its_own_only_where_there_is_one(make_trials, weight: float, has_rhythm) -> None:
     trials = split(make_trials, resonant(np.random.default_rng(2), 60, weight), 200)
     model = HistoryGlm().fit(trials.take(range(50)), [trials.take(range(50, 60))], np.random.default_rng(0))[0]
-    assert (model.strengths.forms["rhythm"] < 1e4) == has_rhythm
+    assert model.layout.parts.rhythm == has_rhythm
     trough, peak = model.kernel[20:30].mean(), model.kernel[45:55].mean()
     assert (peak - trough > 0.5) == has_rhythm
 
@@ -211,3 +211,14 @@ def test_a_covariate_of_no_use_is_left_out(make_trials, rng) -> None:
     model = HistoryGlm().fit(trials.take(range(8)), [trials.take(range(8, 12))], rng)[0]
     mu = model.intensity(trials.take([12, 13]))
     assert mu.sum() == pytest.approx(16.0, rel=0.6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.6])
+def test_blocks_of_silent_bins_are_narrow_enough_for_what_is_fitted_to_them(make_trials, weight: float) -> None:
+    """The count that a fit expects of its own training bins, one by one, is the count recorded there."""
+    counts = resonant(np.random.default_rng(3), 50, weight)
+    counts[::2, 300:] = 0  # long silences, in which blocks are widest
+    trials = split(make_trials, counts, 200, has_repeats=False)
+    model = HistoryGlm().fit(trials.take(range(40)), [trials.take(range(40, 50))], np.random.default_rng(0))[0]
+    expected = model.intensity(trials.take(range(40))).sum()
+    assert expected == pytest.approx(float(trials.take(range(40)).counts.sum()), rel=0.06)
