@@ -50,7 +50,7 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
             seconds("window_ms"),
             float(np.median([row["growing_share"] for row in members])),
         )
-    about = [_gradient_summary(members, summary), _rhythm_summary(members, summary)]
+    about = [_gradient_summary(members, summary), _rhythm_summary(members)]
     own = [_share_of(members, "continuum_dimension", "have a continuum of fixed points")]
     own.append(_share_of(members, "cycle_period_ms", "run on a limit cycle"))
     none = sum(row.get("n_fixed") == 0 for row in members)
@@ -75,22 +75,26 @@ def _gradient_summary(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     history_ms = summary.get("history_ms")
     horizons = [row.get("memory_horizon_ms") for row in members]
     median = float(np.median([np.inf if h is None else h for h in horizons]))
+    if np.isinf(median):
+        kinds = sorted({str(row.get("gradient_flow")) for row in members if row.get("memory_horizon_ms") is None})
+        return f"gradients {' or '.join(kinds)}: above 1 % as far as the data let one see"
     return history_warning(None if history_ms is None else history_ms / 1e3, median / 1e3)
 
 
-def _rhythm_summary(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> str | None:
-    if summary.get("data_period_ms") is None:
+def _rhythm_summary(members: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the verdict over networks, the same whatever the input: that of their own loops."""
+    period_ms = members[0].get("data_period_ms")
+    if period_ms is None:
         return None
     learned = sum(bool(row.get("rhythm_learned")) for row in members)
-    runs = [row["free_run_period_ms"] for row in members if row.get("free_run_period_ms") is not None]
-    run = f"{short(float(np.median(runs)))} ms in {len(runs)}" if runs else "none"
-    own = summary.get("rhythm_period_ms")
-    parts = [f"spikes' autocorrelation: period {short(summary['data_period_ms'])} ms"]
-    parts.append(f"network {short(own)} ms" if own is not None else "network none")
+    said = [f"spikes' autocorrelation: period {short(period_ms)} ms"]
+    for name, words in (("loop_period_ms", "closed loop"), ("free_run_period_ms", "free run")):
+        found = [row[name] for row in members if row.get(name) is not None]
+        said.append(f"{words} {short(float(np.median(found)))} ms in {len(found)}" if found else f"{words} none")
     verdict = (
         f"learned by {learned} of {len(members)} networks" if learned else "the network has not learned the rhythm"
     )
-    return f"{', '.join(parts)}, free run {run}: {verdict}"
+    return f"{', '.join(said)}: {verdict}"
 
 
 def shared_frequencies(by_seed: Sequence[Sequence[float]]) -> list[float]:

@@ -125,3 +125,25 @@ def test_failures_are_one_line(oscillator_file: Path, arguments, code, message, 
     assert message in said.err and "Traceback" not in said.err and not said.out
     if code != ExitCode.USAGE:
         assert len(said.err.strip().splitlines()) == 1
+
+
+def test_a_task_that_reaches_further_than_gradients_is_said(oscillator_file: Path, capsys) -> None:
+    arguments = ["--model-file", str(oscillator_file), "--dt", "1ms", *QUICK, "--format", "jsonl"]
+    for history, said in (("2s", True), ("10ms", False)):
+        run(*arguments, "--history", history)
+        shown = capsys.readouterr()
+        row = json.loads(shown.out.splitlines()[-1])
+        reached = row["memory_horizon_ms"] is None or row["memory_horizon_ms"] > 2000
+        assert ("cannot be learned" in (row["message"] or "")) is (said and not reached)
+        assert "taken for nn.RNN's tanh" in shown.err and "\r" not in shown.err
+    run(*arguments, "--cell", "rnn")
+    assert "tanh" not in capsys.readouterr().err
+
+
+def test_a_short_memory_is_warned_of(tmp_path: Path, capsys) -> None:
+    module = torch.nn.RNN(1, 1, bias=False)
+    with torch.no_grad():
+        module.weight_hh_l0.fill_(0.5)
+    torch.save(module.state_dict(), tmp_path / "short.pt")
+    run("--model-file", str(tmp_path / "short.pt"), "--dt", "1ms", *QUICK, "--history", "100ms", "--format", "table")
+    assert "history reaches 100 ms, gradients only 7 ms" in " ".join(capsys.readouterr().out.split())

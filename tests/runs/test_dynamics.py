@@ -80,6 +80,11 @@ def test_rows_have_every_network_and_their_range(run_folder: Path) -> None:
     arrays = read_arrays(member / "silent.npz")
     assert arrays["jacobians"].shape == (1, 4, 4) and arrays["eigenvalues"].shape == (1, 4)
     assert (member / "state_space.png").is_file() and (member / "memory.png").is_file()
+    pictures = list((run_folder / "dynamics" / "a" / "linear-rnn").rglob("*.png"))
+    assert len(pictures) == 2  # of the first network of a unit and model
+    memory = read_arrays(member / "memory.npz")
+    assert np.allclose(memory["bend_sum"], memory["bend_both"], atol=1e-12)
+    assert memory["gradient"].shape == memory["untrained_gradient"].shape and memory["input_names"][0] == "spike"
 
 
 def test_members_with_different_held_out_trials_come_first(run_folder: Path) -> None:
