@@ -4,10 +4,10 @@
     python benchmarks/quality.py --data ../shared/data --recordings e070528 stn --models psth glm spike-lstm
     python benchmarks/quality.py --cells burst-counter adapting --trials 200
 
-The protocol is that of ``rnnspike fit``: five outer folds, trainings that leave out the pairs of folds that the rung is
-trained at, the model chosen on one fold predicts the other, members of a test fold averaged in log rate, and a stack
-whose weights come from folds that its members were not trained on. ``gain`` columns are paired over trials, with 95 %
-intervals.
+The protocol is that of ``rnnspike fit``: five outer folds, trainings that leave out the pairs of folds that the rung
+is trained at, the model chosen on one fold predicts the other, members of a test fold averaged in log rate, and a
+stack whose weights come from folds that its members were not trained on. ``gain`` columns are paired over trials,
+with 95 % intervals.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class SpikeLstm:
         cls, effort: Literal["fast", "standard", "thorough"], device: str, checkpoint: Path | None
     ) -> SpikeLstm:
         """Return the model at an effort (registry)."""
-        return cls(SETTINGS[effort], device, checkpoint)
+        return cls(SETTINGS[cls.name][effort], device, checkpoint)
 
     def fit(
         self,
@@ -210,10 +210,12 @@ class SpikeLstmOnGlm(SpikeLstm):
     base_names = ("drive", "glm")
 
 
+_THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, batch_size=32)
+#: From the drive the network has everything to learn about spikes, from the GLM a rest: it is sooner done.
+_FROM_DRIVE = SpikeLstmSettings(n_epochs=20, batch_size=48, learning_rate=4e-2)
 SETTINGS = {
-    "fast": SpikeLstmSettings(),
-    "standard": SpikeLstmSettings(),
-    "thorough": SpikeLstmSettings(n_hidden=48, n_epochs=40, batch_size=32),
+    "spike-lstm": {"fast": _FROM_DRIVE, "standard": _FROM_DRIVE, "thorough": _THOROUGH},
+    "spike-lstm-glm": {"fast": SpikeLstmSettings(), "standard": SpikeLstmSettings(), "thorough": _THOROUGH},
 }
 
 
