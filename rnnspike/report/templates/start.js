@@ -24,8 +24,7 @@ if (unitData.length) {
   window.addEventListener("hashchange", () => { if (fromHash() >= 0) choose(fromHash(), true); });
   choose(Math.max(0, fromHash()), fromHash() >= 0);
 } else drawTable();
-watch();
 let themeBefore = null;
 window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; for (const state of figures.values()) state.stale = true; drawEverything(); });
 window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; refresh(""); });
-document.documentElement.dataset.ready = "yes";
+window.addEventListener("DOMContentLoaded", () => { watch(); document.documentElement.dataset.ready = "yes"; });
