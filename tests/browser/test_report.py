@@ -211,6 +211,17 @@ def test_comparison_links_to_each_unit(opened: Any, runs: tuple[Path, Path], tmp
     assert page.locator("#unit-name").inner_text() == "1"
 
 
+def test_a_run_in_which_nothing_could_be_fitted(opened: Any, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "nothing"
+    shutil.copytree(runs[1], folder)
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    failed = [{**row, "status": "failed", "message": "no <b>memory</b>", "bits_per_spike": None} for row in rows]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in failed))
+    page = opened(build_report(folder))
+    assert "No unit could be fitted" in page.locator(".summary").inner_text()
+    assert "no <b>memory</b>" in page.locator("details td").all_text_contents()
+
+
 def hundred(run: Path, folder: Path) -> Path:
     """A run directory of 100 units: those of a run again and again."""
     rows = [json.loads(line) for line in (run / "rows.jsonl").read_text().splitlines()]
