@@ -87,7 +87,7 @@ def _draw_plane(axes: Axes, result: DynamicsResult, one: InputResult, plane: Pla
         closed = np.vstack([cycle.orbit, cycle.orbit[:1]])
         label = f"limit cycle {cycle.period_s * 1e3:.3g} ms"
         axes.plot(*plane.project(closed).T, color="#CC79A7", lw=2, zorder=3, label=label)
-    _draw_points(axes, plane.project(one.points.states), point_kinds(one))
+    _draw_points(axes, plane.project(one.points.states), point_kinds(one), low, high)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     shares = [f"{share:.0%}" for share in plane.explained]
     axes.set(xlabel=f"principal component 1 ({shares[0]})", ylabel=f"principal component 2 ({shares[1]})")
@@ -96,12 +96,14 @@ def _draw_plane(axes: Axes, result: DynamicsResult, one: InputResult, plane: Pla
         axes.legend(fontsize=8, loc="upper right", framealpha=0.9)
 
 
-def _draw_points(axes: Axes, at: FloatArray, kinds: Sequence[str]) -> None:
+def _draw_points(axes: Axes, at: FloatArray, kinds: Sequence[str], low: FloatArray, high: FloatArray) -> None:
+    """Mark points (point, 2) by kind; the legend says how many lie outside of the picture's corners."""
     for kind, mark in MARKS.items():
         chosen = at[[k for k, other in enumerate(kinds) if other == kind]]
         if len(chosen):
             size = 45 if len(chosen) < 40 else 14
-            label = f"{mark['label']} ({len(chosen)})"
+            outside = int(((chosen < low) | (chosen > high)).any(axis=1).sum())
+            label = f"{mark['label']} ({len(chosen)}{f', {outside} outside' if outside else ''})"
             look = {"marker": mark["marker"], "color": mark["color"], "edgecolors": "white", "linewidths": 0.6}
             axes.scatter(chosen[:, 0], chosen[:, 1], s=size, zorder=4, label=label, **look)
 

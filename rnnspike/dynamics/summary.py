@@ -56,7 +56,7 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     none = sum(row.get("n_fixed") == 0 for row in members)
     own.append(f"{none} of {len(members)} networks have no fixed point" if none else None)
     if len(members) < 3:
-        about.append(f"{len(members)} networks only: a range needs three")
+        about.append(f"{len(members)} network{'s' * (len(members) > 1)} only: a range needs three")
     said = [text for text in own if text], [text for text in about if text]
     return {
         "reconciled": sentence,
