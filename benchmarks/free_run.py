@@ -4,8 +4,8 @@
     python benchmarks/free_run.py --recordings e070528 --cells --filters
 
 The verdict is that of a run: 200 replicates of held-out trials, and a run of 30 s where quasi-renewal analysis warns.
-Compared with 100 runs of 60 s, judged by the same thresholds (``evaluation/free_run.py``), for GLMs fitted to
-recordings and to simulated cells, and for the bursty cell's smooth filter with its positive weights times 1, 1.3, 1.6.
+Compared with 100 runs of 60 s, judged by the same thresholds (``evaluation/free_run.py``): GLMs fitted to recordings
+and to simulated cells, and the bursty cell's smooth filter with its positive weights times 1, 1.3 and 1.6.
 """
 
 from __future__ import annotations
