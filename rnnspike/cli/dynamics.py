@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from rnnspike.cli.fit import progress_bar
 from rnnspike.cli.options import DURATION, format_option, log_from, log_options
 from rnnspike.cli.output import Log, RowWriter, plain_table
-from rnnspike.cli.progress import progress_bars
 from rnnspike.errors import ExitCode
 
 CELLS = ("rnn", "rnn-relu", "linear", "gru", "lstm")
@@ -139,8 +139,8 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
         pictures=values["pictures"],
     )
     try:
-        with progress_bars(log) as begin:
-            rows = analyse_files(values["model_files"], options, begin("dynamics"))
+        with progress_bar("dynamics", log) as progress:
+            rows = analyse_files(values["model_files"], options, progress)
     except ModelError as error:
         raise ConfigError(str(error)) from error  # nothing was run: exit code 3
     writer = _writer(values)
@@ -175,8 +175,8 @@ def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[st
     with workers(values["workers"]) as executor:
         for run in runs:
             try:
-                with progress_bars(log) as begin:
-                    rows = analyse_run(run, options, executor, begin(run.name))
+                with progress_bar(run.name, log) as progress:
+                    rows = analyse_run(run, options, executor, progress)
                 for row in rows:
                     writer.write(row)
                 log.info(f"{run}: rows, arrays and pictures in {run / 'dynamics'}")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rnnspike.config import FitSettings
-from rnnspike.errors import RnnspikeError, RunError
+from rnnspike.errors import RunError
 from rnnspike.models.registry import MODELS
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
@@ -114,57 +112,6 @@ def fit_recording(
     order = {unit: i for i, unit in enumerate(loaded.plan.unit_ids)}
     finished.sort(key=lambda each: order[each["unit"]])
     return write_run(job, loaded, finished, provenance or {})
-
-
-#: Called when a recording has been read; returns what is to be told of its progress.
-Begin = Callable[[Job, Loaded], Progress]
-#: Waits for the fit of a recording: its job and rows, or the error.
-Outcome = Callable[[], tuple[Job, list[dict[str, Any]]]]
-#: Recordings that are fitted at once by several workers, so that the end of one does not leave them idle.
-IN_FLIGHT = 4
-
-
-def fits_in_order(
-    paths: Sequence[Path],
-    settings: FitSettings,
-    executor: Executor | None,
-    begin: Begin,
-    overwrite: bool = False,
-    provenance: dict[str, Any] | None = None,
-) -> Iterator[tuple[Path, Outcome]]:
-    """Yield the recordings in order, each with a function that returns when it is fitted (or raises its error).
-
-    With an executor the next ones are under way meanwhile. ``begin`` is called here, in order.
-    """
-    taken: list[str] = []
-
-    def start(path: Path) -> Outcome:
-        try:
-            job, loaded = make_job(path, settings, taken)
-        except RnnspikeError as error:
-            return partial(_raise, error)
-        taken.append(job.name)
-        fit = partial(fit_recording, job, loaded, executor, begin(job, loaded), overwrite, provenance)
-        if threads is None:
-            return lambda: (job, fit())
-        future = threads.submit(fit)
-        return lambda: (job, future.result())
-
-    threads = None if executor is None or len(paths) == 1 else ThreadPoolExecutor(IN_FLIGHT)
-    ahead: deque[tuple[Path, Outcome]] = deque()
-    try:
-        for path in paths:
-            ahead.append((path, start(path)))
-            if threads is None or len(ahead) == IN_FLIGHT:
-                yield ahead.popleft()
-        yield from ahead
-    finally:
-        if threads is not None:
-            threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _raise(error: RnnspikeError) -> NoReturn:
-    raise error
 
 
 def claim(job: Job) -> None:

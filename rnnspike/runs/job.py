@@ -98,7 +98,7 @@ def strata(plan: TrialPlan) -> IntArray:
     return plan.condition * (int(pattern.max()) + 1) + pattern.reshape(-1)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def load_job(job: Job) -> Loaded:
     """Read and plan a job's recording once per process."""
     return load_recording(job.path, job.settings)

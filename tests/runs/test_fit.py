@@ -12,11 +12,10 @@ from click.testing import CliRunner
 
 from rnnspike.cli.main import cli
 from rnnspike.config import resolve_settings
-from rnnspike.errors import RecordingError, RunError
+from rnnspike.errors import RunError
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
-from rnnspike.runs.engine import Progress, fit_recording, fits_in_order, make_job, workers
-from rnnspike.runs.job import Job, Loaded
+from rnnspike.runs.engine import fit_recording, make_job, workers
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS
 
 MODELS = ["constant", "psth", "psth-gain"]
@@ -81,35 +80,6 @@ def test_equal_bytes_for_any_number_of_workers(session: Path, tmp_path: Path) ->
     assert files == sorted(each.relative_to(job.folder) for each in job.folder.rglob("*") if each.is_file())
     differ = [str(f) for f in files if (one / f).read_bytes() != (job.folder / f).read_bytes()]
     assert differ == ["run.json"]
-
-
-def test_several_recordings_under_way_at_once_come_in_order(session: Path, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.nwb"
-    bad.write_bytes(b"not a recording")
-    paths = [tmp_path / "b.nwb", bad, tmp_path / "a.nwb"]
-    for path in (paths[0], paths[2]):
-        path.write_bytes(session.read_bytes())
-    begun: list[str] = []
-
-    def begin(job: Job, loaded: Loaded) -> Progress:
-        begun.append(job.name)
-        return lambda done, total, label: None
-
-    outcomes = {}
-    for n_workers in (1, 2):
-        chosen = settings(tmp_path / str(n_workers), workers=n_workers)
-        with workers(n_workers) as executor:
-            found = []
-            for path, wait_for in fits_in_order(paths, chosen, executor, begin):
-                try:
-                    found.append([{**row, "seconds": None} for row in wait_for()[1]])
-                except RecordingError as error:
-                    assert path == bad
-                    found.append([{"error": str(error)}])
-        outcomes[n_workers] = found
-    assert begun == ["b", "a"] * 2
-    assert outcomes[1] == outcomes[2]
-    assert [rows[0].get("recording") for rows in outcomes[2]] == ["b", None, "a"]
 
 
 def test_finished_work_is_not_done_again_and_other_fits_are_not_overwritten(session: Path, tmp_path: Path) -> None:
