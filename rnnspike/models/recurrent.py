@@ -96,7 +96,14 @@ class RecurrentModel:
         result = task.run()
         best = zip(result.best, result.history.best_epoch, bases, strict=True)
         return tuple(
-            FittedRecurrent(self.name, *task.weights(state), base, task.warm_up, task.report(result.history, i))
+            FittedRecurrent(
+                self.name,
+                *task.weights(state),
+                base,
+                task.warm_up,
+                task.report(result.history, i),
+                task.log_mu_range(state),
+            )
             for i, (state, _, base) in enumerate(best)
         )
 

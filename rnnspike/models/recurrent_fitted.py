@@ -17,6 +17,7 @@ from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
 from rnnspike.models.weights import load_weights, save_weights
 from rnnspike.trials.data import FloatArray, Trials
 
+LOG_MU_FLOOR, LOG_MU_CEILING = float(np.log(MU_FLOOR)), float(np.log(MU_CEILING))
 _BLOCK = 8192  # rows times bins whose states are held at once
 
 
@@ -24,7 +25,8 @@ _BLOCK = 8192  # rows times bins whose states are held at once
 class FittedRecurrent:
     """Cell and readout over a base (``cells.HasCell``); ``warm_up`` bins of recorded past are read before the window.
 
-    ``training`` is what the training did: curves, updates, clipped fraction, spikes per parameter, warnings.
+    ``training`` is what the training did: curves, updates, clipped fraction, spikes per parameter, warnings. No
+    bin is predicted outside of ``log_mu_range``.
     """
 
     name: str
@@ -33,6 +35,7 @@ class FittedRecurrent:
     base: FittedModel
     warm_up: int
     training: Mapping[str, Any] = field(default_factory=dict)
+    log_mu_range: tuple[float, float] = (LOG_MU_FLOOR, LOG_MU_CEILING)
 
     def intensity(self, trials: Trials) -> FloatArray:
         """Return mu (trial, bin, 1), teacher-forced: the whole sequence from the warm-up on, its state carried."""
@@ -45,7 +48,7 @@ class FittedRecurrent:
             gain = self.readout.log_gain(self.cell.hidden(states[begin:]))  # (time, trial)
             if gain.size:
                 log_mu[:, at] = log_drive[:, at] + gain.T
-        return bounded_mu(log_mu)[:, :, None]
+        return bounded_mu(log_mu, self.log_mu_range)[:, :, None]
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper over these trials, one row a trial."""
@@ -115,6 +118,7 @@ class FittedRecurrent:
             "warm_up": self.warm_up,
             "base": self.base.name,
             "training": dict(self.training),
+            "log_mu_range": list(self.log_mu_range),
         }
         save_weights(folder, arrays, config)
         self.base.save(folder / "base")
@@ -128,9 +132,11 @@ class FittedRecurrent:
         cell = RecurrentCell(config["architecture"], weights, names, mean, sd, config["bin_s"])
         readout = Readout(arrays["readout.weight"], config["readout_bias"])
         base = registry.load(config["base"], folder / "base")
-        return cls(config["name"], cell, readout, base, config["warm_up"], config["training"])
+        return cls(
+            config["name"], cell, readout, base, config["warm_up"], config["training"], tuple(config["log_mu_range"])
+        )
 
 
-def bounded_mu(log_mu: FloatArray) -> FloatArray:
-    """Return mu of log mu, within the bounds that every model keeps."""
-    return np.exp(np.clip(log_mu, np.log(MU_FLOOR), np.log(MU_CEILING)))
+def bounded_mu(log_mu: FloatArray, bounds: tuple[float, float]) -> FloatArray:
+    """Return mu of log mu, within its bounds and those that every model keeps."""
+    return np.exp(np.clip(log_mu, max(bounds[0], LOG_MU_FLOOR), min(bounds[1], LOG_MU_CEILING)))

@@ -55,7 +55,7 @@ class RecurrentStepper:
         following = self.model.cell.run(self.inputs[trial, bins[:, 1:].T], now)
         self._now, self._following = now, following
         gain = [self.model.readout.log_gain(self.model.cell.hidden(each)) for each in (now[None], following)]
-        return bounded_mu(self.log_drive[trial[:, None], bins] + np.concatenate(gain).T)
+        return bounded_mu(self.log_drive[trial[:, None], bins] + np.concatenate(gain).T, self.model.log_mu_range)
 
     def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
         """Move on; spikes of bins that were not observed are not known to the model."""

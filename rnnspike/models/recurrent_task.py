@@ -18,10 +18,14 @@ from rnnspike.models.cells import Architecture, Readout, RecurrentCell
 from rnnspike.models.checkpoint import Checkpoint, Tensors
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.recurrent import RecurrentModel
-from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, State, negative_log_likelihood
+from rnnspike.models.recurrent_net import LOG_MU_RANGE, READOUT_SCALE, RecurrentNet, State, negative_log_likelihood
 from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import FloatArray, Observation, Trials
 
+#: A prediction is at most twice the highest of training trials, in log, and at least half of the lowest.
+HEADROOM = math.log(2.0)
+#: Bins of training trials that are looked at for that.
+RANGE_BINS = 400_000
 #: Fewer spikes than this for each parameter cannot hold a network of its size: it is early stopping that does.
 FEW_SPIKES_PER_PARAMETER = 0.1
 #: Without gates W_h alone holds the time constants, and a step of the full rate jumps past them: (rate, that of W_h).
@@ -124,6 +128,20 @@ class RecurrentTask:
             loss = negative_log_likelihood(own, spikes, scored, self.observation)
             losses.append(float(loss) / max(float(scored.sum(dtype=torch.float64)) * self.mean_count, 1e-12))
         return np.array(losses)
+
+    @torch.no_grad()
+    def log_mu_range(self, state: Tensors) -> tuple[float, float]:
+        """Return the lowest and highest log mu that a state of the network gives training trials, ``HEADROOM`` wider.
+
+        Beyond that an input is one that training did not show, and the exponential would answer with any rate.
+        """
+        self.net.load_state_dict(state)
+        every = -(-self.sequences.inputs.shape[0] * self.sequences.n_rows // RANGE_BINS)
+        inputs, targets = self.sequences.inputs[:, ::every], self.sequences.targets[:, ::every]
+        log_mu = self.net(inputs, targets[:, :, 1])[0][targets[:, :, 2] > 0]
+        if not len(log_mu):
+            return LOG_MU_RANGE
+        return float(log_mu.min()) - HEADROOM, float(log_mu.max()) + HEADROOM
 
     def weights(self, state: Tensors) -> tuple[RecurrentCell, Readout]:
         """Return a state of the network as the float64 arrays of a fitted model."""

@@ -59,7 +59,7 @@ def fit(model_class, trials, seed=0, settings=TINY, **keywords):
 def lively(model):
     """The model with a readout at random: its early training may well have been stopped at its drive."""
     weight = np.random.default_rng(5).normal(size=model.cell.n_hidden)
-    return replace(model, readout=Readout(weight, 0.1))
+    return replace(model, readout=Readout(weight, 0.1), log_mu_range=(-20.0, 3.0))
 
 
 @pytest.mark.parametrize("model_class", MODELS)
@@ -327,3 +327,17 @@ def test_learns_a_refractory_period(model_class, make_trials, rng):
 def test_the_same_code_on_a_gpu(trials):
     on_gpu, on_cpu = fit(Lstm, trials, device="cuda"), fit(Lstm, trials)
     np.testing.assert_allclose(on_gpu.intensity(trials), on_cpu.intensity(trials), rtol=0.05)
+
+
+def test_an_input_beyond_training_is_not_answered_with_any_rate(make_trials, rng):
+    current = np.repeat(np.linspace(0, 1, 12)[:, None, None], 200, axis=1)
+    counts = (rng.random(current.shape) < 0.01 + 0.05 * current).astype(np.uint8)
+    current[-1] = 50.0
+    trials = make_trials(counts, covariates=current)
+    train = trials.take(range(9))
+    model = Lstm(replace(TINY, n_updates=40)).fit(train, [trials.take([9, 10])], np.random.default_rng(0))[0]
+    model = replace(model, readout=Readout(50 * np.ones(model.cell.n_hidden), 0.0))
+    low, high = np.exp(model.log_mu_range)
+    assert low <= model.intensity(trials).min()
+    assert model.intensity(trials).max() <= high * 1.001
+    assert high < 1.0
