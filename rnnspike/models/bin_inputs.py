@@ -20,11 +20,16 @@ OWN_INPUTS = ("spike", "unknown", "drive")
 
 @dataclass(frozen=True)
 class Scaling:
-    """Mean and sd of each input channel in the training trials; 0 and 1 for ``spike`` and ``unknown``."""
+    """Mean and sd of each input channel in the training trials; 0 and 1 for ``spike`` and ``unknown``.
+
+    ``low``, ``high`` (covariate,) are the ends of the scaled covariates in training, beyond which none is taken.
+    """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     sd: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, trials: Trials, log_drive: FloatArray) -> Scaling:
@@ -35,7 +40,9 @@ class Scaling:
         sd = [float(channel.std()) for channel in channels]
         sd[0] = max(sd[0], 0.1)  # a drive that hardly moves is not blown up
         sd[1:] = [spread if spread > 1e-8 else 1.0 for spread in sd[1:]]
-        return cls(OWN_INPUTS + trials.covariate_names, (0.0, 0.0, *mean), (1.0, 1.0, *sd))
+        scaled = [(channel - m) / s for channel, m, s in zip(channels[1:], mean[1:], sd[1:], strict=True)]
+        low, high = (tuple(float(end(channel)) for channel in scaled) for end in (np.min, np.max))
+        return cls(OWN_INPUTS + trials.covariate_names, (0.0, 0.0, *mean), (1.0, 1.0, *sd), low, high)
 
 
 def past_and_window(trials: Trials, warm_up: int) -> tuple[npt.NDArray[np.uint8], BoolArray]:
@@ -69,6 +76,8 @@ def bin_inputs(trials: Trials, log_drive: FloatArray, warm_up: int, scaling: Sca
     if trials.covariate_names:
         inputs[:, :, 3:] = _covariates(trials, warm_up)
     inputs[:, :, 2:] = (inputs[:, :, 2:] - scaling.mean[2:]) / scaling.sd[2:]
+    if scaling.low:
+        np.clip(inputs[:, :, 3:], scaling.low, scaling.high, out=inputs[:, :, 3:])
     return inputs
 
 

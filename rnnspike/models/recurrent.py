@@ -103,6 +103,7 @@ class RecurrentModel:
                 task.warm_up,
                 task.report(result.history, i),
                 task.log_mu_range(state),
+                (task.scaling.low, task.scaling.high),
             )
             for i, (state, _, base) in enumerate(best)
         )

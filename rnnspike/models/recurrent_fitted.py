@@ -26,7 +26,7 @@ class FittedRecurrent:
     """Cell and readout over a base (``cells.HasCell``); ``warm_up`` bins of recorded past are read before the window.
 
     ``training`` is what the training did: curves, updates, clipped fraction, spikes per parameter, warnings. No
-    bin is predicted outside of ``log_mu_range``.
+    bin is predicted outside of ``log_mu_range``, no scaled covariate is taken beyond ``covariate_ends`` (low, high).
     """
 
     name: str
@@ -36,6 +36,7 @@ class FittedRecurrent:
     warm_up: int
     training: Mapping[str, Any] = field(default_factory=dict)
     log_mu_range: tuple[float, float] = (LOG_MU_FLOOR, LOG_MU_CEILING)
+    covariate_ends: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     def intensity(self, trials: Trials) -> FloatArray:
         """Return mu (trial, bin, 1), teacher-forced: the whole sequence from the warm-up on, its state carried."""
@@ -79,7 +80,7 @@ class FittedRecurrent:
         return log_drive
 
     def _inputs(self, trials: Trials, log_drive: FloatArray) -> FloatArray:
-        scaling = Scaling(self.cell.input_names, self.cell.input_mean, self.cell.input_sd)
+        scaling = Scaling(self.cell.input_names, self.cell.input_mean, self.cell.input_sd, *self.covariate_ends)
         return bin_inputs(trials, log_drive, self.warm_up, scaling)
 
     def _blocks(self, inputs: FloatArray) -> Iterator[tuple[int, FloatArray]]:
@@ -119,6 +120,7 @@ class FittedRecurrent:
             "base": self.base.name,
             "training": dict(self.training),
             "log_mu_range": list(self.log_mu_range),
+            "covariate_ends": [list(end) for end in self.covariate_ends],
         }
         save_weights(folder, arrays, config)
         self.base.save(folder / "base")
@@ -132,9 +134,10 @@ class FittedRecurrent:
         cell = RecurrentCell(config["architecture"], weights, names, mean, sd, config["bin_s"])
         readout = Readout(arrays["readout.weight"], config["readout_bias"])
         base = registry.load(config["base"], folder / "base")
-        return cls(
-            config["name"], cell, readout, base, config["warm_up"], config["training"], tuple(config["log_mu_range"])
-        )
+        low, high = (tuple(end) for end in config["covariate_ends"])
+        mu_low, mu_high = config["log_mu_range"]
+        warm_up, training = config["warm_up"], config["training"]
+        return cls(config["name"], cell, readout, base, warm_up, training, (mu_low, mu_high), (low, high))
 
 
 def bounded_mu(log_mu: FloatArray, bounds: tuple[float, float]) -> FloatArray:

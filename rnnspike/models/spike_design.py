@@ -52,19 +52,22 @@ class Scales:
 
 @dataclass(frozen=True)
 class CovariateScale:
-    """Mean and spread of each filtered covariate in the training trials, (filter,)."""
+    """Mean, spread and ends of each filtered covariate in the training trials, (filter,); none is taken beyond."""
 
     mean: FloatArray
     sd: FloatArray
+    low: FloatArray
+    high: FloatArray
 
     @classmethod
     def of(cls, trials: Trials) -> CovariateScale:
         """Return the scale over the bins in which any unit was observed."""
         values = filtered_covariates(trials)[trials.observed.any(axis=2)]
         if not len(values):
-            return cls(np.zeros(values.shape[1]), np.ones(values.shape[1]))
+            zero = np.zeros(values.shape[1])
+            return cls(zero, zero + 1.0, zero, zero)
         sd = values.std(axis=0)
-        return cls(values.mean(axis=0), np.where(sd > 1e-9, sd, 1.0))
+        return cls(values.mean(axis=0), np.where(sd > 1e-9, sd, 1.0), values.min(axis=0), values.max(axis=0))
 
     def names(self, covariates: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the filtered covariates."""
@@ -74,7 +77,7 @@ class CovariateScale:
 
     def apply(self, trials: Trials) -> FloatArray:
         """Return filtered covariates in these units (trial, bin, filter)."""
-        scaled: FloatArray = (filtered_covariates(trials) - self.mean) / self.sd
+        scaled: FloatArray = (np.clip(filtered_covariates(trials), self.low, self.high) - self.mean) / self.sd
         return scaled
 
 
