@@ -26,12 +26,12 @@ from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm, HistoryGlm
 from rnnspike.neurons.registry import CELLS
 from rnnspike.neurons.session import SessionOptions, simulate_cell
+from rnnspike.runs.finish import FREE_RUN_BINS, LONG_RUN_S, LONG_RUN_TRIALS
 from rnnspike.trials.data import CountArray, FloatArray, TrialOptions, Trials
 from rnnspike.trials.plan import plan_trials
 from rnnspike.trials.split import assign_folds
 
-REPLICATES, FREE_RUN_BINS = 200, 2_000_000
-SHORT_LONG_S, SHORT_LONG_TRIALS = 30.0, 40
+REPLICATES = 200
 TRUTH_S, TRUTH_RUNS = 60.0, 100
 
 
@@ -61,7 +61,7 @@ def rounds(trials: Trials, seconds: float) -> int:
 def verdict_of(model: FittedGlm, trials: Trials, name: str) -> Line:
     """Return the verdict of a run beside that of long simulation."""
     rng = np.random.default_rng(0)
-    index, counts = simulate_replicates(model, trials, REPLICATES, rng, FREE_RUN_BINS)
+    index, counts = simulate_replicates(model, trials, REPLICATES, rng, FREE_RUN_BINS["standard"])
     observed, spikes = trials.observed[:, :, 0], trials.spikes[:, :, 0]
     data = spike_sets(spikes[None], observed, trials.condition, trials.bin_s)
     most = int(tile_counts(data, max(1, min(round(0.1 / trials.bin_s), trials.n_bins))).max(initial=0))
@@ -75,8 +75,8 @@ def verdict_of(model: FittedGlm, trials: Trials, name: str) -> Line:
     renewal = quasi_renewal(drive, model.kernel, last, model.layout.bin_s, slow=model.trace_log_gain).verdict
     verdict: str = short.stability
     if verdict == "stable" and renewal != "stable":
-        some = trials.take(range(min(trials.n_trials, SHORT_LONG_TRIALS)))
-        verdict = long_run(simulate_long(model, some, rounds(some, SHORT_LONG_S), rng), some).stability
+        some = trials.take(range(min(trials.n_trials, LONG_RUN_TRIALS)))
+        verdict = long_run(simulate_long(model, some, rounds(some, LONG_RUN_S), rng), some).stability
     many = trials.take(np.resize(np.arange(trials.n_trials), TRUTH_RUNS))
     return Line(name, renewal, short, verdict, long_run(simulate_long(model, many, rounds(many, TRUTH_S), rng), many))
 

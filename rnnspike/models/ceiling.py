@@ -13,12 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from rnnspike.models.history import UNKNOWN
-from rnnspike.models.protocol import MU_CEILING
+from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE
 from rnnspike.trials.data import FloatArray, IntArray
 
-LOG_MU_CEILING = float(np.log(MU_CEILING))
-#: How far above the highest intensity fitted a prediction may go, in log: twice.
-HEADROOM = float(np.log(2.0))
 #: Classes of the age for each doubling of it.
 PER_OCTAVE = 2
 
@@ -42,7 +39,7 @@ class Ceiling:
         shared = most.copy()
         shared[1:beyond] = np.maximum(shared[1:beyond], most[: beyond - 1])
         shared[: beyond - 1] = np.maximum(shared[: beyond - 1], most[1:beyond])
-        return Ceiling(tuple(np.minimum(shared + HEADROOM, LOG_MU_CEILING).tolist()), longest)
+        return Ceiling(tuple(np.minimum(shared + HEADROOM, LOG_MU_RANGE[1]).tolist()), longest)
 
     @cached_property
     def table(self) -> FloatArray:

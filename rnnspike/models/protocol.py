@@ -6,6 +6,7 @@ count, dimensionless; science.md a). Under Bernoulli bins the probability of a s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -18,6 +19,10 @@ from rnnspike.trials.data import CountArray, FloatArray, IntArray, Observation, 
 MU_FLOOR = 1e-9
 #: Largest: a free run is bounded by it, whatever the model (science.md b.5).
 MU_CEILING = 20.0
+#: Both in log.
+LOG_MU_RANGE = (math.log(MU_FLOOR), math.log(MU_CEILING))
+#: How far beyond the intensities that training trials were given a prediction may go, in log: twice.
+HEADROOM = math.log(2.0)
 
 
 class Stepper(Protocol):

@@ -13,11 +13,10 @@ from rnnspike.errors import ModelError
 from rnnspike.models import registry
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, held_back
 from rnnspike.models.cells import Readout, RecurrentCell
-from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
+from rnnspike.models.protocol import LOG_MU_RANGE, FittedModel, Stepper
 from rnnspike.models.weights import load_weights, save_weights
 from rnnspike.trials.data import FloatArray, Trials
 
-LOG_MU_FLOOR, LOG_MU_CEILING = float(np.log(MU_FLOOR)), float(np.log(MU_CEILING))
 _BLOCK = 8192  # rows times bins whose states are held at once
 
 
@@ -35,7 +34,7 @@ class FittedRecurrent:
     base: FittedModel
     warm_up: int
     training: Mapping[str, Any] = field(default_factory=dict)
-    log_mu_range: tuple[float, float] = (LOG_MU_FLOOR, LOG_MU_CEILING)
+    log_mu_range: tuple[float, float] = LOG_MU_RANGE
     covariate_ends: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     def intensity(self, trials: Trials) -> FloatArray:
@@ -142,4 +141,4 @@ class FittedRecurrent:
 
 def bounded_mu(log_mu: FloatArray, bounds: tuple[float, float]) -> FloatArray:
     """Return mu of log mu, within its bounds and those that every model keeps."""
-    return np.exp(np.clip(log_mu, max(bounds[0], LOG_MU_FLOOR), min(bounds[1], LOG_MU_CEILING)))
+    return np.exp(np.clip(log_mu, max(bounds[0], LOG_MU_RANGE[0]), min(bounds[1], LOG_MU_RANGE[1])))

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from rnnspike.models.cells import N_GATES, Architecture
+from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.scans import GruLayer, TanhLayer
 from rnnspike.trials.data import Observation
 
-LOG_MU_RANGE = (-20.0, 3.0)  # MU_FLOOR and MU_CEILING
 #: W_y and c are this much larger than the parameters that AdamW moves, which need not travel as far.
 READOUT_SCALE = 3.0
 _SHUT = -12.0  # what a gate's input weight takes to shut it

@@ -16,15 +16,13 @@ from rnnspike.models.bin_inputs import Scaling, bin_inputs, past_and_window, rec
 from rnnspike.models.bin_sequences import Chunk, Sequences, Streams
 from rnnspike.models.cells import Architecture, Readout, RecurrentCell
 from rnnspike.models.checkpoint import Checkpoint, Tensors
-from rnnspike.models.protocol import FittedModel
+from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE, FittedModel
 from rnnspike.models.recurrent import RecurrentModel
-from rnnspike.models.recurrent_net import LOG_MU_RANGE, READOUT_SCALE, RecurrentNet, State, negative_log_likelihood
+from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, State, negative_log_likelihood
 from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import FloatArray, Observation, Trials
 
-#: A prediction is at most twice the highest of training trials, in log, and at least half of the lowest.
-HEADROOM = math.log(2.0)
-#: Bins of training trials that are looked at for that.
+#: Bins of training trials that are looked at for the range of their intensities.
 RANGE_BINS = 400_000
 #: Fewer spikes than this for each parameter cannot hold a network of its size: it is early stopping that does.
 FEW_SPIKES_PER_PARAMETER = 0.1

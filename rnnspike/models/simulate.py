@@ -14,7 +14,8 @@ from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Tr
 
 #: Rows times bins that are looked at in one go, and the most bins.
 _BLOCK, _LONGEST = 32768, 128
-#: A look ahead costs as much as it has bins, and 12 more; those beyond a spike are lost. Best are sqrt(24 ISI) bins.
+#: A look ahead of n bins costs as n plus an overhead of o bins, and what lies beyond a spike is lost: sqrt(2 o ISI)
+#: bins are best. This is 2 o, between what suits models that step every bin and those that do not.
 _LOOK = 24.0
 
 
@@ -28,7 +29,7 @@ def simulate(
     """
     rows = np.arange(trials.n_trials) if rows is None else np.asarray(rows, dtype=np.int64)
     stepper = model.stepper(trials, unit).take(rows)
-    stretch_ends = _stretch_ends(trials.observed[:, :, unit])
+    ends = stretch_ends(trials.observed[:, :, unit])
     several = trials.observation == "poisson"
     counts = np.zeros((len(rows), trials.n_bins), dtype=np.uint8)
     at = np.zeros(len(rows), dtype=np.int64)
@@ -38,7 +39,7 @@ def simulate(
         here = at[active]
         n = int(np.sqrt(_LOOK * bins_gone / (spikes_gone + 0.5)))
         n = max(1, min(n, _LONGEST, _BLOCK // len(active)))
-        limit = np.minimum(stretch_ends[rows[active], here] - here, n)
+        limit = np.minimum(ends[rows[active], here] - here, n)
         total = np.cumsum(np.minimum(stepper.ahead(active, here, n), MU_CEILING), axis=1)
         moved, spikes, clock[active] = _next_spikes(total, limit, clock[active], several, rng)
         stepper.skip(active, here, moved, spikes)
@@ -67,7 +68,7 @@ def _next_spikes(
     return moved, spikes, np.where(spiked, rng.standard_exponential(len(total)), clock - passed)
 
 
-def _stretch_ends(observed: BoolArray) -> IntArray:
+def stretch_ends(observed: BoolArray) -> IntArray:
     """Return for each bin the first one after it where the mask (trial, bin) changes, or the window's end."""
     n_bins = observed.shape[1]
     changes = np.full(observed.shape, n_bins, dtype=np.int64)

@@ -23,6 +23,9 @@ from rnnspike.models.spike_net import HazardNet
 from rnnspike.models.training import TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import Trials
 
+#: Fewer updates are made only where there are hardly any sequences to train on.
+FEW_UPDATES = 50
+
 
 @dataclass(frozen=True)
 class SpikeLstmSettings:
@@ -245,7 +248,7 @@ def _warnings(report: Mapping[str, Any], task: _Task, train: Trials) -> list[str
     said = []
     if report["n_spikes"] < 500:
         said.append(f"only {report['n_spikes']} spikes to train on: the network hardly leaves its base")
-    if report["updates"] < 100:
+    if report["updates"] < FEW_UPDATES:
         said.append(f"only {report['updates']} updates were made")
     if report["longest_interval_s"] > report["context_s"]:
         said.append(

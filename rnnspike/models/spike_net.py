@@ -19,9 +19,8 @@ import torch
 from torch import nn
 
 from rnnspike.models.cells import RecurrentCell
+from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.trials.data import FloatArray, IntArray, Observation
-
-_LOG_MU_RANGE = (-20.0, 3.0)  # MU_FLOOR and MU_CEILING
 
 
 class HazardNet(nn.Module):
@@ -55,7 +54,7 @@ class HazardNet(nn.Module):
         linear = torch.bmm(x, self.a(h)[:, :, None])[:, :, 0]
         bias = self.b(h) + self.unit_bias(batch.unit)
         log_mu = batch.log_base + linear + bias + self.v(hidden)[:, :, 0]
-        bounded: torch.Tensor = log_mu.clamp(*_LOG_MU_RANGE)
+        bounded: torch.Tensor = log_mu.clamp(*LOG_MU_RANGE)
         return bounded
 
 

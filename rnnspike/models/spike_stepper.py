@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 
+from rnnspike.models.bag import bounded
 from rnnspike.models.protocol import Stepper
 from rnnspike.models.spike_design import Scales, compose_inputs
 from rnnspike.models.spike_features import Traces, read_events, session_gains
@@ -13,8 +14,6 @@ from rnnspike.models.spike_head import HeadTables
 from rnnspike.models.spike_net import HazardWeights
 from rnnspike.models.table import bins_ahead
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
-
-_LOG_MU_LEAST = -20.0
 
 
 class SpikeStepper:
@@ -103,7 +102,7 @@ class SpikeStepper:
         log_mu[known] += self.head.log_gain(
             self.opened.at(here), lag, self.after_start[here], trial[known], bins[known]
         )
-        return np.exp(np.maximum(log_mu, _LOG_MU_LEAST))
+        return bounded(np.exp(log_mu))
 
     def _base_ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
         if self.base is not None:

@@ -15,14 +15,17 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from rnnspike.models.bag import LogMeanStepper, bounded, load_members, save_members
-from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
+from rnnspike.models.protocol import LOG_MU_RANGE, FittedModel, Stepper
 from rnnspike.trials.data import BoolArray, FloatArray, Observation, Trials
 
 #: Cost in nats of all weight on one member, relative to even weights: what a unit of few spikes falls back to.
 PRIOR_NATS = 1.0
 #: Silent bins that are looked at; of more, a sample in proportion to their rate.
 MAX_SILENT_BINS = 200_000
-_LOG_MU_RANGE = (float(np.log(MU_FLOOR)), float(np.log(MU_CEILING)))
+#: Rungs that go on beyond training as their form says.
+NOT_NETWORKS = ("psth", "psth-gain", "renewal", "glm")
+#: Share of a trial's bins with an input beyond training from which on the trial is one that training did not show.
+BEYOND_SHARE = 0.1
 
 
 def fit_weights(
@@ -97,7 +100,7 @@ class _Problem:
         observation: Observation,
     ) -> _Problem:
         counts = spikes[observed].astype(np.float64)
-        rows = np.stack([np.clip(member[observed], *_LOG_MU_RANGE) for member in log_mu], axis=1)
+        rows = np.stack([np.clip(member[observed], *LOG_MU_RANGE) for member in log_mu], axis=1)
         kept, weight = _sample(rows, counts)
         return cls(rows[kept].astype(np.float64), counts[kept], weight, observation)
 
@@ -128,6 +131,21 @@ def _sample(rows: FloatArray, counts: FloatArray) -> tuple[npt.NDArray[np.int64]
         at = np.minimum(np.searchsorted(clock, marks), len(silent) - 1)
         silent, weight = silent[at], clock[-1] / MAX_SILENT_BINS / mu[at]
     return np.concatenate([spiked, silent]), np.concatenate([np.ones(len(spiked)), weight])
+
+
+def beyond_training(trials: Trials, held_out: BoolArray) -> BoolArray:
+    """Say of each trial whether its input lies beyond that of all trials that are not held out (trial,).
+
+    That is so where a tenth of its observed bins have a covariate below the lowest or above the highest in training.
+    Nothing on validation trials tells how a network goes on there, so a stack leaves networks out in such trials.
+    """
+    if not trials.covariate_names:
+        return np.zeros(trials.n_trials, dtype=bool)
+    observed = trials.observed[:, :, 0]
+    train = trials.covariates[~held_out][observed[~held_out]]
+    outside = ((trials.covariates < train.min(axis=0)) | (trials.covariates > train.max(axis=0))).any(axis=2)
+    share = (outside & observed).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
+    return np.asarray(share > BEYOND_SHARE)
 
 
 @dataclass(frozen=True)

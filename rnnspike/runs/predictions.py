@@ -14,13 +14,9 @@ from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.store import read_arrays_named, read_json, safe_name
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
 from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key
-from rnnspike.trials.data import BoolArray, FloatArray, Trials
+from rnnspike.trials.data import FloatArray, Trials
 
 Member = tuple[int, int]
-#: Rungs that go on beyond training as their form says.
-NOT_NETWORKS = ("psth", "psth-gain", "renewal", "glm")
-#: Share of a trial's bins with an input beyond training from which on the trial is one that training did not show.
-BEYOND_SHARE = 0.1
 
 
 @dataclass
@@ -116,7 +112,7 @@ class UnitPredictions:
 
     def _fit_stack(self, rung: Rung, rungs: Mapping[str, Rung]) -> None:
         """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
-        from rnnspike.models.stack import Stack, fit_weights
+        from rnnspike.models.stack import NOT_NETWORKS, Stack, beyond_training, fit_weights
 
         names = [name for name, other in rungs.items() if other.mu is not None and name != "constant"]
         if len(names) < 2:
@@ -142,18 +138,3 @@ class UnitPredictions:
             rung.weights[test] = {name: float(w) for name, w in zip(names, weights, strict=True)}
             runners = [rungs[name].free_runners[test] for name in names]
             rung.free_runners[test] = Stack(runners, [float(w) for w in weights])
-
-
-def beyond_training(trials: Trials, held_out: BoolArray) -> BoolArray:
-    """Say of each trial whether its input lies beyond that of all trials that are not held out (trial,).
-
-    That is so where a tenth of its observed bins have a covariate below the lowest or above the highest in training.
-    Nothing on validation trials tells how a network goes on there, so a stack leaves networks out in such trials.
-    """
-    if not trials.covariate_names:
-        return np.zeros(trials.n_trials, dtype=bool)
-    observed = trials.observed[:, :, 0]
-    train = trials.covariates[~held_out][observed[~held_out]]
-    outside = ((trials.covariates < train.min(axis=0)) | (trials.covariates > train.max(axis=0))).any(axis=2)
-    share = (outside & observed).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
-    return np.asarray(share > BEYOND_SHARE)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from rnnspike.models.protocol import Stepper
-from rnnspike.models.simulate import _stretch_ends
+from rnnspike.models.simulate import stretch_ends
 from rnnspike.trials.data import Trials
 
 
 def _walk(stepper: Stepper, trials: Trials, unit: int = 0, longest: int = 7) -> np.ndarray:
     """Mu (trial, bin) of a stepper handed the recorded spikes, in looks of random length, each trial by itself."""
     rng = np.random.default_rng(0)
-    spikes, ends = trials.spikes[:, :, unit], _stretch_ends(trials.observed[:, :, unit])
+    spikes, ends = trials.spikes[:, :, unit], stretch_ends(trials.observed[:, :, unit])
     at, mu = np.zeros(trials.n_trials, np.int64), np.full(spikes.shape, np.nan)
     while len(rows := rng.permutation(np.flatnonzero(at < trials.n_bins))):
         n, here = int(rng.integers(1, longest)), at[rows]

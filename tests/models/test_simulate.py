@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnspike.models.simulate import _stretch_ends, simulate
+from rnnspike.models.simulate import simulate, stretch_ends
 from rnnspike.models.table import IntensityTable
 
 
@@ -51,4 +51,4 @@ def test_masked_bins_are_gone_through(make_trials, rng) -> None:
 
 def test_ends_of_stretches() -> None:
     observed = np.array([[True, True, False, True], [False, False, False, False]])
-    np.testing.assert_array_equal(_stretch_ends(observed), [[2, 2, 3, 4], [4, 4, 4, 4]])
+    np.testing.assert_array_equal(stretch_ends(observed), [[2, 2, 3, 4], [4, 4, 4, 4]])

@@ -11,7 +11,7 @@ from rnnspike.evaluation.likelihood import log_likelihood
 from rnnspike.models import stack as stack_module
 from rnnspike.models.constant import Constant
 from rnnspike.models.psth import Psth
-from rnnspike.models.stack import Stack, _Problem, fit_weights
+from rnnspike.models.stack import Stack, _Problem, beyond_training, fit_weights
 
 SHAPE = (40, 250)
 
@@ -103,3 +103,14 @@ def test_stack_is_the_weighted_geometric_mean_steps_and_comes_back(make_trials, 
     np.testing.assert_allclose(walk(stack.stepper(trials), trials), expected[:, :, 0])
     stack.save(tmp_path)
     np.testing.assert_array_equal(Stack.load(tmp_path).intensity(trials), stack.intensity(trials))
+
+
+def test_a_trial_whose_input_training_did_not_show_is_told(make_trials) -> None:
+    current = np.repeat(np.arange(5.0)[:, None, None], 100, axis=1)
+    current[1, :5] = -3.0
+    trials = make_trials(np.zeros((5, 100, 1)), covariates=current)
+    told = [beyond_training(trials, np.arange(5) == held).tolist() for held in (4, 0, 2)]
+    assert told[0] == [False, False, False, False, True]
+    assert told[1] == [False, False, False, False, False]  # the second trial went below it, if not for long
+    assert told[2] == [False] * 5
+    assert not beyond_training(make_trials(np.zeros((5, 100, 1))), np.arange(5) == 0).any()
