@@ -26,12 +26,11 @@ from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm, HistoryGlm
 from rnnspike.neurons.registry import CELLS
 from rnnspike.neurons.session import SessionOptions, simulate_cell
-from rnnspike.runs.finish import FREE_RUN_BINS, LONG_RUN_S, LONG_RUN_TRIALS
+from rnnspike.runs.finish import FREE_RUN_BINS, FREE_RUNS, LONG_RUN_S, LONG_RUN_TRIALS
 from rnnspike.trials.data import CountArray, FloatArray, TrialOptions, Trials
 from rnnspike.trials.plan import plan_trials
 from rnnspike.trials.split import assign_folds
 
-REPLICATES = 200
 TRUTH_S, TRUTH_RUNS = 60.0, 100
 
 
@@ -61,7 +60,7 @@ def rounds(trials: Trials, seconds: float) -> int:
 def verdict_of(model: FittedGlm, trials: Trials, name: str) -> Line:
     """Return the verdict of a run beside that of long simulation."""
     rng = np.random.default_rng(0)
-    index, counts = simulate_replicates(model, trials, REPLICATES, rng, FREE_RUN_BINS["standard"])
+    index, counts = simulate_replicates(model, trials, FREE_RUNS["standard"], rng, FREE_RUN_BINS["standard"])
     observed, spikes = trials.observed[:, :, 0], trials.spikes[:, :, 0]
     data = spike_sets(spikes[None], observed, trials.condition, trials.bin_s)
     most = int(tile_counts(data, max(1, min(round(0.1 / trials.bin_s), trials.n_bins))).max(initial=0))

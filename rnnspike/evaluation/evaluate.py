@@ -83,6 +83,7 @@ def evaluate_unit(
     settings: EvaluationSettings = EvaluationSettings(),
     simulated: Mapping[str, CountArray] | None = None,
     simulated_trials: IntArray | None = None,
+    n_replicates: int | None = None,
     contamination: float | None = None,
     folds: IntArray | None = None,
 ) -> UnitEvaluation:
@@ -98,8 +99,10 @@ def evaluate_unit(
     rng
         Source of bootstrap draws and randomisations; the same state gives the same figures.
     simulated, simulated_trials
-        Free runs per model, uint8 (replicate, trial, bin), over the design of these trials (index into
+        Free runs per model, uint8 (run, trial, bin), over the design of these trials (index into
         ``trials``); see ``free_run.simulate_replicates``.
+    n_replicates
+        How many data sets are put together of them (``predictive.FreeRunChecks``); None: each run is one.
     contamination
         Share of foreign spikes by refractory violations, from the spike times where known; else from the bins.
     folds
@@ -121,7 +124,7 @@ def evaluate_unit(
     unit = _Unit(trials, mu, settings, rng, contamination)
     rows = [unit.row(name) for name in mu]
     if simulated and simulated_trials is not None:
-        unit.free_runs(rows, simulated, simulated_trials)
+        unit.free_runs(rows, simulated, simulated_trials, n_replicates)
     return UnitEvaluation(
         trials.unit_ids[0],
         rows,
@@ -302,9 +305,11 @@ class _Unit:
             return {}
         return attained_share(self.log_likelihoods, reference, oracle, self.bootstrap.weights)
 
-    def free_runs(self, rows: list[Row], simulated: Mapping[str, CountArray], index: IntArray) -> None:
+    def free_runs(
+        self, rows: list[Row], simulated: Mapping[str, CountArray], index: IntArray, n_replicates: int | None
+    ) -> None:
         """Add to the rows what the models do when they read their own spikes, and keep the curves."""
-        checks = FreeRunChecks(self.history, self.trials.condition, index)
+        checks = FreeRunChecks(self.history, self.trials.condition, index, n_replicates)
         for row in rows:
             if row["model"] in simulated:
                 row |= checks.add(row["model"], simulated[row["model"]])

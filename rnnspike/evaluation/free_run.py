@@ -29,12 +29,14 @@ DIVERGENT_RATE = 10.0
 DIVERGENT_PER_MINUTE, FRAGILE_PER_MINUTE = 10.0, 0.05
 #: Rows times bins that a simulation may take by default (200 replicates of 20 trials of 1 s).
 MAX_ROW_BINS = 4_000_000
+#: Fewest trials that are simulated, where there are as many: replicates put together of fewer would be much alike.
+FEWEST_TRIALS = 2
 
 
-def simulated_trials(trials: Trials, n_replicates: int, max_row_bins: int = MAX_ROW_BINS) -> IntArray:
-    """Return which trials to simulate: as many, spread evenly over the session, as the work allows; at least one."""
-    cost = n_replicates * max(trials.n_bins, 1)
-    n = int(np.clip(max_row_bins // cost, 1, trials.n_trials))
+def simulated_trials(trials: Trials, n_runs: int, max_row_bins: int = MAX_ROW_BINS) -> IntArray:
+    """Return which trials to simulate ``n_runs`` times: as many, spread over the session, as the work allows."""
+    cost = n_runs * max(trials.n_bins, 1)
+    n = min(max(max_row_bins // cost, FEWEST_TRIALS), trials.n_trials)
     return np.unique(np.linspace(0, trials.n_trials - 1, n).round().astype(np.int64))
 
 

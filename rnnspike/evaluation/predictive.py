@@ -13,10 +13,12 @@ from rnnspike.evaluation.history import History
 from rnnspike.evaluation.spike_statistics import (
     N_SERIAL,
     SCALARS,
+    SpikeSets,
     autocorrelation_lags,
     describe,
     fano_windows,
     interval_edges,
+    recombined,
     spike_sets,
     tile_counts,
 )
@@ -37,10 +39,18 @@ def raster_arrays(index: IntArray, simulated: Mapping[str, CountArray]) -> dict[
 
 
 class FreeRunChecks:
-    """The data of the simulated trials, and each model's free runs beside them as they come."""
+    """The data of the simulated trials, and each model's free runs beside them as they come.
 
-    def __init__(self, history: History, condition: IntArray, index: IntArray) -> None:
-        self.index = np.asarray(index, dtype=np.int64)
+    Each trial is run several times, and a replicate takes one of the runs of each, drawn at random, the same for
+    every model. With m runs the spread of a statistic over replicates is too small by 1 / 2m, and their mean is off
+    by 1 / sqrt(m) of it: for 30 runs neither is felt, and many trials can be covered for the cost of few.
+    ``n_replicates`` None, or no more than there are runs: the runs are the replicates.
+    """
+
+    def __init__(
+        self, history: History, condition: IntArray, index: IntArray, n_replicates: int | None = None
+    ) -> None:
+        self.index, self.n_replicates = np.asarray(index, dtype=np.int64), n_replicates
         self._observed, self._condition = history.observed[self.index], condition[self.index]
         self.bin_s = history.bin_s
         whole = spike_sets(history.spikes[None], history.observed, condition, history.bin_s)
@@ -53,26 +63,26 @@ class FreeRunChecks:
         self._rasters: dict[str, npt.NDArray[Any]] = {}
 
     def add(self, model: str, counts: CountArray) -> dict[str, Any]:
-        """Take one model's replicates (replicate, trial, bin) and return what its row tells of them.
+        """Take one model's free runs (run, trial, bin) and return what its row tells of them.
 
         Raises
         ------
         ValueError
-            Where the replicates are not of the trials simulated.
+            Where the runs are not of the trials simulated.
         """
         if counts.shape[1:] != self._observed.shape:
-            raise ValueError(f"{model}: replicates have shape {counts.shape}, the trials {self._observed.shape}")
-        replicates = spike_sets(counts, self._observed, self._condition, self.bin_s)
-        run = free_run(replicates, self.design, self._most)
-        checks = check_all(self.data, describe(replicates))
+            raise ValueError(f"{model}: free runs have shape {counts.shape}, the trials {self._observed.shape}")
+        runs = spike_sets(counts, self._observed, self._condition, self.bin_s)
+        run = free_run(runs, self.design, self._most)
+        checks = check_all(self.data, describe(self._replicates(runs)))
         self._models.append(model)
         self._keep(checks)
         self._stack("divergence.surviving", run.surviving)
         self._rasters.setdefault("divergence.time_s", run.time_s)
-        first = replicates.sample == 0
+        first = runs.sample == 0
         self._rasters.setdefault("free_raster.trials", self.index)
-        self._rasters[f"free_raster.{model}.trial"] = self.index[replicates.trial[first]].astype(np.int32)
-        self._rasters[f"free_raster.{model}.bin"] = replicates.bin[first].astype(np.int32)
+        self._rasters[f"free_raster.{model}.trial"] = self.index[runs.trial[first]].astype(np.int32)
+        self._rasters[f"free_raster.{model}.bin"] = runs.bin[first].astype(np.int32)
         cv, serial = checks["cv"], checks["serial_1"]
         fields = {
             "free_run_rate_ratio": run.rate_ratio,
@@ -83,6 +93,13 @@ class FreeRunChecks:
             "free_run_serial_1_gap": float(serial.mean[0] - serial.data[0]),
         }
         return fields | {f"predictive_p_{name}": float(checks[name].p[0]) for name in SCALARS}
+
+    def _replicates(self, runs: SpikeSets) -> SpikeSets:
+        wanted = runs.n_samples if self.n_replicates is None else self.n_replicates
+        if wanted <= runs.n_samples:
+            return runs
+        rng = np.random.default_rng(0)
+        return recombined(runs, rng.integers(0, runs.n_samples, (wanted, runs.n_trials)))
 
     def _stack(self, name: str, values: npt.NDArray[Any]) -> None:
         self._stacks.setdefault(name, []).append(values)

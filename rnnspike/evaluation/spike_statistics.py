@@ -7,7 +7,7 @@ not beside 1 or 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,17 @@ def spike_sets(counts: npt.NDArray[np.integer], observed: BoolArray, condition: 
         condition=condition,
         bin_s=bin_s,
     )
+
+
+def recombined(runs: SpikeSets, choice: IntArray) -> SpikeSets:
+    """Return data sets put together of several runs: trial t of sample s is that of run ``choice[s, t]``."""
+    row = runs.sample * runs.n_trials + runs.trial
+    start = np.searchsorted(row, np.arange(runs.n_samples * runs.n_trials + 1))
+    taken = (choice * runs.n_trials + np.arange(runs.n_trials)).ravel()
+    n = np.diff(start)[taken]
+    index = np.repeat(start[taken] - np.cumsum(n) + n, n) + np.arange(n.sum())
+    sample = np.repeat(np.arange(len(choice)), n.reshape(choice.shape).sum(axis=1))
+    return replace(runs, sample=sample, trial=runs.trial[index], bin=runs.bin[index], n_samples=len(choice))
 
 
 @dataclass(frozen=True)

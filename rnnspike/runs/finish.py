@@ -22,10 +22,12 @@ from rnnspike.runs.tasks import CLOSED_FORM, rng_for
 from rnnspike.runs.training import use_one_thread
 from rnnspike.trials.data import CountArray, IntArray, Trials
 
-#: Bins times rows that the free run of one model may take: a sub-design of trials keeps it bounded.
-FREE_RUN_BINS = {"fast": 500_000, "standard": 2_000_000, "thorough": 40_000_000}
+#: How often a trial is run free: replicates are put together of these runs (``evaluation.predictive``).
+FREE_RUNS = {"fast": 20, "standard": 30, "thorough": 200}
+#: Bins times rows that the free runs of one model may take: a sub-design of trials keeps it bounded.
+FREE_RUN_BINS = {"fast": 200_000, "standard": 600_000, "thorough": 40_000_000}
 #: Bins of all trials of the raster of a free run.
-RASTER_BINS = 200_000
+RASTER_BINS = 100_000
 #: Length of a long free run, s, and how many trials of a fold it takes.
 LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
 #: With fewer trials in which the unit was held, rows carry a warning.
@@ -48,15 +50,18 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     truth = true_intensity(load_job(job).recording, trials)
     if truth is not None:
         mu["oracle"] = truth[:, :, 0]
-    n_replicates = job.settings.replicates
-    design = simulated_trials(trials, max(n_replicates, 1), FREE_RUN_BINS[job.settings.effort])
+    effort, n_replicates = job.settings.effort, job.settings.replicates
+    n_runs = min(FREE_RUNS[effort], n_replicates)
+    design = simulated_trials(trials, max(n_runs, 1), FREE_RUN_BINS[effort])
     shown = simulated_trials(trials, 1, RASTER_BINS)
-    simulated, rasters = free_runs(job, unit_id, predictions, rungs, design, shown) if n_replicates else ({}, {})
+    runs = free_runs(job, unit_id, predictions, rungs, design, shown, n_runs) if n_runs else ({}, {})
+    simulated, rasters = runs
     result = evaluate_unit(
         trials,
         mu,
         simulated=simulated or None,
         simulated_trials=design,
+        n_replicates=n_replicates,
         folds=predictions.loaded.folds,
         rng=rng_for(job.id, unit_id, "evaluation"),
     )
@@ -93,28 +98,29 @@ def free_runs(
     rungs: Mapping[str, Rung],
     design: IntArray,
     shown: IntArray,
+    n_runs: int,
 ) -> tuple[dict[str, CountArray], dict[str, CountArray]]:
     """Run every rung free over held-out trials: often over ``design``, once over ``shown``, the trials of the raster.
 
-    Returns (replicate, trial, bin) for each rung, of the one and of the other. A trial is simulated by a model that
+    Returns (run, trial, bin) for each rung, of the one and of the other. A trial is simulated by a model that
     never saw it: of a bag, the member chosen on its first validation fold.
     """
-    trials, n_replicates = predictions.trials, job.settings.replicates
+    trials = predictions.trials
     simulated, rasters = {}, {}
     for name, rung in rungs.items():
         if rung.mu is None:
             continue
-        often = np.zeros((n_replicates, len(design), trials.n_bins), np.uint8)
+        often = np.zeros((n_runs, len(design), trials.n_bins), np.uint8)
         once = np.zeros((1, len(shown), trials.n_bins), np.uint8)
         for test, model in rung.free_runners.items():
             mine, mine_once = (np.flatnonzero(predictions.loaded.folds[each] == test) for each in (design, shown))
             if len(mine) or len(mine_once):
-                rows = np.concatenate([np.tile(design[mine], n_replicates), shown[mine_once]])
+                rows = np.concatenate([np.tile(design[mine], n_runs), shown[mine_once]])
                 needed, rows = np.unique(rows, return_inverse=True)
                 rng = rng_for(job.id, unit_id, name, test, "free run")
                 runs = simulate(model, trials.take(needed), rng, rows=rows)
-                n_often = n_replicates * len(mine)
-                often[:, mine] = runs[:n_often].reshape(n_replicates, len(mine), trials.n_bins)
+                n_often = n_runs * len(mine)
+                often[:, mine] = runs[:n_often].reshape(n_runs, len(mine), trials.n_bins)
                 once[0, mine_once] = runs[n_often:]
         simulated[name], rasters[name] = often, once
     return simulated, rasters

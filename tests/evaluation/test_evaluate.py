@@ -126,7 +126,7 @@ def test_free_runs_are_set_beside_the_data(make_cell: Callable) -> None:
 
 
 def test_replicates_of_other_trials_are_refused(adapting: object) -> None:
-    with pytest.raises(ValueError, match="replicates"):
+    with pytest.raises(ValueError, match="free runs"):
         evaluate(adapting, simulated={"psth": np.zeros((3, 5, 7), np.uint8)}, simulated_trials=np.arange(5))
 
 

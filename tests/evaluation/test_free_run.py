@@ -77,7 +77,7 @@ def test_replicates_are_of_the_design_and_bounded(design: Trials, rng: np.random
     assert counts.shape == (10, 5, 300)
     assert counts.mean() == pytest.approx(0.02, abs=0.005)
     assert simulated_trials(design, 10).tolist() == list(range(20))
-    assert simulated_trials(design, 10, max_row_bins=1).tolist() == [0]
+    assert simulated_trials(design, 10, max_row_bins=1).tolist() == [0, 19]
 
 
 def test_replicates_follow_from_the_generator(design: Trials) -> None:

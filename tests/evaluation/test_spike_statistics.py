@@ -15,6 +15,7 @@ from rnnspike.evaluation.spike_statistics import (
     interval_histogram,
     interval_slope,
     intervals,
+    recombined,
     serial_correlations,
     spike_sets,
     tile_counts,
@@ -135,3 +136,13 @@ def test_no_spikes_no_statistics_and_no_error() -> None:
 
 def test_windows_reach_the_trials_length() -> None:
     assert fano_windows(sets(np.zeros((2, 300), np.uint8))).tolist() == [10, 20, 50, 100, 200, 300]
+
+
+def test_data_sets_are_put_together_of_runs_trial_by_trial(rng: np.random.Generator) -> None:
+    counts = (rng.random((5, 4, 60)) < 0.1).astype(np.uint8)
+    counts[2] = 0  # a run without a spike
+    choice = rng.integers(0, 5, (7, 4))
+    found, wanted = recombined(sets(counts), choice), sets(counts[choice, np.arange(4)])
+    for name in ("sample", "trial", "bin"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    assert found.n_samples == 7
