@@ -35,8 +35,12 @@ class AdamW:
         return torch.cat([gradient.reshape(-1) for gradient in gradients])
 
     @torch.no_grad()
-    def step(self, gradient: torch.Tensor, rate: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
-        """Move the parameters by one step along a gradient (parameter,)."""
+    def step(self, gradient: torch.Tensor, rate: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
+        """Move the parameters by one step along a gradient (parameter,).
+
+        The squares are averaged over some hundred steps, not the customary thousand: trainings here are hardly longer,
+        and the large gradients of their beginning would hold the rate down to their end.
+        """
         self.steps += 1
         self.mean.lerp_(gradient, 1 - betas[0])
         self.square.lerp_(gradient.square(), 1 - betas[1])

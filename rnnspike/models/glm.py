@@ -36,6 +36,8 @@ MULTIPLES = (0.1, 10.0)
 #: Nats promised on training trials from which a rhythm has functions of its own. Their twelve promise 6 by chance;
 #: units without a rhythm, simulated or recorded, 2 to 12, a few to 29, the resonant cell 35 to 55.
 RHYTHM_WORTH = 25.0
+#: A look at every third training trial comes first: a rhythm promises there a third of what it adds to chance.
+RHYTHM_LOOK, RHYTHM_FIRST = 3, 10.0
 
 
 class LogLinearModel:
@@ -106,17 +108,25 @@ def _rhythm(layout: Layout, train: Trials, without: _Choice) -> tuple[Layout, Lo
     richer = layout.with_rhythm()
     if richer == layout:
         return None
-    model, penalties = richer.design(train), richer.penalties()
-    here = Point.of(model, richer.placed(without.here.at, layout))
-    gram, loss_gradient = model.gram(here.curvature), model.gradient(here.slope)
+    start, penalties = richer.placed(without.here.at, layout), richer.penalties()
 
-    def promised(strength: float) -> float:
-        forms = {**without.found.forms, "rhythm": strength}
-        penalty = penalties.penalty(replace(without.found, forms=forms))
-        gradient = loss_gradient + penalty.gradient(here.at)
-        return 0.5 * float(gradient @ gram.factor(penalty, here.at).solve(gradient))
+    def worth(model: LogLinear) -> float:
+        here = Point.of(model, start)
+        gram, loss_gradient = model.gram(here.curvature), model.gradient(here.slope)
 
-    return (richer, model) if promised(LEAST) - promised(MOST) > RHYTHM_WORTH else None
+        def promised(strength: float) -> float:
+            forms = {**without.found.forms, "rhythm": strength}
+            penalty = penalties.penalty(replace(without.found, forms=forms))
+            gradient = loss_gradient + penalty.gradient(here.at)
+            return 0.5 * float(gradient @ gram.factor(penalty, here.at).solve(gradient))
+
+        return promised(LEAST) - promised(MOST)
+
+    some = train.take(np.arange(0, train.n_trials, RHYTHM_LOOK))
+    if worth(richer.design(some)) < RHYTHM_FIRST:
+        return None
+    model = richer.design(train)
+    return (richer, model) if worth(model) > RHYTHM_WORTH else None
 
 
 def _best(choices: Sequence[_Choice], validation: LogLinear) -> tuple[Strengths, Coefficients, Gram]:

@@ -31,25 +31,27 @@ class RecurrentSettings:
     ``validation_bins`` of each validation set are scored.
     """
 
-    n_hidden: int = 32
-    n_updates: int = 200
+    n_hidden: int = 16
+    n_updates: int = 300
     n_rows: int = 8
     chunk_s: float = 0.5
     min_chunk_bins: int = 100
     max_warm_up_s: float = 0.5
     lead_in_s: float = 0.25
-    learning_rate: float = 2e-2
+    learning_rate: float = 4e-2
     weight_decay: float = 1e-2
     max_cycles: int = 1
-    n_validations: int = 8
-    validation_bins: int = 200_000
+    n_validations: int = 5
+    validation_bins: int = 100_000
     base_spikes: int = 3000
 
 
 EFFORTS: dict[str, RecurrentSettings] = {
-    "fast": RecurrentSettings(n_updates=150, n_rows=16, chunk_s=0.25, n_validations=6),
+    "fast": RecurrentSettings(n_updates=200, n_validations=4),
     "standard": RecurrentSettings(),
-    "thorough": RecurrentSettings(n_updates=800, n_rows=16, max_cycles=2, n_validations=16),
+    "thorough": RecurrentSettings(
+        n_hidden=32, n_updates=800, n_rows=16, max_cycles=2, n_validations=16, validation_bins=200_000
+    ),
 }
 
 
