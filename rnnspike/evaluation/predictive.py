@@ -43,7 +43,7 @@ class FreeRunChecks:
 
     Each trial is run several times, and a replicate takes one of the runs of each, drawn at random, the same for
     every model. With m runs the spread of a statistic over replicates is too small by 1 / 2m, and their mean is off
-    by 1 / sqrt(m) of it: for 30 runs neither is felt, and many trials can be covered for the cost of few.
+    by 1 / sqrt(m) of it: for 20 runs neither is felt, and many trials can be covered for the cost of few.
     ``n_replicates`` None, or no more than there are runs: the runs are the replicates.
     """
 

@@ -49,13 +49,16 @@ def hidden_states(weights: HazardWeights, design: Design) -> FloatArray:
 
 
 def exact_log_mu(weights: HazardWeights, design: Design) -> FloatArray:
-    """Return log mu (row, bin) of one unit at every observed bin, teacher-forced; the base's elsewhere."""
+    """Return log mu (row, bin) of one unit at every observed bin, teacher-forced; the base's elsewhere.
+
+    The network's part of it is worked out in single precision, as it was trained.
+    """
     events = design.events
     scored = np.flatnonzero(events.is_scored)
-    opened = weights.opened(hidden_states(weights, design), design.units[events.unit])
+    opened = weights.opened(hidden_states(weights, design), design.units[events.unit]).astype(np.float32)
     longest = int((events.stop - events.bin).max(initial=0))
     log_drive = design.log_drive - design.log_mean[0]
-    head = HeadTables.of(weights, log_drive, design.covariates, longest=longest, bin_s=design.bin_s)
+    head = HeadTables.of(weights, log_drive, design.covariates, longest=longest, bin_s=design.bin_s, dtype=np.float32)
     length = (events.stop - events.first_scored + 1)[scored]
     event = np.repeat(scored, length)
     bins = np.arange(len(event)) - np.repeat(np.cumsum(length) - length, length) + events.first_scored[event]

@@ -84,15 +84,15 @@ class HeadTables:
         others = self._others(trial, bins)
         hidden = self.hidden_by_lag[known, lag]
         hidden += others @ self.weight
-        hidden += opened.hidden.astype(hidden.dtype)[:, None, :]
+        hidden += opened.hidden.astype(hidden.dtype, copy=False)[:, None, :]
         gate = np.tanh(0.5 * hidden)  # silu(x) = x (1 + tanh(x / 2)) / 2
         gate += 1.0
         gate *= hidden
-        slope, own = opened.slope.astype(hidden.dtype)[:, :, None], self.by_lag.shape[2]
+        slope, own = opened.slope.astype(hidden.dtype, copy=False)[:, :, None], self.by_lag.shape[2]
         gain = gate @ (0.5 * self.out)
         gain += (self.by_lag[known, lag] @ slope[:, :own])[:, :, 0]
         gain += (others @ slope[:, own:])[:, :, 0]
-        gain += opened.bias.astype(hidden.dtype)[:, None]
+        gain += opened.bias.astype(hidden.dtype, copy=False)[:, None]
         return np.asarray(gain)
 
     def _others(self, trial: IntArray, bins: IntArray) -> Array:

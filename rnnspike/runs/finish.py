@@ -23,9 +23,9 @@ from rnnspike.runs.training import use_one_thread
 from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: How often a trial is run free: replicates are put together of these runs (``evaluation.predictive``).
-FREE_RUNS = {"fast": 20, "standard": 30, "thorough": 200}
+FREE_RUNS = {"fast": 15, "standard": 20, "thorough": 200}
 #: Bins times rows that the free runs of one model may take: a sub-design of trials keeps it bounded.
-FREE_RUN_BINS = {"fast": 200_000, "standard": 600_000, "thorough": 40_000_000}
+FREE_RUN_BINS = {"fast": 200_000, "standard": 400_000, "thorough": 40_000_000}
 #: Bins of all trials of the raster of a free run.
 RASTER_BINS = 100_000
 #: Length of a long free run, s, and how many trials of a fold it takes.

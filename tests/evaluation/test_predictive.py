@@ -25,7 +25,7 @@ def test_p_of_the_true_model_is_uniform(make_trials: Callable) -> None:
     rng = np.random.default_rng(5)
     p = []
     for _ in range(150):
-        data, *runs = spikes_of_a_refractory_cell(31, rng)
+        data, *runs = spikes_of_a_refractory_cell(21, rng)
         history = history_of(make_trials(data[:, :, None]))
         checks = FreeRunChecks(history, np.zeros(N_TRIALS, np.int64), np.arange(N_TRIALS), n_replicates=200)
         row = checks.add("truth", np.stack(runs))

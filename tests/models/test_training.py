@@ -185,6 +185,7 @@ def test_adamw_equals_torch():
             {"params": [theirs.bias], "weight_decay": 0.0, "lr": 0.005},
         ],
         lr=0.05,
+        betas=(0.9, 0.99),
     )
     x = torch.linspace(-1, 1, 12).reshape(4, 3)
     for k in range(6):
