@@ -112,7 +112,7 @@ class UnitPredictions:
 
     def _fit_stack(self, rung: Rung, rungs: Mapping[str, Rung]) -> None:
         """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
-        from rnnspike.models.stack import NOT_NETWORKS, Stack, beyond_training, fit_weights
+        from rnnspike.models.stack import FALLBACK, NOT_NETWORKS, Stack, beyond_training, fit_weights
 
         names = [name for name, other in rungs.items() if other.mu is not None and name != "constant"]
         if len(names) < 2:
@@ -127,13 +127,15 @@ class UnitPredictions:
             log_mu = [np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names]
             bagged = [np.log(other) for name in names if (other := rungs[name].mu) is not None]
             scored = seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation
-            weights = fit_weights(log_mu, *scored)
+            fallback = names.index(FALLBACK) if FALLBACK in names else None
+            weights = fit_weights(log_mu, *scored, fallback)
             here = self.loaded.folds == test
             rung.mu[here] = np.exp(sum(w * each[here] for w, each in zip(weights, bagged, strict=True)))
             plain = [i for i, name in enumerate(names) if name in NOT_NETWORKS]
             beyond = here & beyond_training(self.trials, here)
             if plain and beyond.any():
-                without = fit_weights([log_mu[i] for i in plain], *scored)
+                fallback = plain.index(names.index(FALLBACK)) if FALLBACK in names else None
+                without = fit_weights([log_mu[i] for i in plain], *scored, fallback)
                 rung.mu[beyond] = np.exp(sum(w * bagged[i][beyond] for w, i in zip(without, plain, strict=True)))
             rung.weights[test] = {name: float(w) for name, w in zip(names, weights, strict=True)}
             runners = [rungs[name].free_runners[test] for name in names]

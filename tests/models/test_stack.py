@@ -76,12 +76,14 @@ def test_masked_bins_do_not_count(rng):
     np.testing.assert_array_equal(fit_weights(noise, np.where(observed, spikes, 1), observed, "bernoulli"), weights)
 
 
-def test_without_evidence_the_weights_are_even(rng):
+def test_without_evidence_the_weights_are_the_fallback_or_even(rng):
     log_mu, _, observed = problem(rng)
     nothing = np.zeros(SHAPE, bool)
     np.testing.assert_allclose(fit_weights(log_mu, np.zeros(SHAPE, int), nothing, "bernoulli"), 1 / 3)
     same = [log_mu[0]] * 4
     np.testing.assert_allclose(fit_weights(same, np.zeros(SHAPE, int), observed, "bernoulli"), 0.25, atol=1e-4)
+    found = fit_weights(same, np.zeros(SHAPE, int), observed, "bernoulli", fallback=2)
+    np.testing.assert_allclose(found, [0, 0, 1, 0], atol=1e-4)
     np.testing.assert_array_equal(fit_weights(log_mu[:1], np.zeros(SHAPE, int), observed, "bernoulli"), [1.0])
     with pytest.raises(ValueError, match="members"):
         fit_weights([], np.zeros(SHAPE, int), observed, "bernoulli")
