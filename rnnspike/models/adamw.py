@@ -38,7 +38,7 @@ class AdamW:
     def step(self, gradient: torch.Tensor, rate: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
         """Move the parameters by one step along a gradient (parameter,).
 
-        The squares are averaged over some hundred steps, not the customary thousand: trainings here are hardly longer,
+        Squares are averaged over some hundred steps, not the customary thousand: trainings here are hardly longer,
         and the large gradients of their beginning would hold the rate down to their end.
         """
         self.steps += 1
