@@ -134,8 +134,10 @@ def fit_all(
             try:
                 job, loaded = make_job(path, settings, taken)
                 taken.append(job.name)
-                say_findings(log, [*loaded.recording.findings, *loaded.plan.findings])
-                for unit, why in (loaded.plan.left_out or {}).items():
+                left_out = loaded.plan.left_out or {}
+                findings = [*loaded.recording.findings, *loaded.plan.findings]
+                say_findings(log, [each for each in findings if left_out.get(each.unit or "") != NOT_ASKED_FOR])
+                for unit, why in left_out.items():
                     (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
                 with progress_bar(f"{job.name} ({number} of {len(paths)})", log) as progress:
                     rows = fit_recording(job, loaded, executor, progress, values["overwrite"], provenance)

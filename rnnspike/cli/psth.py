@@ -156,6 +156,8 @@ def show_recording(
     observation = "poisson" if options.observation == "auto" else options.observation
     plan = plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0))
     for finding in (*recording.findings, *plan.findings):
+        if plan.left_out.get(finding.unit or "") == NOT_ASKED_FOR:
+            continue
         text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
         (log.detail if finding.level == "info" else log.warning)(text)
     for unit, why in plan.left_out.items():

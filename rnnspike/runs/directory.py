@@ -119,7 +119,7 @@ def run_provenance(
     """Return where the run came from: the only file that may differ between two equal runs."""
     packages = ("numpy", "scipy", "torch", "pandas", "pynwb", "neo", "h5py")
     return {
-        "input": str(job.path),
+        "input": str(job.path.absolute()),
         "sha256": loaded.recording.sha256,
         "size_bytes": loaded.recording.size_bytes,
         "format": loaded.recording.format,

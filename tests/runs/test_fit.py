@@ -16,6 +16,7 @@ from rnnspike.errors import RunError
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
 from rnnspike.runs.engine import fit_recording, make_job, workers
+from rnnspike.runs.reopen import reopen
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS
 
 MODELS = ["constant", "psth", "psth-gain"]
@@ -130,3 +131,26 @@ def test_unknown_model_is_refused_with_a_hint(session: Path) -> None:
     result = invoke("fit", session, "-m", "lstn")
     assert result.exception is not None
     assert "did you mean 'lstm'" in str(result.exception)
+
+
+def test_findings_of_units_that_were_not_asked_for_are_not_told(tmp_path: Path) -> None:
+    """Unit 8 repeats a spike time; whoever fits unit 7 alone is not bothered with it."""
+    rng = np.random.default_rng(0)
+    trains = [np.sort(rng.uniform(0, 42, 800)) for _ in range(2)]
+    trains[1][5] = trains[1][4]
+    units = tuple(Unit(name, train, np.array([[0.0, 42.0]])) for name, train in zip("78", trains, strict=True))
+    trials = pd.DataFrame({"start_time": np.arange(40) + 1.0, "stop_time": np.arange(40) + 1.5})
+    path = tmp_path / "session.nwb"
+    write_nwb(path, Recording(path, "", 0, "nwb", units, intervals={"trials": trials}))
+    options = ["--replicates", 0, "--no-report", "-m", "psth"]
+    assert "duplicate-spikes" in invoke("fit", path, *options, "--out", tmp_path / "both").stderr
+    alone = invoke("fit", path, *options, "--units", "id == '7'", "--out", tmp_path / "one")
+    assert alone.exit_code == 0
+    assert "duplicate-spikes" not in alone.stderr
+
+
+def test_a_run_is_taken_up_again_from_another_folder(session: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(session.parent)
+    folder, _ = fit(Path(session.name), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    assert reopen(folder).units == ["7"]
