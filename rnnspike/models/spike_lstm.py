@@ -5,6 +5,7 @@ One training serves several validation sets; ``spike_fitted.py`` is what comes o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,27 +26,33 @@ from rnnspike.trials.data import Trials
 
 #: Fewer updates are made only where there are hardly any sequences to train on.
 FEW_UPDATES = 50
+#: Sequences from which on a training goes through them less often, in proportion to the root of their number: a
+#: recording of many units has its updates from few epochs, and by more of them the weaker units are overfitted.
+MANY_SEQUENCES = 150
 
 
 @dataclass(frozen=True)
 class SpikeLstmSettings:
     """Size of the network and length of its training.
 
-    A cycle has ``n_epochs``, a batch up to ``batch_size`` sequences.
+    A cycle has ``n_epochs``, fewer where there are many sequences but at least ``fewest_epochs``, a batch up to
+    ``batch_size`` sequences.
     """
 
     n_hidden: int = 32
     n_epochs: int = 14
+    fewest_epochs: int = 11
     max_cycles: int = 1
     batch_size: int = 64
     learning_rate: float = 2e-2
     weight_decay: float = 1e-2
     dropout: float = 0.1
 
-    def training(self, updates_per_epoch: int) -> TrainingSettings:
+    def training(self, n_sequences: int, updates_per_epoch: int) -> TrainingSettings:
         """Return the loop's settings for data of this size."""
+        n_epochs = round(self.n_epochs * math.sqrt(MANY_SEQUENCES / max(n_sequences, MANY_SEQUENCES)))
         return TrainingSettings(
-            n_epochs=self.n_epochs,
+            n_epochs=min(max(n_epochs, self.fewest_epochs), self.n_epochs),
             updates_per_epoch=updates_per_epoch,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -65,7 +72,7 @@ class _Task:
 
     def run(self, checkpoint: Checkpoint | None) -> TrainingResult:
         """Train; the best states come flat over validation sets and units."""
-        loop = self.settings.training(self.batches.updates_per_epoch)
+        loop = self.settings.training(self.batches.sequences.n_sequences, self.batches.updates_per_epoch)
         return train(self.net, self.batches, self.validations, loop, seed=self.seed, checkpoint=checkpoint)
 
 
@@ -213,9 +220,9 @@ class SpikeLstmOnGlm(SpikeLstm):
     base_names = ("drive", "glm")
 
 
-_THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, batch_size=32)
+_THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, fewest_epochs=24, batch_size=32)
 #: From the drive the network has everything to learn about spikes, from the GLM a rest: it is sooner done.
-_FROM_DRIVE = SpikeLstmSettings(n_epochs=20, batch_size=48, learning_rate=4e-2)
+_FROM_DRIVE = SpikeLstmSettings(n_epochs=20, fewest_epochs=12, batch_size=48, learning_rate=4e-2)
 SETTINGS = {
     "spike-lstm": {"fast": _FROM_DRIVE, "standard": _FROM_DRIVE, "thorough": _THOROUGH},
     "spike-lstm-glm": {"fast": SpikeLstmSettings(), "standard": SpikeLstmSettings(), "thorough": _THOROUGH},
