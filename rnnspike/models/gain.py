@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import lfilter
 
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
 from rnnspike.models.psth import flat_or_psth
@@ -112,10 +113,9 @@ def slow_ratio(base: IntensityTable, trials: Trials, tau: float, prior: float) -
     per_bin = base.mu_table[:, :, unit].mean(axis=1)  # (condition,)
     expected = (per_bin[session.condition] * session.exposure_bins[:, 0])[order]
     counts = session.counts[order, 0].astype(float)
-    decay = np.exp(-1.0 / tau)
+    leak = np.exp(-1.0 / tau)
     traces = np.zeros((len(order) + 1, 2))  # row q: after the first q trials to end
-    for q in range(len(order)):
-        traces[q + 1] = decay * traces[q] + (counts[q], expected[q])
+    traces[1:] = lfilter([1.0], [1.0, -leak], np.stack([counts, expected], axis=1), axis=0)
     before = np.searchsorted(session.stop_s[order], trials.start_s + 1e-9, side="right")
     weighted = traces[before]
     return np.asarray((prior + weighted[:, 0]) / (prior + weighted[:, 1]))

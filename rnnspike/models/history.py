@@ -104,11 +104,13 @@ def _add_gaps(out: FloatArray, past: Past, gap_kernel: FloatArray) -> None:
     n_lags = len(gap_kernel)
     total = np.concatenate([[0.0], np.cumsum(gap_kernel)])  # (lag + 1,)
     bins = np.arange(past.n_time)
-    for r, start, stop in zip(*(edge.tolist() for edge in gap_edges(past, n_lags)), strict=True):
-        # Lags start at 1; the gap's bins start..stop-1 lie bin - start down to bin - stop + 1 bins back.
-        far = np.clip(bins - start, 0, n_lags)
-        near = np.clip(bins - stop, 0, n_lags)
-        out[r] += np.where(bins > start, total[far] - total[near], 0.0)
+    trial, start, stop = gap_edges(past, n_lags)
+    gaps, which = np.unique(np.stack([start, stop]), axis=1, return_inverse=True)  # most trials have the same
+    for i, (first, after) in enumerate(gaps.T):
+        # Lags start at 1; the gap's bins first..after-1 lie bin - first down to bin - after + 1 bins back.
+        far = np.clip(bins - first, 0, n_lags)
+        near = np.clip(bins - after, 0, n_lags)
+        out[trial[which == i]] += np.where(bins > first, total[far] - total[near], 0.0)
 
 
 def leaky_trace(past: Past, tau_bins: float, fill: float) -> FloatArray:
