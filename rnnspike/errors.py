@@ -48,6 +48,10 @@ class RecordingError(RnnspikeError):
         self.path, self.finding, self.option, self.finding_id = str(path), finding, option, finding_id
         super().__init__(f"{path}: {finding}" + (f" (try {option})" if option else ""))
 
+    def __reduce__(self) -> tuple[type[RecordingError], tuple[str, str, str | None, str | None]]:
+        """Say how to make it anew, in the process that waits for it."""
+        return type(self), (self.path, self.finding, self.option, self.finding_id)
+
 
 class ConfigError(RnnspikeError):
     """A setting is unknown or has a value that cannot be used."""

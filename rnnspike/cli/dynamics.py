@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from rnnspike.cli.fit import progress_bar
 from rnnspike.cli.options import DURATION, format_option, log_from, log_options
 from rnnspike.cli.output import Log, RowWriter, plain_table
+from rnnspike.cli.progress import progress_bar
 from rnnspike.errors import ExitCode
 
 CELLS = ("rnn", "rnn-relu", "linear", "gru", "lstm")

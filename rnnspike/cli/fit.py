@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +19,11 @@ from rnnspike.cli.options import (
     recordings_argument,
     trial_options,
 )
-from rnnspike.cli.output import Log, RowWriter, message_console
+from rnnspike.cli.output import Log, RowWriter
 from rnnspike.errors import ExitCode, RecordingError, RnnspikeError
 
 if TYPE_CHECKING:
     from rnnspike.config import FitSettings
-    from rnnspike.runs.engine import Progress
 
 #: Options of the command whose names differ from the settings'.
 RENAMED = {
@@ -122,29 +119,19 @@ def fit_all(
     paths: list[Path], settings: FitSettings, log: Log, values: dict[str, Any], provenance: dict[str, Any]
 ) -> int:
     """Fit every recording; one that fails does not stop the others."""
-    from rnnspike.runs.engine import fit_recording, make_job, workers
+    from rnnspike.cli.batch import fits
+    from rnnspike.runs.engine import workers
     from rnnspike.runs.rows import ROW_COLUMNS
-    from rnnspike.trials.units import NOT_ASKED_FOR
 
     writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
-    taken: list[str] = []
     errors: list[RnnspikeError] = []
     with workers(settings.workers) as executor:
-        for number, path in enumerate(paths, start=1):
+        for path, fit in fits(paths, settings, values["overwrite"], provenance, executor, log):
             try:
-                job, loaded = make_job(path, settings, taken)
-                taken.append(job.name)
-                left_out = loaded.plan.left_out or {}
-                findings = [*loaded.recording.findings, *loaded.plan.findings]
-                say_findings(log, [each for each in findings if left_out.get(each.unit or "") != NOT_ASKED_FOR])
-                for unit, why in left_out.items():
-                    (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
-                with progress_bar(f"{job.name} ({number} of {len(paths)})", log) as progress:
-                    rows = fit_recording(job, loaded, executor, progress, values["overwrite"], provenance)
-                for row in rows:
+                fitted = fit()
+                for row in fitted.rows:
                     writer.write(row)
-                write_report(job.folder, settings, log)
-                log.info(f"{path.name}: {summary(rows)}; run directory {job.folder}")
+                log.info(f"{path.name}: {summary(fitted.rows)}; run directory {fitted.folder}")
             except RnnspikeError as error:
                 errors.append(error)
                 log.error(str(error))
@@ -154,26 +141,10 @@ def fit_all(
     return _exit_code(len(errors), len(paths), all(isinstance(error, RecordingError) for error in errors))
 
 
-def write_report(folder: Path, settings: FitSettings, log: Log) -> None:
-    """Write the report where it is wanted and not there yet."""
-    if not settings.report or (folder / "report.html").is_file():
-        return
-    from rnnspike.report.build import build_report
-
-    log.detail(f"report: {build_report(folder)}")
-
-
 def _exit_code(failed: int, total: int, only_bad_input: bool) -> int:
     if failed == 0:
         return ExitCode.OK
     return ExitCode.BAD_INPUT if failed == total and only_bad_input else ExitCode.SOME_FAILED
-
-
-def say_findings(log: Log, findings: list[Any]) -> None:
-    """Tell warnings always and remarks on -v."""
-    for finding in findings:
-        text = f"{finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
-        (log.detail if finding.level == "info" else log.warning)(text)
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -182,21 +153,6 @@ def summary(rows: list[dict[str, Any]]) -> str:
     failed = [f"{row['unit']}/{row['model']}" for row in rows if row["status"] == "failed"]
     text = f"{len(units)} unit{'s' * (len(units) != 1)} fitted"
     return text + (f", {len(failed)} rows failed ({', '.join(failed[:5])})" if failed else "")
-
-
-@contextmanager
-def progress_bar(title: str, log: Log) -> Iterator[Progress | None]:
-    """Show a bar on stderr where that is a terminal; lines under -v elsewhere."""
-    console = message_console()
-    if not console.is_terminal or console.is_dumb_terminal or log.verbosity < 0:
-        yield (lambda done, total, label: log.detail(f"{title}: {done}/{total} {label}"))
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("[dim]{task.fields[label]}"), console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None, label="")
-        yield lambda done, total, label: bar.update(task, completed=done, total=total, label=label)
 
 
 def render(rows: list[dict[str, Any]]) -> Any:

@@ -36,6 +36,12 @@ def build_report(folder: Path) -> Path:
     return path
 
 
+def write_report(folder: Path, wanted: bool = True) -> None:
+    """Build the report of a run where it is wanted and not there yet."""
+    if wanted and not (folder / "report.html").is_file():
+        build_report(folder)
+
+
 def render(run: Run) -> str:
     """Return the page of one run."""
     share = min(1.0, FULL_UNITS / max(1, len(run.units)))

@@ -14,12 +14,14 @@ from typing import Any
 from rnnspike.config import FitSettings
 from rnnspike.errors import RunError
 from rnnspike.models.registry import MODELS
+from rnnspike.recording.data import Finding
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
 from rnnspike.runs.job import Job, Loaded, job_id, load_recording
 from rnnspike.runs.store import read_json, safe_name, write_json
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_unit
+from rnnspike.trials.units import NOT_ASKED_FOR
 
 #: Called with (tasks done, tasks in all, what was done last).
 Progress = Callable[[int, int, str], None]
@@ -40,13 +42,25 @@ class Task:
         return what if self.pair is None else f"{what}, folds {self.pair.a} and {self.pair.b} left out"
 
 
+def findings_of(loaded: Loaded) -> tuple[Finding, ...]:
+    """Return what was found in a recording and its trials, without that of units that were not asked for."""
+    left_out = loaded.plan.left_out or {}
+    findings = (*loaded.recording.findings, *loaded.plan.findings)
+    return tuple(each for each in findings if left_out.get(each.unit or "") != NOT_ASKED_FOR)
+
+
 def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tuple[Job, Loaded]:
     """Read and plan a recording and name its run directory (with its hash where the plain name is taken)."""
     loaded = load_recording(path, settings)
-    name = safe_name(path.stem or path.name)
+    name = run_name(path)
     if name in taken:
         name = f"{name}-{loaded.recording.sha256[:8]}"
     return Job(path, name, settings.out / name, settings, job_id(loaded.recording, settings)), loaded
+
+
+def run_name(path: Path) -> str:
+    """Return the plain name of a recording's run directory."""
+    return safe_name(path.stem or path.name)
 
 
 def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:

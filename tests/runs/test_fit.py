@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from rnnspike.cli.batch import n_whole
 from rnnspike.cli.main import cli
 from rnnspike.config import resolve_settings
-from rnnspike.errors import RunError
+from rnnspike.errors import RecordingError, RunError
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
 from rnnspike.runs.engine import fit_recording, make_job, workers
@@ -154,3 +156,33 @@ def test_a_run_is_taken_up_again_from_another_folder(session: Path, tmp_path: Pa
     folder, _ = fit(Path(session.name), tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     assert reopen(folder).units == ["7"]
+
+
+def test_many_recordings_are_fitted_whole_and_come_in_order(session: Path, tmp_path: Path) -> None:
+    """Five recordings, one of them none, on two workers, three of them whole: the same rows, errors as on one."""
+    paths = [tmp_path / f"{name}.nwb" for name in ("d", "bad", "b", "c", "a")]
+    for path in paths:
+        path.write_bytes(b"not a recording" if path.stem == "bad" else session.read_bytes())
+    options = ["--replicates", 0, *[x for m in MODELS for x in ("-m", m)]]
+    found = {}
+    for n_workers in (1, 2):
+        out = tmp_path / str(n_workers)
+        found[n_workers] = invoke("fit", *paths, *options, "-j", n_workers, "--out", out)
+        assert found[n_workers].exit_code == 1
+        assert "bad.nwb" in found[n_workers].stderr
+        assert all((out / name / "report.html").is_file() for name in "abcd")
+    rows = {n: [json.loads(line) for line in result.stdout.splitlines()] for n, result in found.items()}
+    assert [row["recording"] for row in rows[2]] == [name for name in "dbca" for _ in range(4)]
+    assert [{**row, "seconds": None} for row in rows[1]] == [{**row, "seconds": None} for row in rows[2]]
+    assert [line.replace("/1/", "/2/") for line in found[1].stderr.splitlines()] == found[2].stderr.splitlines()
+
+
+def test_how_many_are_fitted_whole() -> None:
+    assert [n_whole(n, 4) for n in (1, 7, 8, 300)] == [0, 0, 4, 296]
+    assert n_whole(300, 1) == 0
+
+
+def test_what_a_worker_raises_comes_back_whole() -> None:
+    error = RecordingError("a.nwb", "no unit is left", "--min-spikes 10", "none-left")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), vars(again)) == (str(error), vars(error))

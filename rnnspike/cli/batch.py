@@ -1,0 +1,119 @@
+"""Several recordings in one call: some are fitted whole, each by a worker; of the others, workers share the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rnnspike.cli.output import Log
+from rnnspike.cli.progress import progress_bar
+from rnnspike.config import FitSettings
+from rnnspike.recording.data import Finding
+from rnnspike.report.build import write_report
+from rnnspike.runs.engine import findings_of, fit_recording, make_job, run_name
+from rnnspike.trials.units import NOT_ASKED_FOR
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A recording that was fitted: where, what was found in it, which units were left out and why, and its rows."""
+
+    folder: Path
+    findings: tuple[Finding, ...]
+    left_out: Mapping[str, str]
+    rows: list[dict[str, Any]]
+
+
+def fits(
+    paths: Sequence[Path],
+    settings: FitSettings,
+    overwrite: bool,
+    provenance: dict[str, Any],
+    executor: Executor | None,
+    log: Log,
+) -> Iterator[tuple[Path, Callable[[], Fit]]]:
+    """Yield each recording, in order, with what gives its fit or raises what went wrong with it."""
+    names = [run_name(path) for path in paths]
+    n = n_whole(len(paths), settings.workers) if executor is not None else 0
+    whole: list[Future[Fit]] = []
+    for i, path in enumerate(paths[:n]):
+        assert executor is not None
+        whole.append(executor.submit(fit_alone, path, settings, names[:i], overwrite, provenance))
+    for path, future in zip(paths[:n], in_order(whole, paths, log), strict=True):
+        yield path, partial(told, future, path, log)
+    for i, path in enumerate(paths[n:], start=n):
+        title = f"{names[i]} ({i + 1} of {len(paths)})"
+        yield path, partial(fit_shared, path, settings, names[:i], overwrite, provenance, executor, log, title)
+
+
+def n_whole(n_recordings: int, n_workers: int) -> int:
+    """Return how many of the recordings, the first ones, are fitted whole.
+
+    Whole ones wait for no one, and there is no other way in which recordings of one unit keep many workers busy. The
+    last ones, as many as there are workers, are shared: none is idle while a long recording comes to its end.
+    """
+    return n_recordings - n_workers if 1 < n_workers <= n_recordings // 2 else 0
+
+
+def fit_alone(
+    path: Path, settings: FitSettings, taken: Sequence[str], overwrite: bool, provenance: dict[str, Any]
+) -> Fit:
+    """Fit a recording from file to report in this process."""
+    job, loaded = make_job(path, settings, taken)
+    rows = fit_recording(job, loaded, None, None, overwrite, provenance)
+    write_report(job.folder, settings.report)
+    return Fit(job.folder, findings_of(loaded), loaded.plan.left_out or {}, rows)
+
+
+def in_order(futures: Sequence[Future[Fit]], paths: Sequence[Path], log: Log) -> Iterator[Future[Fit]]:
+    """Yield finished fits in the order of the recordings, with a bar that counts them as they come."""
+    if not futures:
+        return
+    waiting, name_of = set(futures), {future: path.name for future, path in zip(futures, paths, strict=False)}
+    with progress_bar(f"{len(futures)} of {len(paths)} recordings", log) as progress:
+        for future in futures:
+            while future in waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for each in finished:
+                    progress(len(futures) - len(waiting), len(futures), name_of[each])
+            yield future
+
+
+def told(future: Future[Fit], path: Path, log: Log) -> Fit:
+    """Return a fit that a worker did on its own, and tell what it found."""
+    fit = future.result()
+    say_findings(log, path, fit.findings, fit.left_out)
+    return fit
+
+
+def fit_shared(
+    path: Path,
+    settings: FitSettings,
+    taken: Sequence[str],
+    overwrite: bool,
+    provenance: dict[str, Any],
+    executor: Executor | None,
+    log: Log,
+    title: str,
+) -> Fit:
+    """Fit a recording whose tasks all workers share (or here, without any)."""
+    job, loaded = make_job(path, settings, taken)
+    findings, left_out = findings_of(loaded), loaded.plan.left_out or {}
+    say_findings(log, path, findings, left_out)
+    with progress_bar(title, log) as progress:
+        rows = fit_recording(job, loaded, executor, progress, overwrite, provenance)
+    write_report(job.folder, settings.report)
+    return Fit(job.folder, findings, left_out, rows)
+
+
+def say_findings(log: Log, path: Path, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
+    """Tell warnings always and remarks on -v, and which units were left out."""
+    for finding in findings:
+        text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
+        (log.detail if finding.level == "info" else log.warning)(text)
+    for unit, why in left_out.items():
+        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
