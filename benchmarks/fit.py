@@ -210,10 +210,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1000, help="most epochs of the user's LSTM")
     parser.add_argument("--workers", action="store_true", help="two workers against one as well")
     args = parser.parse_args()
-    os.environ |= one_thread()
-    import torch
-
-    torch.set_num_threads(1)
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # too late for libraries that are loaded: begin again
+        os.execve(sys.executable, [sys.executable, *sys.argv], one_thread())
     for name in args.recordings:
         compare(name, args)
     if args.workers:

@@ -12,6 +12,7 @@ import click
 
 from rnnspike._version import __version__
 from rnnspike.errors import ExitCode, RnnspikeError
+from rnnspike.threads import ask_for_one_thread
 
 #: Command -> (module, one-line help): shown by ``--help`` without importing the module.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -110,6 +111,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with the documented exit code (``ExitCode``)."""
     arguments = sys.argv[1:] if argv is None else argv
     signal.signal(signal.SIGTERM, _terminated)
+    ask_for_one_thread()
     try:
         code: Any = cli.main(args=arguments, prog_name="rnnspike", standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -43,7 +43,7 @@ class RecurrentSettings:
     max_cycles: int = 1
     n_validations: int = 5
     validation_bins: int = 100_000
-    base_spikes: int = 3000
+    base_spikes: int = 10_000
 
 
 EFFORTS: dict[str, RecurrentSettings] = {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rnnspike.runs.job import Job, Loaded, job_id, load_recording
 from rnnspike.runs.store import read_json, safe_name, write_json
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_unit
+from rnnspike.threads import ask_for_one_thread, one_thread
 from rnnspike.trials.units import NOT_ASKED_FOR
 
 #: Called with (tasks done, tasks in all, what was done last).
@@ -84,16 +86,17 @@ def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:
 
 def run_task(job: Job, task: Task) -> dict[str, Any] | None:
     """Do one task (in a worker or here)."""
-    if task.kind == "finish":
-        assert task.unit is not None
-        return finish_unit(job, task.unit)
-    assert task.pair is not None
-    if task.kind == "pooled":
-        fit_pooled(job, task.pair)
-    else:
-        assert task.unit is not None
-        fit_unit(job, task.unit, task.pair)
-    return None
+    with one_thread():
+        if task.kind == "finish":
+            assert task.unit is not None
+            return finish_unit(job, task.unit)
+        assert task.pair is not None
+        if task.kind == "pooled":
+            fit_pooled(job, task.pair)
+        else:
+            assert task.unit is not None
+            fit_unit(job, task.unit, task.pair)
+        return None
 
 
 def fit_recording(
@@ -168,10 +171,12 @@ def workers(n_workers: int) -> Iterator[Executor | None]:
     if n_workers <= 1:
         yield None
         return
+    ask_for_one_thread()
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["rnnspike.runs.worker"])
+        forkserver.ensure_running()  # its imports go on while the first recording is read
     pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start_worker)
     try:
         yield pool
@@ -186,13 +191,10 @@ def workers(n_workers: int) -> Iterator[Executor | None]:
 def _start_worker() -> None:
     import signal
 
-    from rnnspike.runs.training import use_one_thread
-
     def stop(signum: int, frame: object) -> None:
         raise SystemExit(143)
 
     signal.signal(signal.SIGTERM, stop)
-    use_one_thread()
 
 
 def dry_run(path: Path, settings: FitSettings) -> Iterator[dict[str, Any]]:

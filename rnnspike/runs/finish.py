@@ -19,7 +19,6 @@ from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
 from rnnspike.runs.tasks import CLOSED_FORM, rng_for
-from rnnspike.runs.training import use_one_thread
 from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: How often a trial is run free: replicates are put together of these runs (``evaluation.predictive``).
@@ -43,7 +42,6 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     done = job.work / f"finished_{safe_name(unit_id)}.json"
     if done.is_file():
         return dict(read_json(done))
-    use_one_thread()
     predictions = UnitPredictions(job, unit_id)
     trials, rungs = predictions.trials, predictions.rungs()
     mu = {name: rung.mu for name, rung in rungs.items() if rung.mu is not None}

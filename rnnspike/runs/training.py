@@ -6,9 +6,7 @@ Each is a pure function of the job's files and settings; what it leaves in the w
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,13 +24,6 @@ from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, pairs_of
 from rnnspike.trials.data import Trials
 
 Fitted = dict[str, Sequence[FittedModel]]
-
-
-def use_one_thread() -> None:
-    """Give torch one thread: processes, not threads, fill the cores (science.md d.7). Does not import it."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
 
 
 def resolve_device(device: str) -> str:
@@ -65,7 +56,6 @@ def fit_unit(job: Job, unit_id: str, pair: Pair) -> None:
     folder = pair_folder(job, unit_id, pair)
     if (folder / "done.json").is_file():
         return
-    use_one_thread()
     trials = unit_trials(job, (unit_id,))
     split = Split(job, trials, pair, folder, (unit_id,))
     fitted: Fitted = {}
@@ -80,7 +70,6 @@ def fit_pooled(job: Job, pair: Pair) -> None:
     rungs = rungs_of_pair(job, pair, pooled=True)
     if (folder / "done.json").is_file() or not rungs:
         return
-    use_one_thread()
     needs = sorted({need for name in rungs for need in MODELS[name].needs})
     units = [unit for unit in load_job(job).plan.unit_ids if has_models(job, unit, pair, needs)]
     split = Split(job, unit_trials(job, tuple(units)), pair, folder, tuple(units))
