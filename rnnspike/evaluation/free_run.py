@@ -31,6 +31,8 @@ DIVERGENT_PER_MINUTE, FRAGILE_PER_MINUTE = 10.0, 0.05
 MAX_ROW_BINS = 4_000_000
 #: Fewest trials that are simulated, where there are as many: replicates put together of fewer would be much alike.
 FEWEST_TRIALS = 2
+#: Fewest trials, and folds, among which those to simulate are looked for.
+FEWEST_AROUND, FEWEST_FOLDS = 8, 2
 
 
 def simulated_trials(trials: Trials, n_runs: int, max_row_bins: int = MAX_ROW_BINS) -> IntArray:
@@ -38,6 +40,16 @@ def simulated_trials(trials: Trials, n_runs: int, max_row_bins: int = MAX_ROW_BI
     cost = n_runs * max(trials.n_bins, 1)
     n = min(max(max_row_bins // cost, FEWEST_TRIALS), trials.n_trials)
     return np.unique(np.linspace(0, trials.n_trials - 1, n).round().astype(np.int64))
+
+
+def folds_to_simulate(folds: IntArray, n_trials: int) -> IntArray:
+    """Return the first folds that hold so many trials together, a few at the least.
+
+    Each fold has models of its own, and few runs of many models take as long as many runs of few.
+    """
+    held = np.cumsum(np.bincount(folds))
+    n = int(np.searchsorted(held, min(max(n_trials, FEWEST_AROUND), held[-1]))) + 1
+    return np.arange(min(max(n, FEWEST_FOLDS), len(held)))
 
 
 def simulate_replicates(

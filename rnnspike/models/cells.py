@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
 from rnnspike.trials.data import FloatArray, Trials
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Architecture = Literal["linear", "rnn", "gru", "lstm"]
 
@@ -127,6 +130,21 @@ class RecurrentCell:
             weights["bias_hn"] = bias_hh[2 * n_hidden :]
         zeros, ones = (0.0,) * len(input_names), (1.0,) * len(input_names)
         return cls(architecture, weights, input_names, input_mean or zeros, input_sd or ones, bin_s)
+
+    def to_torch(self) -> nn.LSTM:
+        """Return an LSTM's cell as torch's layer, in single precision."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # its initial values draw from the global generator
+            layer = torch.nn.LSTM(self.n_inputs, self.n_hidden)
+        arrays = {
+            "weight_ih_l0": self.weights["weight_ih"],
+            "weight_hh_l0": self.weights["weight_hh"],
+            "bias_ih_l0": self.weights["bias"],
+            "bias_hh_l0": np.zeros_like(self.weights["bias"]),
+        }
+        layer.load_state_dict({name: torch.from_numpy(array).float() for name, array in arrays.items()})
+        return layer
 
 
 def _gru(h: FloatArray, projected: FloatArray, recurrent: FloatArray, bias_hn: FloatArray) -> FloatArray:

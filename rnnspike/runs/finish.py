@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnspike.evaluation.evaluate import evaluate_unit
-from rnnspike.evaluation.free_run import long_run, simulate_long, simulated_trials
+from rnnspike.evaluation.free_run import folds_to_simulate, long_run, simulate_long, simulated_trials
 from rnnspike.evaluation.predictive import raster_arrays
 from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm
@@ -43,15 +43,18 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     if done.is_file():
         return dict(read_json(done))
     predictions = UnitPredictions(job, unit_id)
-    trials, rungs = predictions.trials, predictions.rungs()
+    trials, rungs, folds = predictions.trials, predictions.rungs(), predictions.loaded.folds
     mu = {name: rung.mu for name, rung in rungs.items() if rung.mu is not None}
     truth = true_intensity(load_job(job).recording, trials)
     if truth is not None:
         mu["oracle"] = truth[:, :, 0]
     effort, n_replicates = job.settings.effort, job.settings.replicates
     n_runs = min(FREE_RUNS[effort], n_replicates)
-    design = simulated_trials(trials, max(n_runs, 1), FREE_RUN_BINS[effort])
-    shown = simulated_trials(trials, 1, RASTER_BINS)
+    n_trials = len(simulated_trials(trials, max(n_runs, 1), FREE_RUN_BINS[effort]))
+    held = trials.observed.any(axis=(1, 2))
+    around = np.flatnonzero(held & np.isin(folds, folds_to_simulate(folds[held], n_trials)))
+    design = around[simulated_trials(trials.take(around), max(n_runs, 1), FREE_RUN_BINS[effort])]
+    shown = around[simulated_trials(trials.take(around), 1, RASTER_BINS)]
     runs = free_runs(job, unit_id, predictions, rungs, design, shown, n_runs) if n_runs else ({}, {})
     simulated, rasters = runs
     result = evaluate_unit(
@@ -60,7 +63,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         simulated=simulated or None,
         simulated_trials=design,
         n_replicates=n_replicates,
-        folds=predictions.loaded.folds,
+        folds=folds,
         rng=rng_for(job.id, unit_id, "evaluation"),
     )
     rng = rng_for(job.id, unit_id, "long free run")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnnspike.evaluation.free_run import (
+    folds_to_simulate,
     free_run,
     long_run,
     monte_carlo_stability,
@@ -78,6 +79,14 @@ def test_replicates_are_of_the_design_and_bounded(design: Trials, rng: np.random
     assert counts.mean() == pytest.approx(0.02, abs=0.005)
     assert simulated_trials(design, 10).tolist() == list(range(20))
     assert simulated_trials(design, 10, max_row_bins=1).tolist() == [0, 19]
+
+
+def test_trials_are_looked_for_in_few_folds() -> None:
+    folds = np.arange(50) % 5
+    assert folds_to_simulate(folds, 3).tolist() == [0, 1]  # never one alone
+    assert folds_to_simulate(folds, 25).tolist() == [0, 1, 2]
+    assert folds_to_simulate(folds, 500).tolist() == [0, 1, 2, 3, 4]
+    assert folds_to_simulate(np.arange(15) % 5, 2).tolist() == [0, 1, 2]  # eight trials at least
 
 
 def test_replicates_follow_from_the_generator(design: Trials) -> None:
