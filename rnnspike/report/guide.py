@@ -189,7 +189,8 @@ FREE = (
         "Every statistic against the free run",
         "Distance of the recorded statistic from the replicates, in their standard deviations, one row a model, "
         "with the two-sided posterior predictive p. Beyond ±2 the model does not reproduce it.",
-        "Each replicate is the same trials, simulated anew; p = 2 min(P(replicate ≥ data), P(replicate ≤ data)).",
+        "Each trial is run free several times, and a replicate takes one run of each; "
+        "p = 2 min(P(replicate ≥ data), P(replicate ≤ data)).",
         "Pale everywhere in the row of the model.",
         "Strong colour: a statistic that the model gets wrong, whatever its likelihood.",
         wide=True,

@@ -13,7 +13,9 @@ from rnnspike.evaluation.predictive import raster_arrays
 from rnnspike.evaluation.stability import quasi_renewal
 from rnnspike.models.glm import FittedGlm
 from rnnspike.models.protocol import FittedModel
+from rnnspike.models.registry import MODELS
 from rnnspike.models.simulate import simulate
+from rnnspike.models.stack import NOT_NETWORKS, beyond_training
 from rnnspike.neurons.truth import true_intensity
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
@@ -68,7 +70,8 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     )
     rng = rng_for(job.id, unit_id, "long free run")
     rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
-    rows = [with_warning(without_feedback(row), trials) for row in rows]
+    beyond = n_beyond_training(trials, folds)
+    rows = [with_warnings(without_feedback(row), trials, beyond) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves | raster_arrays(shown, rasters))
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -127,13 +130,25 @@ def free_runs(
     return simulated, rasters
 
 
-def with_warning(row: dict[str, Any], trials: Trials) -> dict[str, Any]:
-    """Return a row that says so where a rung was fitted to too few trials for its figures to mean much."""
-    held = int(trials.observed.any(axis=(1, 2)).sum())
-    if held >= FEW_TRIALS or row["model"] in (*CLOSED_FORM, "oracle"):
-        return row
-    warning = f"the unit was held in {held} trials only: what a rung learns of them need not hold for others"
-    return {**row, "message": f"{row['message']}; {warning}" if row.get("message") else warning}
+def n_beyond_training(trials: Trials, folds: IntArray) -> int:
+    """Return in how many trials a covariate lies beyond those of the trials that train their models."""
+    held = trials.observed.any(axis=(1, 2))
+    return sum(
+        int(beyond_training(trials, here)[here & held].sum()) for here in (folds == f for f in np.unique(folds))
+    )
+
+
+def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int) -> dict[str, Any]:
+    """Return a row that says so where its figures cannot mean much: too few trials, or an input never seen."""
+    model, held, said = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), []
+    if held < FEW_TRIALS and model not in (*CLOSED_FORM, "oracle"):
+        said.append(f"the unit was held in {held} trials only: what a rung learns of them need not hold for others")
+    if n_beyond and model in MODELS and model not in (*NOT_NETWORKS, "constant"):
+        said.append(
+            f"in {n_beyond} of {held} trials a covariate lies beyond all that training showed: what networks say of"
+            " them means little (the stack leaves networks out there)"
+        )
+    return {**row, "message": "; ".join([*([row["message"]] if row.get("message") else []), *said]) or None}
 
 
 def without_feedback(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""What rows say where their figures cannot mean much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnnspike.runs.finish import n_beyond_training, with_warnings
+
+
+def test_rows_of_networks_tell_of_trials_beyond_training(make_trials: Callable) -> None:
+    """Twelve steps of current, held out one by one: the weakest and the strongest are beyond the others."""
+    current = np.repeat(np.arange(12.0)[:, None, None], 100, axis=1)
+    trials = make_trials(np.zeros((12, 100, 1)), covariates=current)
+    n = n_beyond_training(trials, np.arange(12))
+    assert n == 2
+    said = {m: with_warnings({"model": m, "message": None}, trials, n)["message"] for m in ("glm", "lstm", "stack")}
+    assert said["glm"] is None
+    assert "in 2 of 12 trials" in str(said["lstm"])
+
+
+def test_few_trials_are_told_beside_what_was_said_before(make_trials: Callable) -> None:
+    trials = make_trials(np.zeros((4, 100, 1)))
+    row = with_warnings({"model": "glm", "message": "one"}, trials, 0)
+    assert str(row["message"]).startswith("one; the unit was held in 4 trials only")
+    assert with_warnings({"model": "psth", "message": None}, trials, 0)["message"] is None
