@@ -41,7 +41,7 @@ class SpikeLstmSettings:
 
     n_hidden: int = 32
     n_epochs: int = 14
-    fewest_epochs: int = 11
+    fewest_epochs: int = 14
     max_cycles: int = 1
     batch_size: int = 64
     learning_rate: float = 2e-2
@@ -222,7 +222,7 @@ class SpikeLstmOnGlm(SpikeLstm):
 
 _THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, fewest_epochs=24, batch_size=32)
 #: From the drive the network has everything to learn about spikes, from the GLM a rest: it is sooner done.
-_FROM_DRIVE = SpikeLstmSettings(n_epochs=20, fewest_epochs=12, batch_size=48, learning_rate=4e-2)
+_FROM_DRIVE = SpikeLstmSettings(n_epochs=20, fewest_epochs=15, batch_size=48, learning_rate=4e-2)
 SETTINGS = {
     "spike-lstm": {"fast": _FROM_DRIVE, "standard": _FROM_DRIVE, "thorough": _THOROUGH},
     "spike-lstm-glm": {"fast": SpikeLstmSettings(), "standard": SpikeLstmSettings(), "thorough": _THOROUGH},
