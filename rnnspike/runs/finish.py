@@ -21,7 +21,8 @@ from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
 from rnnspike.runs.tasks import CLOSED_FORM, rng_for
-from rnnspike.trials.data import CountArray, IntArray, Trials
+from rnnspike.runs.training import MOST_TRAINING_SPIKES, enough
+from rnnspike.trials.data import BoolArray, CountArray, IntArray, Trials
 
 #: How often a trial is run free: replicates are put together of these runs (``evaluation.predictive``).
 FREE_RUNS = {"fast": 15, "standard": 20, "thorough": 200}
@@ -70,8 +71,8 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     )
     rng = rng_for(job.id, unit_id, "long free run")
     rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
-    beyond = n_beyond_training(trials, folds)
-    rows = [with_warnings(without_feedback(row), trials, beyond) for row in rows]
+    beyond, thinned = n_beyond_training(trials, folds), share_trained_on(trials, predictions.loaded.rows_of(0, 1))
+    rows = [with_warnings(without_feedback(row), trials, beyond, thinned) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves | raster_arrays(shown, rasters))
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -138,8 +139,14 @@ def n_beyond_training(trials: Trials, folds: IntArray) -> int:
     )
 
 
-def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int) -> dict[str, Any]:
-    """Return a row that says so where its figures cannot mean much: too few trials, or an input never seen."""
+def share_trained_on(trials: Trials, training: BoolArray) -> float:
+    """Return the share of the training trials that a training takes."""
+    train = trials.take(training)
+    return enough(train).n_trials / max(train.n_trials, 1)
+
+
+def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int, share: float = 1.0) -> dict[str, Any]:
+    """Return a row that says what to know of its figures: few trials, an input never seen, or more than enough."""
     model, held, said = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), []
     if held < FEW_TRIALS and model not in (*CLOSED_FORM, "oracle"):
         said.append(f"the unit was held in {held} trials only: what a rung learns of them need not hold for others")
@@ -148,6 +155,8 @@ def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int) -> dict[st
             f"in {n_beyond} of {held} trials a covariate lies beyond all that training showed: what networks say of"
             " them means little (the stack leaves networks out there)"
         )
+    if share < 1 and model not in (*CLOSED_FORM, "oracle"):
+        said.append(f"trained on {share:.0%} of the training trials, some {MOST_TRAINING_SPIKES:,} spikes: enough")
     return {**row, "message": "; ".join([*([row["message"]] if row.get("message") else []), *said]) or None}
 
 

@@ -25,6 +25,10 @@ from rnnspike.trials.data import Trials
 
 Fitted = dict[str, Sequence[FittedModel]]
 
+#: Spikes a unit from which on a training takes some of its trials: to estimate 200 parameters from so many costs a
+#: thousandth of a bit a spike, and memory and time stay bounded. All trials are scored.
+MOST_TRAINING_SPIKES = 100_000
+
 
 def resolve_device(device: str) -> str:
     """Return cpu or cuda for auto."""
@@ -95,7 +99,7 @@ class Split:
     def __init__(self, job: Job, trials: Trials, pair: Pair, folder: Path, unit_ids: tuple[str, ...]) -> None:
         loaded = load_job(job)
         self.job, self.pair, self.folder, self.unit_ids = job, pair, folder, unit_ids
-        self.train = trials.take(loaded.rows_of(pair.a, pair.b))
+        self.train = enough(trials.take(loaded.rows_of(pair.a, pair.b)))
         rows = [np.flatnonzero(loaded.folds == fold) for fold in (pair.a, pair.b)]
         self.left_out = [trials.take(each) for each in rows]
         self.held_out = trials.take(np.concatenate(rows))
@@ -144,6 +148,15 @@ class Split:
         write_json(self.folder / "done.json", {"outcome": self.outcome, "units": self.unit_ids})
         for checkpoint in self.folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
+
+
+def enough(train: Trials) -> Trials:
+    """Return training trials, or trials evenly out of them that hold ``MOST_TRAINING_SPIKES`` a unit."""
+    n_spikes = int(train.counts.sum(dtype=np.int64)) / train.n_units
+    if n_spikes <= MOST_TRAINING_SPIKES:
+        return train
+    n = max(1, int(train.n_trials * MOST_TRAINING_SPIKES / n_spikes))
+    return train.take(np.linspace(0, train.n_trials - 1, n).round().astype(np.int64))
 
 
 def attempt(action: Callable[[], None]) -> tuple[str, str | None]:

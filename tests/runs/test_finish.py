@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnspike.runs.finish import n_beyond_training, with_warnings
+from rnnspike.runs import training
+from rnnspike.runs.finish import n_beyond_training, share_trained_on, with_warnings
+from rnnspike.runs.training import enough
 
 
 def test_rows_of_networks_tell_of_trials_beyond_training(make_trials: Callable) -> None:
@@ -25,3 +27,15 @@ def test_few_trials_are_told_beside_what_was_said_before(make_trials: Callable) 
     row = with_warnings({"model": "glm", "message": "one"}, trials, 0)
     assert str(row["message"]).startswith("one; the unit was held in 4 trials only")
     assert with_warnings({"model": "psth", "message": None}, trials, 0)["message"] is None
+
+
+def test_of_very_many_spikes_a_training_takes_trials_evenly_and_says_so(make_trials: Callable, monkeypatch) -> None:
+    trials = make_trials(np.ones((40, 100, 1)))
+    assert enough(trials) is trials
+    monkeypatch.setattr(training, "MOST_TRAINING_SPIKES", 1000)
+    assert enough(trials).session_index.tolist() == [0, 4, 9, 13, 17, 22, 26, 30, 35, 39]
+    share = share_trained_on(trials, np.arange(40) >= 8)
+    assert share == 10 / 32
+    row = with_warnings({"model": "glm", "message": None}, trials, 0, share)
+    assert "31% of the training trials" in str(row["message"])
+    assert with_warnings({"model": "psth", "message": None}, trials, 0, share)["message"] is None
