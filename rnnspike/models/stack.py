@@ -21,7 +21,7 @@ from rnnspike.trials.data import BoolArray, FloatArray, Observation, Trials
 #: Cost in nats of a squared distance of 1 from the weights that hold without evidence. Over 38 recorded units a weak
 #: pull to even weights left one stack below its GLM outside the paired interval; this one to the GLM leaves none, and
 #: costs the gains of networks nothing that is seen.
-PRIOR_NATS = 6.0
+PRIOR_NATS = 8.0
 #: The rung that has all weight without evidence.
 FALLBACK = "glm"
 #: Silent bins that are looked at; of more, a sample in proportion to their rate.
