@@ -125,18 +125,19 @@ class UnitPredictions:
             rows = np.concatenate([np.flatnonzero(self.loaded.folds == fold) for fold in folds])
             seen = self.trials.take(rows)
             log_mu = [np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names]
-            bagged = [np.log(other) for name in names if (other := rungs[name].mu) is not None]
             scored = seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation
             fallback = names.index(FALLBACK) if FALLBACK in names else None
             weights = fit_weights(log_mu, *scored, fallback)
             here = self.loaded.folds == test
-            rung.mu[here] = np.exp(sum(w * each[here] for w, each in zip(weights, bagged, strict=True)))
+            bagged = [np.log(other[here]) for name in names if (other := rungs[name].mu) is not None]
+            rung.mu[here] = np.exp(sum(w * each for w, each in zip(weights, bagged, strict=True)))
             plain = [i for i, name in enumerate(names) if name in NOT_NETWORKS]
-            beyond = here & beyond_training(self.trials, here)
+            beyond = beyond_training(self.trials, here)[here]
             if plain and beyond.any():
                 fallback = plain.index(names.index(FALLBACK)) if FALLBACK in names else None
                 without = fit_weights([log_mu[i] for i in plain], *scored, fallback)
-                rung.mu[beyond] = np.exp(sum(w * bagged[i][beyond] for w, i in zip(without, plain, strict=True)))
+                rows = np.flatnonzero(here)[beyond]
+                rung.mu[rows] = np.exp(sum(w * bagged[i][beyond] for w, i in zip(without, plain, strict=True)))
             rung.weights[test] = {name: float(w) for name, w in zip(names, weights, strict=True)}
             runners = [rungs[name].free_runners[test] for name in names]
             rung.free_runners[test] = Stack(runners, [float(w) for w in weights])
