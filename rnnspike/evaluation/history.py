@@ -131,8 +131,8 @@ class Strata:
     is ``trial * n_strata + stratum``.
     """
 
-    where: IntArray
-    code: IntArray
+    where: npt.NDArray[np.integer]
+    code: npt.NDArray[np.integer]
     n_strata: int
     n_trials: int
 
@@ -154,4 +154,6 @@ def strata_of(stratum: npt.NDArray[np.integer], n_strata: int) -> Strata:
     flat = stratum.ravel()
     where = np.flatnonzero(flat >= 0)
     code = (where // max(n_bins, 1)) * n_strata + flat[where]
-    return Strata(where, code.astype(np.int64), n_strata, n_trials)
+    small = max(flat.size, n_trials * n_strata) < 2**31  # a unit keeps several of these: half the memory
+    kind = np.int32 if small else np.int64
+    return Strata(where.astype(kind), code.astype(kind), n_strata, n_trials)
