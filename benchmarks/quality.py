@@ -30,7 +30,7 @@ from rnnspike.evaluation.likelihood import log_likelihood
 from rnnspike.models.bag import PerUnit
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build
-from rnnspike.models.stack import FALLBACK, fit_weights
+from rnnspike.models.stack import fallback_of, fit_weights
 from rnnspike.neurons.session import SessionOptions, simulate_cell
 from rnnspike.recording.read import read_recording
 from rnnspike.runs.tasks import Pair, members_of, pairs_of
@@ -238,7 +238,7 @@ class Ladder:
             folds = self.validations(names, test)
             seen = self.trials.take(np.concatenate([np.flatnonzero(self.folds == v) for v in folds])).unit(unit)
             members = [np.concatenate([self.log_mu[name, test, v, v][:, :, unit] for v in folds]) for name in names]
-            fallback = names.index(FALLBACK) if FALLBACK in names else None
+            fallback = fallback_of(names)
             weights = fit_weights(
                 members, seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation, fallback, **options
             )

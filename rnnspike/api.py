@@ -35,8 +35,7 @@ def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None 
     job, loaded = make_job(Path(path), chosen)
     with workers(chosen.workers) as executor:
         fit_recording(job, loaded, executor, progress, overwrite)
-    if chosen.report and not (job.folder / "report.html").is_file():
-        from rnnspike.report.build import build_report
+    from rnnspike.report.build import write_report
 
-        build_report(job.folder)
+    write_report(job.folder, chosen.report)
     return job.folder

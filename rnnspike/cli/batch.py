@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnspike.cli.output import Log
+from rnnspike.cli.output import Log, say_findings
 from rnnspike.cli.progress import progress_bar
 from rnnspike.config import FitSettings
 from rnnspike.recording.data import Finding
 from rnnspike.report.build import write_report
-from rnnspike.runs.engine import findings_of, fit_recording, make_job, run_name
-from rnnspike.trials.units import NOT_ASKED_FOR
+from rnnspike.runs.engine import fit_recording, make_job, run_name
+from rnnspike.runs.job import Loaded
+from rnnspike.trials.units import asked_for
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,13 @@ def fit_alone(
     job, loaded = make_job(path, settings, taken)
     rows = fit_recording(job, loaded, None, None, overwrite, provenance)
     write_report(job.folder, settings.report)
-    return Fit(job.folder, findings_of(loaded), loaded.plan.left_out or {}, rows)
+    return Fit(job.folder, *found_in(loaded), rows)
+
+
+def found_in(loaded: Loaded) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+    """Return what was found in a recording and its trials, and which units were left out and why."""
+    left_out = loaded.plan.left_out or {}
+    return asked_for((*loaded.recording.findings, *loaded.plan.findings), left_out), left_out
 
 
 def in_order(futures: Sequence[Future[Fit]], paths: Sequence[Path], log: Log) -> Iterator[Future[Fit]]:
@@ -102,18 +109,9 @@ def fit_shared(
 ) -> Fit:
     """Fit a recording whose tasks all workers share (or here, without any)."""
     job, loaded = make_job(path, settings, taken)
-    findings, left_out = findings_of(loaded), loaded.plan.left_out or {}
+    findings, left_out = found_in(loaded)
     say_findings(log, path, findings, left_out)
     with progress_bar(title, log) as progress:
         rows = fit_recording(job, loaded, executor, progress, overwrite, provenance)
     write_report(job.folder, settings.report)
     return Fit(job.folder, findings, left_out, rows)
-
-
-def say_findings(log: Log, path: Path, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
-    """Tell warnings always and remarks on -v, and which units were left out."""
-    for finding in findings:
-        text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
-        (log.detail if finding.level == "info" else log.warning)(text)
-    for unit, why in left_out.items():
-        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")

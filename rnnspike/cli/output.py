@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
+
+    from rnnspike.recording.data import Finding
 
 #: Columns of a table that goes to a file or pipe.
 FILE_WIDTH = 140
@@ -164,3 +168,14 @@ class Log:
         if self._file:
             self._file.write(text + "\n")
             self._file.flush()
+
+
+def say_findings(log: Log, path: Path, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
+    """Tell warnings always and remarks on -v, and which units were left out."""
+    from rnnspike.trials.units import NOT_ASKED_FOR
+
+    for finding in findings:
+        text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
+        (log.detail if finding.level == "info" else log.warning)(text)
+    for unit, why in left_out.items():
+        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")

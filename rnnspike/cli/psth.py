@@ -21,7 +21,7 @@ from rnnspike.cli.options import (
     trial_options,
     trial_options_from,
 )
-from rnnspike.cli.output import Log, RowWriter, resolve_format
+from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings
 from rnnspike.errors import ExitCode, ModelError, RnnspikeError
 
 if TYPE_CHECKING:
@@ -149,19 +149,13 @@ def show_recording(
     """Write the rows of one recording, draw its pictures; return whether any unit was usable."""
     from rnnspike.recording.read import read_recording
     from rnnspike.trials.plan import plan_trials
-    from rnnspike.trials.units import NOT_ASKED_FOR
+    from rnnspike.trials.units import asked_for
 
     recording = read_recording(path, reading)
     # All spikes count, and the past is not looked at.
     observation = "poisson" if options.observation == "auto" else options.observation
     plan = plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0))
-    for finding in (*recording.findings, *plan.findings):
-        if plan.left_out.get(finding.unit or "") == NOT_ASKED_FOR:
-            continue
-        text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
-        (log.detail if finding.level == "info" else log.warning)(text)
-    for unit, why in plan.left_out.items():
-        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
+    say_findings(log, path, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     panels = []
     for trials, result in results(plan, values, log):
         for row in rows(path.stem, result, writer.format):

@@ -19,8 +19,8 @@ from rnnspike.models.protocol import LOG_MU_RANGE, FittedModel, Stepper
 from rnnspike.trials.data import BoolArray, FloatArray, Observation, Trials
 
 #: Cost in nats of a squared distance of 1 from the weights that hold without evidence. Over 38 recorded units a weak
-#: pull to even weights left one stack below its GLM outside the paired interval; this one to the GLM leaves none, and
-#: costs the gains of networks nothing that is seen.
+#: pull to even weights left one stack below its GLM outside the paired interval, this one to the GLM leaves none; of
+#: what networks gain it takes at most .004 bits a spike where there are 800 spikes and more.
 PRIOR_NATS = 8.0
 #: The rung that has all weight without evidence.
 FALLBACK = "glm"
@@ -30,6 +30,11 @@ MAX_SILENT_BINS = 200_000
 NOT_NETWORKS = ("psth", "psth-gain", "renewal", "glm")
 #: Share of a trial's bins with an input beyond training from which on the trial is one that training did not show.
 BEYOND_SHARE = 0.1
+
+
+def fallback_of(names: Sequence[str]) -> int | None:
+    """Return which of these rungs has all weight without evidence; None where it is not among them."""
+    return names.index(FALLBACK) if FALLBACK in names else None
 
 
 def fit_weights(

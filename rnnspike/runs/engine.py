@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 from rnnspike.config import FitSettings
 from rnnspike.errors import RunError
 from rnnspike.models.registry import MODELS
-from rnnspike.recording.data import Finding
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
 from rnnspike.runs.job import Job, Loaded, job_id, load_recording
@@ -23,7 +21,6 @@ from rnnspike.runs.store import read_json, safe_name, write_json
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_unit
 from rnnspike.threads import ask_for_one_thread, one_thread
-from rnnspike.trials.units import NOT_ASKED_FOR
 
 #: Called with (tasks done, tasks in all, what was done last).
 Progress = Callable[[int, int, str], None]
@@ -42,13 +39,6 @@ class Task:
         """Return the task in words."""
         what = {"fit": f"unit {self.unit}", "pooled": "all units", "finish": f"unit {self.unit} evaluated"}[self.kind]
         return what if self.pair is None else f"{what}, folds {self.pair.a} and {self.pair.b} left out"
-
-
-def findings_of(loaded: Loaded) -> tuple[Finding, ...]:
-    """Return what was found in a recording and its trials, without that of units that were not asked for."""
-    left_out = loaded.plan.left_out or {}
-    findings = (*loaded.recording.findings, *loaded.plan.findings)
-    return tuple(each for each in findings if left_out.get(each.unit or "") != NOT_ASKED_FOR)
 
 
 def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tuple[Job, Loaded]:
@@ -175,6 +165,8 @@ def workers(n_workers: int) -> Iterator[Executor | None]:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
+        from multiprocessing import forkserver
+
         context.set_forkserver_preload(["rnnspike.runs.worker"])
         forkserver.ensure_running()  # its imports go on while the first recording is read
     pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start_worker)

@@ -21,8 +21,8 @@ from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
 from rnnspike.runs.tasks import CLOSED_FORM, rng_for
-from rnnspike.runs.training import MOST_TRAINING_SPIKES, enough
-from rnnspike.trials.data import BoolArray, CountArray, IntArray, Trials
+from rnnspike.runs.training import MOST_TRAINING_SPIKES
+from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: How often a trial is run free: replicates are put together of these runs (``evaluation.predictive``).
 FREE_RUNS = {"fast": 15, "standard": 20, "thorough": 200}
@@ -53,11 +53,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         mu["oracle"] = truth[:, :, 0]
     effort, n_replicates = job.settings.effort, job.settings.replicates
     n_runs = min(FREE_RUNS[effort], n_replicates)
-    n_trials = len(simulated_trials(trials, max(n_runs, 1), FREE_RUN_BINS[effort]))
-    held = trials.observed.any(axis=(1, 2))
-    around = np.flatnonzero(held & np.isin(folds, folds_to_simulate(folds[held], n_trials)))
-    design = around[simulated_trials(trials.take(around), max(n_runs, 1), FREE_RUN_BINS[effort])]
-    shown = around[simulated_trials(trials.take(around), 1, RASTER_BINS)]
+    design, shown = trials_to_run(trials, folds, max(n_runs, 1), FREE_RUN_BINS[effort])
     runs = free_runs(job, unit_id, predictions, rungs, design, shown, n_runs) if n_runs else ({}, {})
     simulated, rasters = runs
     result = evaluate_unit(
@@ -71,8 +67,8 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     )
     rng = rng_for(job.id, unit_id, "long free run")
     rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
-    beyond, thinned = n_beyond_training(trials, folds), share_trained_on(trials, predictions.loaded.rows_of(0, 1))
-    rows = [with_warnings(without_feedback(row), trials, beyond, thinned) for row in rows]
+    beyond, share = n_beyond_training(trials, folds), {name: rung.share for name, rung in rungs.items()}
+    rows = [with_warnings(without_feedback(row), trials, beyond, share.get(row["model"], 1.0)) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves | raster_arrays(shown, rasters))
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -89,6 +85,15 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     }
     write_json(done, finished)
     return dict(plain(finished))
+
+
+def trials_to_run(trials: Trials, folds: IntArray, n_runs: int, most_bins: int) -> tuple[IntArray, IntArray]:
+    """Return which trials are run free ``n_runs`` times, and which once, for the raster (index into ``trials``)."""
+    held = trials.observed.any(axis=(1, 2))
+    n_trials = len(simulated_trials(trials, n_runs, most_bins))
+    around = np.flatnonzero(held & np.isin(folds, folds_to_simulate(folds[held], n_trials)))
+    some = trials.take(around)
+    return around[simulated_trials(some, n_runs, most_bins)], around[simulated_trials(some, 1, RASTER_BINS)]
 
 
 def rung_outcome(rung: Rung) -> dict[str, Any]:
@@ -139,12 +144,6 @@ def n_beyond_training(trials: Trials, folds: IntArray) -> int:
     )
 
 
-def share_trained_on(trials: Trials, training: BoolArray) -> float:
-    """Return the share of the training trials that a training takes."""
-    train = trials.take(training)
-    return enough(train).n_trials / max(train.n_trials, 1)
-
-
 def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int, share: float = 1.0) -> dict[str, Any]:
     """Return a row that says what to know of its figures: few trials, an input never seen, or more than enough."""
     model, held, said = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), []
@@ -155,8 +154,10 @@ def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int, share: flo
             f"in {n_beyond} of {held} trials a covariate lies beyond all that training showed: what networks say of"
             " them means little (the stack leaves networks out there)"
         )
-    if share < 1 and model not in (*CLOSED_FORM, "oracle"):
-        said.append(f"trained on {share:.0%} of the training trials, some {MOST_TRAINING_SPIKES:,} spikes: enough")
+    if share < 1:
+        said.append(
+            f"trained on {share:.0%} of the training trials, some {MOST_TRAINING_SPIKES:,} spikes a unit: enough"
+        )
     return {**row, "message": "; ".join([*([row["message"]] if row.get("message") else []), *said]) or None}
 
 

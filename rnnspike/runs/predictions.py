@@ -21,12 +21,16 @@ Member = tuple[int, int]
 
 @dataclass
 class Rung:
-    """One rung of one unit: held-out mu (trial, bin), or why there is none; a model per test fold for free runs."""
+    """One rung of one unit: held-out mu (trial, bin), or why there is none; a model per test fold for free runs.
+
+    ``share`` is how much of the training trials its trainings took (``training.enough``).
+    """
 
     name: str
     status: str = "ok"
     message: str | None = None
     seconds: float = 0.0
+    share: float = 1.0
     mu: FloatArray | None = None
     free_runners: dict[int, FittedModel] = field(default_factory=dict)
     weights: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -87,6 +91,7 @@ class UnitPredictions:
     def _check(self, rung: Rung, pair: Pair, pooled: bool) -> None:
         done = read_json(pair_folder(self.job, None if pooled else self.unit_id, pair) / "done.json")
         outcome = done["outcome"].get(rung.name, {"status": "skipped", "message": "was not trained", "seconds": 0.0})
+        rung.share = min(rung.share, done["share"])
         rung.seconds += outcome["seconds"] / (len(done["units"]) if pooled else 1)
         if pooled and self.unit_id not in done["units"]:
             raise ModelError(f"needs {', '.join(MODELS[rung.name].needs)}, which could not be fitted to this unit")
@@ -112,29 +117,28 @@ class UnitPredictions:
 
     def _fit_stack(self, rung: Rung, rungs: Mapping[str, Rung]) -> None:
         """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
-        from rnnspike.models.stack import FALLBACK, NOT_NETWORKS, Stack, beyond_training, fit_weights
+        from rnnspike.models.stack import NOT_NETWORKS, Stack, beyond_training, fallback_of, fit_weights
 
         names = [name for name, other in rungs.items() if other.mu is not None and name != "constant"]
         if len(names) < 2:
             raise ModelError(f"a stack needs two rungs at the least, and has {', '.join(names) or 'none'}")
         trained = [set(members_of(name, self.n_folds, self.effort)) for name in names]
         common = sorted(set.intersection(*trained))  # of fewer pairs than some: all are weighed on the same trials
-        rung.mu = np.empty(self.trials.counts.shape[:2])
+        rung.mu, rung.share = np.empty(self.trials.counts.shape[:2]), min(rungs[name].share for name in names)
         for test in range(self.n_folds):
             folds = [validation for t, validation in common if t == test]
             rows = np.concatenate([np.flatnonzero(self.loaded.folds == fold) for fold in folds])
             seen = self.trials.take(rows)
             log_mu = [np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names]
             scored = seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation
-            fallback = names.index(FALLBACK) if FALLBACK in names else None
-            weights = fit_weights(log_mu, *scored, fallback)
+            weights = fit_weights(log_mu, *scored, fallback_of(names))
             here = self.loaded.folds == test
             bagged = [np.log(other[here]) for name in names if (other := rungs[name].mu) is not None]
             rung.mu[here] = np.exp(sum(w * each for w, each in zip(weights, bagged, strict=True)))
             plain = [i for i, name in enumerate(names) if name in NOT_NETWORKS]
             beyond = beyond_training(self.trials, here)[here]
             if plain and beyond.any():
-                fallback = plain.index(names.index(FALLBACK)) if FALLBACK in names else None
+                fallback = fallback_of([names[i] for i in plain])
                 without = fit_weights([log_mu[i] for i in plain], *scored, fallback)
                 rows = np.flatnonzero(here)[beyond]
                 rung.mu[rows] = np.exp(sum(w * bagged[i][beyond] for w, i in zip(without, plain, strict=True)))

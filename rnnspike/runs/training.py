@@ -99,7 +99,9 @@ class Split:
     def __init__(self, job: Job, trials: Trials, pair: Pair, folder: Path, unit_ids: tuple[str, ...]) -> None:
         loaded = load_job(job)
         self.job, self.pair, self.folder, self.unit_ids = job, pair, folder, unit_ids
-        self.train = enough(trials.take(loaded.rows_of(pair.a, pair.b)))
+        every = trials.take(loaded.rows_of(pair.a, pair.b))
+        self.train = enough(every)
+        self.share = self.train.n_trials / every.n_trials
         rows = [np.flatnonzero(loaded.folds == fold) for fold in (pair.a, pair.b)]
         self.left_out = [trials.take(each) for each in rows]
         self.held_out = trials.take(np.concatenate(rows))
@@ -145,13 +147,13 @@ class Split:
     def close(self) -> None:
         """Write predictions and outcome; the training is done."""
         write_arrays(self.folder / "predictions.npz", self.predictions, compressed=False)
-        write_json(self.folder / "done.json", {"outcome": self.outcome, "units": self.unit_ids})
+        write_json(self.folder / "done.json", {"outcome": self.outcome, "units": self.unit_ids, "share": self.share})
         for checkpoint in self.folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
 
 
 def enough(train: Trials) -> Trials:
-    """Return training trials, or trials evenly out of them that hold ``MOST_TRAINING_SPIKES`` a unit."""
+    """Return training trials, or trials evenly out of them that hold ``MOST_TRAINING_SPIKES`` a unit on average."""
     n_spikes = int(train.counts.sum(dtype=np.int64)) / train.n_units
     if n_spikes <= MOST_TRAINING_SPIKES:
         return train

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,3 +124,8 @@ def merged_findings(
         for unit_id, unit in stats.items()
         if unit.n_merged and unit_id not in left_out
     )
+
+
+def asked_for(findings: Iterable[Finding], left_out: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return findings without those of units that were not asked for."""
+    return tuple(each for each in findings if left_out.get(each.unit or "") != NOT_ASKED_FOR)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnspike.runs import training
-from rnnspike.runs.finish import n_beyond_training, share_trained_on, with_warnings
+from rnnspike.runs.finish import n_beyond_training, with_warnings
 from rnnspike.runs.training import enough
 
 
@@ -34,8 +34,5 @@ def test_of_very_many_spikes_a_training_takes_trials_evenly_and_says_so(make_tri
     assert enough(trials) is trials
     monkeypatch.setattr(training, "MOST_TRAINING_SPIKES", 1000)
     assert enough(trials).session_index.tolist() == [0, 4, 9, 13, 17, 22, 26, 30, 35, 39]
-    share = share_trained_on(trials, np.arange(40) >= 8)
-    assert share == 10 / 32
-    row = with_warnings({"model": "glm", "message": None}, trials, 0, share)
+    row = with_warnings({"model": "glm", "message": None}, trials, 0, share=10 / 32)
     assert "31% of the training trials" in str(row["message"])
-    assert with_warnings({"model": "psth", "message": None}, trials, 0, share)["message"] is None

@@ -186,3 +186,11 @@ def test_what_a_worker_raises_comes_back_whole() -> None:
     error = RecordingError("a.nwb", "no unit is left", "--min-spikes 10", "none-left")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+def test_a_rung_trained_on_some_trials_says_so_and_others_do_not(session: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("rnnspike.runs.training.MOST_TRAINING_SPIKES", 120)
+    _, rows = fit(session, tmp_path, models=["psth", "renewal"])
+    said = {row["model"]: row["message"] for row in rows if row["unit"] == "7"}
+    assert "of the training trials" in said["renewal"]
+    assert "of the training trials" not in str(said["psth"])
