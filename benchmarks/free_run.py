@@ -73,7 +73,7 @@ def verdict_of(model: FittedGlm, trials: Trials, name: str) -> Line:
     drive = float(model.drive.mean())
     renewal = quasi_renewal(drive, model.kernel, last, model.layout.bin_s, slow=model.trace_log_gain).verdict
     verdict: str = short.stability
-    if verdict == "stable" and renewal != "stable":
+    if verdict == "fragile" or (verdict == "stable" and renewal != "stable"):
         some = trials.take(range(min(trials.n_trials, LONG_RUN_TRIALS)))
         verdict = long_run(simulate_long(model, some, rounds(some, LONG_RUN_S), rng), some).stability
     many = trials.take(np.resize(np.arange(trials.n_trials), TRUTH_RUNS))

@@ -173,7 +173,7 @@ def with_quasi_renewal(
     """Return a row with the quasi-renewal verdict of a history filter, and stability checked against it.
 
     The analysis treats all spikes but the last on average, and warns of filters that keep their rate; where it warns
-    of one whose short free runs were stable, a long free run decides (science.md b.5).
+    of one whose short free runs were stable, and where these hold few escapes, a long one decides (science.md b.5).
     """
     model = rung.free_runners.get(0) if rung is not None else None
     if not isinstance(model, FittedGlm) or not model.layout.parts.history:
@@ -183,7 +183,7 @@ def with_quasi_renewal(
         float(model.drive.mean()), model.kernel, last_spike, model.layout.bin_s, slow=model.trace_log_gain
     )
     verdict = row.get("free_run_stability")
-    if verdict == "stable" and found.verdict != "stable":
+    if verdict == "fragile" or (verdict == "stable" and found.verdict != "stable"):
         held_out = predictions.trials.take(np.flatnonzero(predictions.loaded.folds == 0)[:LONG_RUN_TRIALS])
         verdict = long_run_stability(model, held_out, rng)
     return {
