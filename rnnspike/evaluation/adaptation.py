@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspike.evaluation.capture import correlated_tail
-from rnnspike.evaluation.history import History, Strata, strata_of
+from rnnspike.evaluation.history import History, Strata, strata_of, sums_by_value
 from rnnspike.trials.data import FloatArray, IntArray
 
 WINDOWS_S = (0.100, 0.500, 1.000)
@@ -58,29 +58,29 @@ def recent_counts(history: History, reference: FloatArray, horizon: int) -> Rece
     A window gives no strata where the past before every bin is shorter, or where there is just one stratum.
     """
     eligible = history.observed & (history.silent_bins >= horizon)
-    code = np.zeros(history.spikes.shape, dtype=np.int64)
+    code = np.zeros(history.spikes.shape, dtype=np.int16)  # at most 7 ** 3 joint cells
     lowest, window_s, sizes = [], [], []
     for window in WINDOWS_S:
         n_back = history.in_bins(window)
+        if n_back <= horizon:
+            continue
         count = np.where(eligible, history.recent_count(n_back), -1)
-        edges = count_edges(count, reference) if n_back > horizon else np.empty(0, np.int64)
+        edges = count_edges(sums_by_value(count, reference))
         if len(edges) < 2:
             continue
-        table = np.searchsorted(edges, np.arange(int(count.max()) + 1), side="right")
-        stratum = np.where(count >= 0, table[np.maximum(count, 0)], 0)  # 0: past not known this far back
-        code = code * (len(edges) + 1) + stratum
+        table = np.searchsorted(edges, np.arange(int(count.max()) + 1), side="right").astype(np.int16)
+        code *= len(edges) + 1
+        code += np.where(count >= 0, table[np.maximum(count, 0)], 0)  # 0: past not known this far back
         sizes.append(len(edges) + 1)
         lowest += [int(edge) for edge in edges]
         window_s += [window] * len(edges)
     return _joint(code, sizes, np.array(lowest, dtype=np.int64), np.array(window_s))
 
 
-def count_edges(count: np.ndarray, reference: FloatArray) -> IntArray:
-    """Return the lowest count of each stratum of about equal expectation; counts of -1 are unknown."""
-    known = count >= 0
-    if not known.any():
+def count_edges(expected: FloatArray) -> IntArray:
+    """Return the lowest count of each stratum of about equal expectation, from expected spikes by count (count,)."""
+    if not len(expected):
         return np.empty(0, np.int64)
-    expected = np.bincount(count[known], weights=reference[known])
     least = max(MIN_EXPECTED, float(expected.sum()) / MAX_STRATA)
     edges, running = [0], 0.0
     for value, amount in enumerate(expected[:-1]):

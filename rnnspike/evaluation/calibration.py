@@ -15,7 +15,7 @@ from scipy.special import gammaincinv
 
 from rnnspike.evaluation.adaptation import count_edges
 from rnnspike.evaluation.capture import deviance, deviance_tail
-from rnnspike.evaluation.history import History, Strata, strata_of
+from rnnspike.evaluation.history import History, Strata, strata_of, sums_by_value
 from rnnspike.evaluation.refractoriness import MAX_HORIZON_S, join_small, lag_edges, lag_strata
 from rnnspike.evaluation.resampling import benjamini_hochberg
 from rnnspike.evaluation.rescaling import interval_index, kolmogorov_p, ks_distance
@@ -53,73 +53,75 @@ class Calibration:
     """The kinds of strata of one unit: lag, previous interval, recent count, position, spike index, condition."""
 
     def __init__(self, history: History, condition: IntArray) -> None:
-        self.history = history
         exposure = int(history.observed.sum())
-        self._base = np.where(history.observed, history.spikes.sum(dtype=np.int64) / max(exposure, 1), 0.0)
+        self._rate = float(history.spikes.sum(dtype=np.int64)) / max(exposure, 1)
         self._spikes = interval_index(history.spikes, history.observed)
         #: Stratum of each spike by what is known as it falls, which is when the next interval begins.
         self._at_spike: dict[str, npt.NDArray[np.integer]] = {}
         self.kinds: dict[str, Kind] = {
-            "lag": self._lag(),
-            "previous_interval": self._previous_interval(),
-            "recent_count": self._recent_count(),
-            "position": self._position(),
-            "spike_index": self._spike_index(),
-            "condition": self._condition(condition),
+            "lag": self._lag(history),
+            "previous_interval": self._previous_interval(history),
+            "recent_count": self._recent_count(history),
+            "position": self._position(history),
+            "spike_index": self._spike_index(history),
+            "condition": self._condition(history, condition),
         }
         self.kinds = {name: kind for name, kind in self.kinds.items() if kind.strata.n_strata > 1}
         self._within = lag_strata(history, np.array([1, 1 + history.in_bins(WITHIN_S)]))
         self.observed_within = float(self._within.by_trial(history.spikes).sum())
 
-    def _kind(self, stratum: npt.NDArray[np.integer], lowest: npt.ArrayLike, unit: str) -> Kind:
+    def _kind(self, history: History, stratum: npt.NDArray[np.integer], lowest: npt.ArrayLike, unit: str) -> Kind:
         lowest = np.asarray(lowest, dtype=np.float64)
-        strata = strata_of(np.where(self.history.observed, stratum, -1), len(lowest))
-        return Kind(strata, lowest, unit, strata.by_trial(self.history.spikes).sum(axis=0))
+        return self._counted(history, strata_of(np.where(history.observed, stratum, -1), len(lowest)), lowest, unit)
 
-    def _lag(self) -> Kind:
-        edges = lag_edges(self.history.in_bins(MAX_HORIZON_S))
-        fine = lag_strata(self.history, edges)
-        edges = join_small(edges, fine.by_trial(self._base).sum(axis=0), MIN_EXPECTED)
-        lag = np.where(self.history.lag_known, self.history.silent_bins + 1, 0)
-        stratum = np.where(lag < edges[-1], np.searchsorted(edges, lag, side="right") - 1, -1)
-        return self._kind(stratum, edges[:-1] * self.history.bin_s * 1000, "ms")
+    def _counted(self, history: History, strata: Strata, lowest: npt.NDArray[np.floating], unit: str) -> Kind:
+        return Kind(strata, np.asarray(lowest, np.float64), unit, strata.by_trial(history.spikes).sum(axis=0))
 
-    def _previous_interval(self) -> Kind:
-        interval = np.where(self.history.lag_known, self.history.previous_interval, 0)
+    def _lag(self, history: History) -> Kind:
+        edges = lag_edges(history.in_bins(MAX_HORIZON_S))
+        fine = lag_strata(history, edges)
+        edges = join_small(edges, self._rate * fine.size().sum(axis=0), MIN_EXPECTED)
+        return self._counted(history, lag_strata(history, edges), edges[:-1] * history.bin_s * 1000, "ms")
+
+    def _previous_interval(self, history: History) -> Kind:
+        interval = np.where(history.lag_known, history.previous_interval, 0)
         known = interval[self._spikes]
         known = known[known > 0]
         levels = np.linspace(0, 1, N_INTERVAL_STRATA + 1)[:-1]
         enough = len(known) >= MIN_EXPECTED * N_INTERVAL_STRATA
         edges = np.unique(np.quantile(known, levels).round().astype(np.int64)) if enough else np.array([1])
         edges[0] = 1
-        own = np.where(self.history.lag_known, self.history.silent_bins + 1, 0)[self._spikes]
+        own = np.where(history.lag_known, history.silent_bins + 1, 0)[self._spikes]
         self._at_spike["previous_interval"] = np.searchsorted(edges, own, side="right") - 1
-        return self._kind(np.searchsorted(edges, interval, side="right") - 1, edges * self.history.bin_s * 1000, "ms")
+        return self._kind(history, _by_table(interval, edges), edges * history.bin_s * 1000, "ms")
 
-    def _recent_count(self) -> Kind:
-        count = self.history.recent_count(self.history.in_bins(RECENT_S))
-        edges = count_edges(count, self._base)
+    def _recent_count(self, history: History) -> Kind:
+        count = history.recent_count(history.in_bins(RECENT_S))
+        edges = count_edges(self._rate * sums_by_value(count))
         self._at_spike["recent_count"] = _by_table(count[self._spikes], edges)
-        return self._kind(_by_table(count, edges), edges if len(edges) else [0], "spikes")
+        return self._kind(history, _by_table(count, edges), edges if len(edges) else [0], "spikes")
 
-    def _position(self) -> Kind:
-        n = max(1, min(N_POSITIONS, self.history.n_bins, int(self.history.spikes.sum() // MIN_EXPECTED)))
-        piece = np.arange(self.history.n_bins) * n // max(self.history.n_bins, 1)
-        width_s = self.history.n_bins * self.history.bin_s / n
-        return self._kind(np.broadcast_to(piece, self.history.spikes.shape), np.arange(n) * width_s, "s")
+    def _position(self, history: History) -> Kind:
+        n = max(1, min(N_POSITIONS, history.n_bins, int(history.spikes.sum() // MIN_EXPECTED)))
+        piece = (np.arange(history.n_bins) * n // max(history.n_bins, 1)).astype(np.int16)
+        width_s = history.n_bins * history.bin_s / n
+        return self._kind(history, np.broadcast_to(piece, history.spikes.shape), np.arange(n) * width_s, "s")
 
-    def _spike_index(self) -> Kind:
-        index = self.history.spike_index()
+    def _spike_index(self, history: History) -> Kind:
+        index = history.spike_index()
         edges = np.array([edge for edge in SPIKE_INDEX_EDGES if edge <= index.max(initial=0)], dtype=np.int64)
-        code = _by_table(index, edges).ravel()
-        expected: FloatArray = np.bincount(code, self._base.ravel(), len(edges)).astype(np.float64)
+        observed = np.where(history.observed, _by_table(index, edges), -1)
+        expected = np.zeros(len(edges))
+        found = self._rate * sums_by_value(observed)
+        expected[: len(found)] = found
         bounds = join_small(np.append(edges, edges[-1] + 1), expected, MIN_EXPECTED)
         self._at_spike["spike_index"] = _by_table(index[self._spikes], bounds[:-1])
-        return self._kind(_by_table(index, bounds[:-1]), bounds[:-1], "spikes")
+        return self._kind(history, _by_table(index, bounds[:-1]), bounds[:-1], "spikes")
 
-    def _condition(self, condition: IntArray) -> Kind:
+    def _condition(self, history: History, condition: IntArray) -> Kind:
         names, code = np.unique(condition, return_inverse=True)
-        return self._kind(np.broadcast_to(code[:, None], self.history.spikes.shape), names, "condition")
+        code = code.astype(np.int16 if len(names) < 2**15 else np.int32)
+        return self._kind(history, np.broadcast_to(code[:, None], history.spikes.shape), names, "condition")
 
     def of_model(self, expected: FloatArray) -> dict[str, KindResult]:
         """Return each kind's result for the expected counts (trial, bin) of one model."""
@@ -159,11 +161,11 @@ class Calibration:
         return arrays
 
 
-def _by_table(values: npt.NDArray[np.integer], edges: IntArray) -> npt.NDArray[np.int64]:
+def _by_table(values: npt.NDArray[np.integer], edges: IntArray) -> npt.NDArray[np.int16]:
     """Return the stratum of each small whole number by its lowest value, -1 below the first."""
     if not len(edges):
-        return np.full(values.shape, -1, dtype=np.int64)
-    table = np.searchsorted(edges, np.arange(int(values.max(initial=0)) + 1), side="right") - 1
+        return np.full(values.shape, -1, dtype=np.int16)
+    table = (np.searchsorted(edges, np.arange(int(values.max(initial=0)) + 1), side="right") - 1).astype(np.int16)
     return np.where(values >= 0, table[np.maximum(values, 0)], -1)
 
 

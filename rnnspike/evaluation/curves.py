@@ -94,7 +94,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.evaluation.goodness import Goodness
-from rnnspike.evaluation.history import History
+from rnnspike.evaluation.history import History, Scored
 from rnnspike.evaluation.ogata import WIENER_BAND, WIENER_TIME
 from rnnspike.evaluation.refractoriness import half_recovery, hazard_curve, hazard_strata
 from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, pit_curve
@@ -114,7 +114,7 @@ class UnitCurves:
     """Curves of one unit: those of the data at once, those of each model as it comes, stacked at the end."""
 
     def __init__(self, trials: Trials, history: History, n_examples: int) -> None:
-        self.history = history
+        self.scored = history.scored
         self._hazard = hazard_strata(history)
         self._at_risk = self._hazard.size().sum(axis=0)
         self._pieces = piece_edges(history.n_bins)
@@ -127,9 +127,9 @@ class UnitCurves:
         self._stacks: dict[str, list[npt.NDArray[Any]]] = {}
 
     def _of_data(self, trials: Trials, n: int) -> Arrays:
-        curve = hazard_curve(self._at_risk, self._hazard.by_trial(self.history.spikes).sum(axis=0))
-        trial, position = np.nonzero(self.history.spikes)
-        times_s = trials.window_s[0] + np.arange(self.history.n_bins) * trials.bin_s
+        curve = hazard_curve(self._at_risk, self._hazard.by_trial(self.scored.spikes).sum(axis=0))
+        trial, position = np.nonzero(self.scored.spikes)
+        times_s = trials.window_s[0] + np.arange(self.scored.n_bins) * trials.bin_s
         return {
             "bin_s": np.array(trials.bin_s),
             "window_s": np.array(trials.window_s),
@@ -153,12 +153,12 @@ class UnitCurves:
             "ogata.wiener_band": WIENER_BAND,
             "example.trial": self._examples,
             "example.time_s": times_s[self._piece],
-            "example.spikes": self.history.spikes[self._examples, self._piece],
-            "example.observed": self.history.observed[self._examples, self._piece],
+            "example.spikes": self.scored.spikes[self._examples, self._piece],
+            "example.observed": self.scored.observed[self._examples, self._piece],
             "raster.trial": trial.astype(np.int32),
             "raster.bin": position.astype(np.int32),
             "psth.time_s": trials.window_s[0] + trials.bin_s * (self._pieces[:-1] + self._pieces[1:]) / 2,
-            "psth.data_hz": self._rate_hz(self.history.spikes),
+            "psth.data_hz": self._rate_hz(self.scored.spikes),
         }
 
     @property
@@ -167,7 +167,7 @@ class UnitCurves:
         return slice(self._first, self._first + EXAMPLE_BINS)
 
     def _half_recovery_ms(self, hazard: FloatArray) -> npt.NDArray[Any]:
-        return np.array(1000 * self.history.bin_s * half_recovery(hazard, self._at_risk))
+        return np.array(1000 * self.scored.bin_s * half_recovery(hazard, self._at_risk))
 
     def _by_piece(self, values: npt.NDArray[Any]) -> FloatArray:
         """Return sums of (trial, bin), 0 where not observed, over trials and the bins of each piece."""
@@ -177,15 +177,19 @@ class UnitCurves:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self._by_piece(values) / self._exposure_s)
 
+    def examples(self, mu: FloatArray) -> FloatArray:
+        """Return the part of mu (trial, bin) that examples show, (example, bin)."""
+        return mu[self._examples, self._piece]
+
     def add(
         self,
         model: str,
-        mu: FloatArray,
+        examples: FloatArray,
         expected: FloatArray,
         fit: Goodness,
         strata: Mapping[str, FloatArray],
     ) -> None:
-        """Take one model: its mu and expected counts (trial, bin), goodness of fit, and expected counts by strata."""
+        """Take one model: mu of the examples, expected counts (trial, bin), goodness of fit, and counts by strata."""
         with np.errstate(divide="ignore", invalid="ignore"):
             hazard = self._hazard.by_trial(expected).sum(axis=0) / self._at_risk
         arrays: Arrays = {
@@ -199,7 +203,7 @@ class UnitCurves:
             "ogata.variance": fit.ogata.variance,
             "ogata.variance_low": fit.ogata.variance_low,
             "ogata.variance_high": fit.ogata.variance_high,
-            "example.rate_hz": (mu[self._examples, self._piece] / self.history.bin_s).astype(np.float32),
+            "example.rate_hz": (examples / self.scored.bin_s).astype(np.float32),
             "psth.model_hz": self._rate_hz(expected),
         }
         self._models.append(model)
@@ -232,14 +236,14 @@ def piece_edges(n_bins: int) -> IntArray:
     return np.unique(np.linspace(0, n_bins, min(PSTH_POSITIONS, n_bins) + 1).round().astype(np.int64))
 
 
-def choose_examples(history: History, n_examples: int) -> tuple[IntArray, int]:
+def choose_examples(scored: Scored, n_examples: int) -> tuple[IntArray, int]:
     """Return trials spread over the session among those with spikes, and the first bin of the piece to show.
 
     Of trials longer than 2000 bins the piece is shown that holds most spikes over all trials.
     """
-    with_spikes = np.flatnonzero(history.n_spikes > 0)
-    chosen = with_spikes if len(with_spikes) else np.arange(history.n_trials)
+    with_spikes = np.flatnonzero(scored.n_spikes > 0)
+    chosen = with_spikes if len(with_spikes) else np.arange(scored.n_trials)
     chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(n_examples, len(chosen))).astype(np.int64))]
-    total = np.concatenate([[0], np.cumsum(history.spikes.sum(axis=0, dtype=np.int64))])
+    total = np.concatenate([[0], np.cumsum(scored.spikes.sum(axis=0, dtype=np.int64))])
     inside = total[EXAMPLE_BINS:] - total[:-EXAMPLE_BINS]
     return chosen, int(np.argmax(inside)) if len(inside) else 0

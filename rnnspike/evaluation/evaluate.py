@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ from rnnspike.evaluation.comparison import TrialBootstrap, attained_share, compa
 from rnnspike.evaluation.curves import UnitCurves, smoothed_psth
 from rnnspike.evaluation.departures import Departures
 from rnnspike.evaluation.goodness import goodness
-from rnnspike.evaluation.history import History, history_of
+from rnnspike.evaluation.history import history_of, trial_blocks
 from rnnspike.evaluation.likelihood import (
     MIN_SPIKES,
     bits_per_spike,
@@ -43,6 +42,19 @@ from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
 
 Row = dict[str, Any]
 CALIBRATION_P = "calibration_p_"
+#: Intervals times randomisations that are made; beyond, a unit has so many intervals that few randomisations do.
+MOST_RANDOMISED, FEWEST_RANDOMISATIONS = 4_000_000, 5
+
+
+class Intensity(Protocol):
+    """Held-out mu (trial, bin[, 1]) of one model: an array, or one kept elsewhere that is read by trials."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return (trial, bin[, 1])."""
+
+    def __getitem__(self, rows: IntArray, /) -> npt.NDArray[Any]:
+        """Return the values of these trials."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class UnitEvaluation:
 
 def evaluate_unit(
     trials: Trials,
-    mu: Mapping[str, FloatArray],
+    mu: Mapping[str, Intensity],
     *,
     rng: np.random.Generator,
     settings: EvaluationSettings = EvaluationSettings(),
@@ -94,8 +106,9 @@ def evaluate_unit(
     trials
         All held-out trials of one unit; taken in order of ``start_s``.
     mu
-        Per model, in the ladder's order, the held-out integrated intensity, float64 (trial, bin) or
-        (trial, bin, 1): each trial's from models that have not seen it. Must hold ``settings.null``.
+        Per model, in the ladder's order, the held-out integrated intensity (trial, bin) or (trial, bin, 1): each
+        trial's from models that have not seen it. Must hold ``settings.null``. An array, or anything with a
+        ``shape`` that gives one when indexed by trials: one model's is in memory at a time.
     rng
         Source of bootstrap draws and randomisations; the same state gives the same figures.
     simulated, simulated_trials
@@ -120,8 +133,12 @@ def evaluate_unit(
         Where a shape does not fit, the null is missing, or the trials hold more than one unit.
     """
     order = np.argsort(trials.start_s, kind="stable")
-    trials, mu, simulated_trials = _in_order(order, trials, mu, simulated_trials)
-    unit = _Unit(trials, mu, settings, rng, contamination)
+    for name, values in mu.items():
+        if tuple(values.shape[:2]) != trials.counts.shape[:2]:
+            raise ValueError(f"{name}: mu has shape {values.shape}, the trials {trials.counts.shape[:2]}")
+    if simulated_trials is not None:
+        simulated_trials = np.argsort(order)[simulated_trials]
+    unit = _Unit(trials.take(order), mu, order, settings, rng, contamination)
     rows = [unit.row(name) for name in mu]
     if simulated and simulated_trials is not None:
         unit.free_runs(rows, simulated, simulated_trials, n_replicates)
@@ -174,65 +191,76 @@ def _stored_capture(row: Row, kind: str) -> Capture:
     return Capture(score, low, high, nan, row[f"{kind}_p"], nan, nan, 0, "missed")
 
 
-def _in_order(
-    order: IntArray, trials: Trials, mu: Mapping[str, FloatArray], simulated_trials: IntArray | None
-) -> tuple[Trials, dict[str, FloatArray], IntArray | None]:
-    """Return everything in order of time, mu as (trial, bin)."""
-    shape = trials.counts.shape[:2]
-    flat = {name: np.asarray(values, dtype=np.float64) for name, values in mu.items()}
-    flat = {name: values[:, :, 0] if values.ndim == 3 else values for name, values in flat.items()}
-    for name, values in flat.items():
-        if values.shape != shape:
-            raise ValueError(f"{name}: mu has shape {values.shape}, the trials {shape}")
-    if (order == np.arange(len(order))).all():
-        return trials, flat, simulated_trials
-    if simulated_trials is not None:
-        simulated_trials = np.argsort(order)[simulated_trials]
-    return trials.take(order), {name: values[order] for name, values in flat.items()}, simulated_trials
-
-
 class _Unit:
     """What the models of a unit share, worked out once."""
 
     def __init__(
         self,
         trials: Trials,
-        mu: Mapping[str, FloatArray],
+        mu: Mapping[str, Intensity],
+        order: IntArray,
         settings: EvaluationSettings,
         rng: np.random.Generator,
         contamination: float | None,
     ) -> None:
         if settings.null not in mu:
             raise ValueError(f"bits/spike need the null {settings.null!r} among the models")
-        self.trials, self.settings = trials, settings
-        self.history: History = history_of(trials)
-        self.bad = {name: _not_usable(values, self.history) for name, values in mu.items()}
-        self.mu = {name: values for name, values in mu.items() if not self.bad[name]}
-        self.n_spikes, self.exposure = self.history.n_spikes, self.history.exposure_bins
+        self.trials, self.settings, self._mu, self._order = trials, settings, mu, order
+        history = history_of(trials)
+        self.scored = history.scored
+        self.n_spikes, self.exposure = self.scored.n_spikes, self.scored.exposure_bins
         self.total = int(self.n_spikes.sum())
         boot, draws, self._rng = rng.spawn(3)
         self.bootstrap = TrialBootstrap(trials.n_trials, boot, settings.n_bootstrap, settings.n_flips)
-        self.r = draw_uniform(self.total, draws, settings.n_randomisations)
-        self.log_likelihoods = {
-            name: log_likelihood(values, self.history.spikes, self.history.observed, trials.observation)
-            for name, values in self.mu.items()
-        }
-        self.enough = self.total >= MIN_SPIKES and settings.null in self.mu
+        n_draws = int(
+            np.clip(MOST_RANDOMISED // max(self.total, 1), FEWEST_RANDOMISATIONS, settings.n_randomisations)
+        )
+        self.r = draw_uniform(self.total, draws, n_draws)
+        self.bad: dict[str, str] = {}
+        self.n_infinite: dict[str, int] = {}
+        self.log_likelihoods: dict[str, FloatArray] = {}
+        for name in mu:
+            self._score(name)
+        self.enough = self.total >= MIN_SPIKES and settings.null in self.log_likelihoods
         self.scores = (
             score_models(self.log_likelihoods, settings.null, self.n_spikes, self.bootstrap) if self.enough else {}
         )
+        null = evaluated_mean_null(self.scored.spikes, self.scored.observed, trials.observation)
+        self._evaluated_null = log_likelihood(null, self.scored.spikes, self.scored.observed, trials.observation)
         self._common = self._shared_fields(contamination_of(trials) if contamination is None else contamination)
         self.shares = self._oracle_shares()
-        self.reference = next((n for n in (settings.reference, "psth", settings.null) if n in self.mu), "")
+        self.reference = next(
+            (n for n in (settings.reference, "psth", settings.null) if n in self.log_likelihoods), ""
+        )
         if self.enough:
-            self.departures = Departures(self.history, self.expected(self.reference))
-            self.calibration = Calibration(self.history, trials.condition)
-            self._curves = UnitCurves(trials, self.history, settings.n_examples)
+            self.departures = Departures(history, self._expected(self.intensity(self.reference)))
+            self.calibration = Calibration(history, trials.condition)
+            self._curves = UnitCurves(trials, history, settings.n_examples)
         self._extra: dict[str, npt.NDArray[Any]] = {}
 
-    def expected(self, name: str) -> FloatArray:
-        """Return a model's expected counts (trial, bin), 0 where not observed."""
-        return np.where(self.history.observed, expected_counts(self.mu[name], self.trials.observation), 0.0)
+    def intensity(self, name: str) -> FloatArray:
+        """Return a model's mu in order of time, (trial, bin), the caller's to change."""
+        values = np.empty(self.scored.spikes.shape)
+        for rows in trial_blocks(self.trials.n_trials, self.trials.n_bins):
+            some = self._mu[name][self._order[rows]]
+            values[rows] = some.reshape(some.shape[:2])
+        return values
+
+    def _score(self, name: str) -> None:
+        """Take down a model's log-likelihoods, or why it has none."""
+        scored, mu = self.scored, self.intensity(name)
+        wrong = int(np.count_nonzero(~(np.isfinite(mu) & (mu >= 0)) & scored.observed))
+        if wrong:
+            self.bad[name] = f"the intensity is not a finite, non-negative number in {wrong} bins"
+            return
+        self.n_infinite[name] = count_infinite(mu, scored.spikes, scored.observed)
+        self.log_likelihoods[name] = log_likelihood(mu, scored.spikes, scored.observed, scored.observation)
+
+    def _expected(self, mu: FloatArray) -> FloatArray:
+        """Return expected counts (trial, bin) in the place of mu, 0 where not observed."""
+        expected = expected_counts(mu, self.trials.observation, out=mu)
+        expected[~self.scored.observed] = 0.0
+        return expected
 
     def _shared_fields(self, contamination: float) -> Row:
         exposure_s = float(self.exposure.sum()) * self.trials.bin_s
@@ -249,19 +277,20 @@ class _Unit:
     def row(self, name: str) -> Row:
         """Return the row of one model, and keep its curves."""
         row: Row = {"unit": self.trials.unit_ids[0], "model": name, **self._common, "message": None}
-        if self.bad[name]:
+        if name in self.bad:
             return row | {"message": self.bad[name]}
         log_lik = self.log_likelihoods[name]
         row["log_likelihood"] = float(log_lik.sum())
-        row["n_infinite"] = count_infinite(self.mu[name], self.history.spikes, self.history.observed)
+        row["n_infinite"] = self.n_infinite[name]
         if not self.enough:
             return row | {"message": f"{self.total} held-out spikes are too few to score (at least {MIN_SPIKES})"}
-        expected = self.expected(name)
+        mu = self.intensity(name)
+        fit, examples = goodness(mu, self.scored, self.r), self._curves.examples(mu)
+        expected = self._expected(mu)
         strata = {}
         for kind, departure in self.departures.by_kind():
             capture, strata[f"{kind}.expected"] = departure.capture(expected, self.bootstrap.weights)
             row |= _capture_fields(kind, capture)
-        fit = goodness(self.mu[name], self.history, self.r)
         calibrated = self.calibration.of_model(expected)
         strata |= calibration_arrays(calibrated)
         row |= self._bits(name) | fit.fields() | calibration_fields(calibrated)
@@ -275,7 +304,7 @@ class _Unit:
             "recovery_ms": 1000 * self.departures.horizon * self.trials.bin_s,
         }
         row["message"] = _remarks(row, self.trials)
-        self._curves.add(name, self.mu[name], expected, fit, strata)
+        self._curves.add(name, examples, expected, fit, strata)
         return row
 
     def _bits(self, name: str) -> Row:
@@ -293,15 +322,9 @@ class _Unit:
             fields |= dict(zip(keys, self.shares[name], strict=True))
         return fields
 
-    @cached_property
-    def _evaluated_null(self) -> FloatArray:
-        """Return the log-likelihood (trial,) of the rate of the very data that are scored."""
-        null = evaluated_mean_null(self.history.spikes, self.history.observed, self.trials.observation)
-        return log_likelihood(null, self.history.spikes, self.history.observed, self.trials.observation)
-
     def _oracle_shares(self) -> dict[str, tuple[float, float, float]]:
         oracle, reference = self.settings.oracle, self.settings.oracle_reference
-        if not self.enough or oracle not in self.mu or reference not in self.mu:
+        if not self.enough or not {oracle, reference} <= set(self.log_likelihoods):
             return {}
         return attained_share(self.log_likelihoods, reference, oracle, self.bootstrap.weights)
 
@@ -309,7 +332,7 @@ class _Unit:
         self, rows: list[Row], simulated: Mapping[str, CountArray], index: IntArray, n_replicates: int | None
     ) -> None:
         """Add to the rows what the models do when they read their own spikes, and keep the curves."""
-        checks = FreeRunChecks(self.history, self.trials.condition, index, n_replicates)
+        checks = FreeRunChecks(self.scored, self.trials.condition, index, n_replicates)
         for row in rows:
             if row["model"] in simulated:
                 row |= checks.add(row["model"], simulated[row["model"]])
@@ -355,13 +378,6 @@ def _capture_fields(kind: str, capture: Capture) -> Row:
         f"{kind}_reference_p": capture.reference_p,
         f"{kind}_strata": capture.n_strata,
     }
-
-
-def _not_usable(mu: FloatArray, history: History) -> str | None:
-    """Say what is wrong with a model's intensity, None where it can be scored."""
-    scored = mu[history.observed]
-    wrong = int(np.count_nonzero(~np.isfinite(scored) | (scored < 0)))
-    return f"the intensity is not a finite, non-negative number in {wrong} bins" if wrong else None
 
 
 def _remarks(row: Row, trials: Trials) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.evaluation.history import History
+from rnnspike.evaluation.history import Scored
 from rnnspike.evaluation.ogata import OgataBattery, ogata_battery
 from rnnspike.evaluation.rescaling import (
     Independence,
@@ -50,9 +50,9 @@ class Goodness:
         }
 
 
-def goodness(mu: FloatArray, history: History, r: FloatArray) -> Goodness:
+def goodness(mu: FloatArray, scored: Scored, r: FloatArray) -> Goodness:
     """Return the tests of one model, from mu (trial, bin) in order of time and random numbers ``r`` (draw, spike)."""
-    train = rescale(mu, history.spikes, history.observed, history.observation)
+    train = rescale(mu, scored.spikes, scored.observed, scored.observation)
     z = train.uniform(r)
     ks = ks_test(z)
     xi = -np.log1p(-np.minimum(z[ks.draw], 1 - 1e-15))

@@ -5,30 +5,25 @@ Time outside observed intervals is unknown, never silence: a lag or a count that
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Observation, Trials
 
+#: Bins of all trials that are looked at together.
+BLOCK_BINS = 1 << 18
 
-@dataclass(frozen=True)
-class History:
-    """The scored bins of one unit and their past; all dense arrays are (trial, bin).
 
-    ``silent_bins`` is how many bins just before are known to hold no spike; where ``lag_known`` they begin
-    with a spike, so that the lag since it is ``silent_bins + 1``. ``previous_interval`` is the interval, in bins,
-    that ended with that spike; 0 where it is not known.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """The scored bins of one unit, (trial, bin)."""
 
     spikes: CountArray
     observed: BoolArray
-    silent_bins: npt.NDArray[np.int32]
-    lag_known: BoolArray
-    previous_interval: npt.NDArray[np.int32]
-    past: npt.NDArray[np.int32] = field(repr=False)
-    past_known: npt.NDArray[np.int32] = field(repr=False)
     bin_s: float
     observation: Observation
 
@@ -56,15 +51,40 @@ class History:
         """Return a duration in whole bins, at least one."""
         return max(1, round(seconds / self.bin_s))
 
+
+@dataclass(frozen=True, kw_only=True)
+class History(Scored):
+    """The scored bins of one unit and their past; all dense arrays are (trial, bin).
+
+    ``silent_bins`` is how many bins just before are known to hold no spike; where ``lag_known`` they begin
+    with a spike, so that the lag since it is ``silent_bins + 1``. ``previous_interval`` is the interval, in bins,
+    that ended with that spike; 0 where it is not known.
+    """
+
+    silent_bins: npt.NDArray[np.int32]
+    lag_known: BoolArray
+    previous_interval: npt.NDArray[np.int32]
+    past: npt.NDArray[np.int32] = field(repr=False)
+    past_known: npt.NDArray[np.int32] = field(repr=False)
+
+    @property
+    def scored(self) -> Scored:
+        """Return it without the past, which takes ten times the memory."""
+        return Scored(spikes=self.spikes, observed=self.observed, bin_s=self.bin_s, observation=self.observation)
+
     def recent_count(self, n_back: int) -> npt.NDArray[np.int32]:
         """Return the spikes in the ``n_back`` bins before each bin, (trial, bin); -1 where not all are known."""
         n_burn_in = self.past.shape[1] - 1 - self.n_bins
-        last = np.arange(n_burn_in, n_burn_in + self.n_bins)  # (bin,) index into past of "before this bin"
-        first = last - n_back
-        reachable = first >= 0
-        first = np.maximum(first, 0)
-        known = (self.past_known[:, last] - self.past_known[:, first] == n_back) & reachable & self.observed
-        return np.where(known, self.past[:, last] - self.past[:, first], -1).astype(np.int32)
+        first = max(0, n_back - n_burn_in)  # bin from which on the recorded past reaches so far back
+        before = slice(n_burn_in + first, n_burn_in + self.n_bins)  # index into past of "before this bin"
+        back = slice(before.start - n_back, before.stop - n_back)
+        result = np.full(self.spikes.shape, -1, np.int32)
+        if first < self.n_bins:
+            for rows in trial_blocks(self.n_trials, self.n_bins):
+                past, seen = self.past[rows], self.past_known[rows]
+                known = (seen[:, before] - seen[:, back] == n_back) & self.observed[rows, first:]
+                result[rows, first:] = np.where(known, past[:, before] - past[:, back], -1)
+        return result
 
     def spike_index(self) -> npt.NDArray[np.int32]:
         """Return the spikes of the window before each bin, (trial, bin)."""
@@ -83,23 +103,33 @@ def history_of(trials: Trials) -> History:
     if trials.n_units != 1:
         raise ValueError(f"one unit at a time is evaluated, these trials hold {trials.n_units}")
     past, past_known = trials.past_and_window()
-    spikes, known = past[:, :, 0], past_known[:, :, 0]
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for rows in trial_blocks(trials.n_trials, past.shape[1]):
+        for name, values in _known_past(past[rows, :, 0], past_known[rows, :, 0], trials.n_burn_in).items():
+            arrays.setdefault(name, np.empty((trials.n_trials, values.shape[1]), values.dtype))[rows] = values
+    return History(
+        spikes=np.where(trials.observed, trials.spikes, 0)[:, :, 0].astype(np.uint8),
+        observed=trials.observed[:, :, 0],
+        **arrays,
+        bin_s=trials.bin_s,
+        observation=trials.observation,
+    )
+
+
+def _known_past(spikes: CountArray, known: BoolArray, n_burn_in: int) -> dict[str, npt.NDArray[Any]]:
+    """Return the dense arrays of ``History`` for some trials, burn-in and window (trial, burn_bin + bin)."""
     position = np.arange(1, spikes.shape[1] + 1, dtype=np.int32)
     before = np.zeros((len(spikes), 1), np.int32)
     last_spike = _running_last((spikes > 0) & known, position, before)
     last_gap = _running_last(~known, position, before)
-    window = slice(trials.n_burn_in, None)
-    return History(
-        spikes=np.where(trials.observed, trials.spikes, 0)[:, :, 0].astype(np.uint8),
-        observed=trials.observed[:, :, 0],
-        silent_bins=(position - 1 - np.maximum(last_spike, last_gap))[:, window],
-        lag_known=(last_spike > last_gap)[:, window],
-        previous_interval=_previous_interval(last_spike, last_gap)[:, window],
-        past=_cumulative(np.where(known, spikes, 0), before),
-        past_known=_cumulative(known, before),
-        bin_s=trials.bin_s,
-        observation=trials.observation,
-    )
+    window = slice(n_burn_in, None)
+    return {
+        "silent_bins": (position - 1 - np.maximum(last_spike, last_gap))[:, window],
+        "lag_known": (last_spike > last_gap)[:, window],
+        "previous_interval": _previous_interval(last_spike, last_gap)[:, window],
+        "past": _cumulative(np.where(known, spikes, 0), before),
+        "past_known": _cumulative(known, before),
+    }
 
 
 def _running_last(
@@ -127,33 +157,51 @@ def _cumulative(values: npt.NDArray[np.generic], before: npt.NDArray[np.int32]) 
 class Strata:
     """Bins sorted into strata, for sums per trial and stratum.
 
-    ``where`` (cell,) are flat (trial, bin) positions of the bins that belong to any stratum, ``code`` (cell,)
-    is ``trial * n_strata + stratum``.
+    ``stratum`` (trial, bin) is a small whole number, ``n_strata`` where a bin belongs to none: a unit keeps some ten
+    of these over all its bins, so each takes a byte or two of a bin.
     """
 
-    where: npt.NDArray[np.integer]
-    code: npt.NDArray[np.integer]
+    stratum: npt.NDArray[np.unsignedinteger]
     n_strata: int
-    n_trials: int
 
     def by_trial(self, values: npt.NDArray[np.generic]) -> FloatArray:
         """Return sums of dense values (trial, bin) per trial and stratum, float64 (trial, stratum)."""
-        picked = values.ravel()[self.where].astype(np.float64, copy=False)
-        sums = np.bincount(self.code, weights=picked, minlength=self.n_trials * self.n_strata)
-        return np.asarray(sums.reshape(self.n_trials, self.n_strata), dtype=np.float64)
+        return self._sums(values)
 
     def size(self) -> FloatArray:
         """Return the number of bins per trial and stratum, (trial, stratum)."""
-        count = np.bincount(self.code, minlength=self.n_trials * self.n_strata)
-        return np.asarray(count.reshape(self.n_trials, self.n_strata), dtype=np.float64)
+        return self._sums(None)
+
+    def _sums(self, values: npt.NDArray[np.generic] | None) -> FloatArray:
+        """Sum values, or count bins where None, some trials at a time."""
+        n_trials, n_bins = self.stratum.shape
+        sums = np.empty((n_trials, self.n_strata))
+        for rows in trial_blocks(n_trials, n_bins):
+            some = self.stratum[rows]
+            code = some + (np.arange(len(some)) * (self.n_strata + 1))[:, None]
+            weights = None if values is None else values[rows].ravel()
+            found = np.bincount(code.ravel(), weights=weights, minlength=len(some) * (self.n_strata + 1))
+            sums[rows] = found.reshape(len(some), -1)[:, : self.n_strata]
+        return sums
 
 
 def strata_of(stratum: npt.NDArray[np.integer], n_strata: int) -> Strata:
     """Return strata from a dense array (trial, bin) of stratum numbers, negative where a bin belongs to none."""
-    n_trials, n_bins = stratum.shape
-    flat = stratum.ravel()
-    where = np.flatnonzero(flat >= 0)
-    code = (where // max(n_bins, 1)) * n_strata + flat[where]
-    small = max(flat.size, n_trials * n_strata) < 2**31  # a unit keeps several of these: half the memory
-    kind = np.int32 if small else np.int64
-    return Strata(where.astype(kind), code.astype(kind), n_strata, n_trials)
+    kind = np.min_scalar_type(n_strata)
+    return Strata(np.where(stratum < 0, n_strata, stratum).astype(kind), n_strata)
+
+
+def sums_by_value(values: npt.NDArray[np.integer], weights: npt.NDArray[np.floating] | None = None) -> FloatArray:
+    """Return sums of weights (trial, bin), or numbers of bins, by values of 0, 1, ...; negative ones are left out."""
+    total = np.zeros(max(int(values.max(initial=-1)), -1) + 2)
+    for rows in trial_blocks(*values.shape):
+        code = np.maximum(values[rows], -1).ravel() + 1
+        total += np.bincount(code, None if weights is None else weights[rows].ravel(), len(total))
+    return total[1:]
+
+
+def trial_blocks(n_trials: int, n_bins: int) -> Iterator[slice]:
+    """Yield all trials some at a time: what is made of them stays in the cache."""
+    step = max(1, BLOCK_BINS // max(n_bins, 1))
+    for start in range(0, n_trials, step):
+        yield slice(start, start + step)

@@ -96,18 +96,26 @@ def evaluated_mean_null(
     exposure = seen.sum(axis=(0, 1))
     mean = np.where(seen, spikes, 0).sum(axis=(0, 1)) / np.maximum(exposure, 1)
     mu = -np.log1p(-mean) if observation == "bernoulli" else mean
-    return np.asarray(np.broadcast_to(mu, spikes.shape).astype(np.float64))
+    return np.broadcast_to(np.asarray(mu, np.float64), spikes.shape)
 
 
-def expected_counts(mu: FloatArray, observation: Observation) -> FloatArray:
-    """Return what a bin is expected to score: ``1 - exp(-mu)`` under Bernoulli, ``mu`` under Poisson."""
-    return np.asarray(-np.expm1(-mu)) if observation == "bernoulli" else mu
+def expected_counts(mu: FloatArray, observation: Observation, out: FloatArray | None = None) -> FloatArray:
+    """Return what a bin is expected to score: ``1 - exp(-mu)`` under Bernoulli, ``mu`` under Poisson.
+
+    ``out`` takes it, and may be ``mu`` itself.
+    """
+    out = np.empty_like(mu) if out is None else out
+    if observation == "bernoulli":
+        return np.negative(np.expm1(np.negative(mu, out=out), out=out), out=out)
+    np.copyto(out, mu)
+    return out
 
 
 def count_infinite(mu: FloatArray, spikes: npt.NDArray[np.integer], observed: BoolArray | None = None) -> int:
     """Return the spikes in bins where the model claims there can be none (mu at or under the floor).
 
-    The floor of ``mu`` turns each such infinite loss into some 20 nats, which must not pass unseen.
+    The floor of ``mu`` turns each such infinite loss into some 20 nats, which must not pass unseen; predictions are
+    kept in single precision.
     """
-    impossible = (spikes > 0) & (mu <= MU_FLOOR * (1 + 1e-9))
+    impossible = (spikes > 0) & (mu <= MU_FLOOR * (1 + 1e-5))
     return int(np.count_nonzero(impossible if observed is None else impossible & observed))

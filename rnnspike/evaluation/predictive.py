@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.evaluation.free_run import RUNAWAY_WINDOW_S, Predictive, check_all, free_run
-from rnnspike.evaluation.history import History
+from rnnspike.evaluation.history import Scored
 from rnnspike.evaluation.spike_statistics import (
     N_SERIAL,
     SCALARS,
@@ -47,14 +47,12 @@ class FreeRunChecks:
     ``n_replicates`` None, or no more than there are runs: the runs are the replicates.
     """
 
-    def __init__(
-        self, history: History, condition: IntArray, index: IntArray, n_replicates: int | None = None
-    ) -> None:
+    def __init__(self, scored: Scored, condition: IntArray, index: IntArray, n_replicates: int | None = None) -> None:
         self.index, self.n_replicates = np.asarray(index, dtype=np.int64), n_replicates
-        self._observed, self._condition = history.observed[self.index], condition[self.index]
-        self.bin_s = history.bin_s
-        whole = spike_sets(history.spikes[None], history.observed, condition, history.bin_s)
-        self.design = spike_sets(history.spikes[None, self.index], self._observed, self._condition, self.bin_s)
+        self._observed, self._condition = scored.observed[self.index], condition[self.index]
+        self.bin_s = scored.bin_s
+        whole = spike_sets(scored.spikes[None], scored.observed, condition, scored.bin_s)
+        self.design = spike_sets(scored.spikes[None, self.index], self._observed, self._condition, self.bin_s)
         self.data = describe(self.design)
         window = max(1, min(round(RUNAWAY_WINDOW_S / self.bin_s), whole.n_bins))
         self._most = int(tile_counts(whole, window).max(initial=0))

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnspike.evaluation.history import History, Strata, strata_of
+from rnnspike.evaluation.history import History, Strata, strata_of, trial_blocks
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 MIN_HORIZON_S = 0.005
@@ -34,9 +34,9 @@ def lag_edges(n_lags: int) -> IntArray:
 def lag_strata(history: History, edges: IntArray) -> Strata:
     """Return the strata of bins at risk whose lag since the last spike is known and within the edges (bins)."""
     lag = np.where(history.lag_known & history.observed, history.silent_bins + 1, 0)
-    of_lag = np.full(int(edges[-1]) + 1, -1, dtype=np.int64)
+    of_lag = np.full(int(edges[-1]) + 1, -1, dtype=np.int16)
     of_lag[edges[0] : edges[-1]] = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-    return strata_of(of_lag[np.minimum(lag, edges[-1])], len(edges) - 1)
+    return strata_of(of_lag[np.minimum(lag, int(edges[-1]))], len(edges) - 1)
 
 
 def join_small(edges: IntArray, expected: FloatArray, least: float) -> IntArray:
@@ -164,14 +164,18 @@ def contamination(trials: Trials) -> float:
     Mehta & Kleinfeld 2011; Llobet, Wyngaard & Barbour 2022): 1 for a Poisson train. NaN without spikes, or where
     bins are wider than 4 ms.
     """
-    counts = np.where(trials.observed, trials.counts, 0)[:, :, 0].astype(np.int64)
-    n, exposure_s = int(counts.sum()), float(trials.observed.sum()) * trials.bin_s
-    if n == 0 or trials.bin_s > 0.004:
+    if trials.bin_s > 0.004:
         return math.nan
     n_lags = max(0, round(VIOLATION_S / trials.bin_s - 0.5))
     tau_s = (n_lags + 0.5) * trials.bin_s
-    violations = int((counts * (counts - 1) // 2).sum())
-    violations += sum(int((counts[:, lag:] * counts[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
+    n, violations, exposure_s = 0, 0, float(trials.observed.sum()) * trials.bin_s
+    for rows in trial_blocks(trials.n_trials, trials.n_bins):
+        counts = np.where(trials.observed[rows], trials.counts[rows], 0)[:, :, 0].astype(np.int64)
+        n += int(counts.sum())
+        violations += int((counts * (counts - 1) // 2).sum())
+        violations += sum(int((counts[:, lag:] * counts[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
+    if n == 0:
+        return math.nan
     return 1.0 - math.sqrt(max(0.0, 1.0 - violations * exposure_s / (n**2 * tau_s)))
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.special import kolmogorov, ndtri
 from scipy.stats import kstwo
 
+from rnnspike.evaluation.history import trial_blocks
 from rnnspike.evaluation.resampling import autocorrelation, ljung_box_p
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Observation
 
@@ -76,22 +77,27 @@ def rescale(
     ValueError
         A Bernoulli bin holds two spikes.
     """
-    seen = np.ones(counts.shape, bool) if observed is None else observed
-    flat, spikes = np.asarray(mu, dtype=np.float64)[seen], counts[seen]
-    where = np.flatnonzero(spikes)
-    clock = np.concatenate([[0.0], np.cumsum(flat)])  # integral before each bin
+    mu, counts = np.atleast_2d(mu), np.atleast_2d(counts)
+    seen = np.ones(counts.shape, bool) if observed is None else np.atleast_2d(observed)
+    passed, parts = 0.0, []  # the clock so far, and of each spike: the clock before its bin, its mu, its count
+    for rows in trial_blocks(*counts.shape):
+        flat, spikes = np.asarray(mu[rows], dtype=np.float64)[seen[rows]], counts[rows][seen[rows]]
+        clock = passed + np.concatenate([[0.0], np.cumsum(flat)])
+        where = np.flatnonzero(spikes)
+        parts.append((clock[where], flat[where], spikes[where].astype(np.int64)))
+        passed = float(clock[-1])
+    clock, width, spikes = (np.concatenate(part) for part in zip(*parts, strict=True))
     if observation == "poisson":
-        where = np.repeat(where, spikes[where])
-        position = clock[where]
-        return RescaledTrain(observation, position, position, position, flat[where])
-    if len(where) and int(spikes[where].max()) > 1:
+        position, width = np.repeat(clock, spikes), np.repeat(width, spikes)
+        return RescaledTrain(observation, position, position, position, width)
+    if int(spikes.max(initial=0)) > 1:
         raise ValueError(
             "two spikes in a Bernoulli bin cannot be rescaled; use narrower bins or --observation poisson"
         )
-    before = np.concatenate([[0.0], clock[where[:-1] + 1]])[: len(where)]
-    silence = np.exp(-(clock[where] - before))
-    p = np.minimum(-np.expm1(-flat[where]), 1 - 1e-12)
-    return RescaledTrain(observation, 1 - silence, 1 - silence * (1 - p), clock[where], flat[where])
+    before = np.concatenate([[0.0], (clock + width)[:-1]])[: len(clock)]
+    silence = np.exp(-(clock - before))
+    p = np.minimum(-np.expm1(-width), 1 - 1e-12)
+    return RescaledTrain(observation, 1 - silence, 1 - silence * (1 - p), clock, width)
 
 
 @dataclass(frozen=True)

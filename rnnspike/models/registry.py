@@ -40,7 +40,9 @@ MODELS: dict[str, ModelSpec] = {
         ModelSpec("psth", "rnnspike.models.psth:Psth", "smoothed trial average, per condition"),
         ModelSpec("psth-gain", "rnnspike.models.gain:PsthGain", "a causal slow gain"),
         ModelSpec("renewal", "rnnspike.models.renewal:Renewal", "time since the last spike"),
-        ModelSpec("drive", "rnnspike.models.glm:Drive", "smooth drive and covariates, no history", hidden=True),
+        ModelSpec(
+            "drive", "rnnspike.models.glm:Drive", "smooth drive and covariates, no history", hidden=True, pairs="ring"
+        ),
         ModelSpec("glm", "rnnspike.models.glm:HistoryGlm", "drive and spike history fitted jointly"),
         ModelSpec(
             "linear-rnn",

@@ -111,9 +111,10 @@ class _Problem:
         observation: Observation,
     ) -> _Problem:
         counts = spikes[observed].astype(np.float64)
-        rows = np.stack([np.clip(member[observed], *LOG_MU_RANGE) for member in log_mu], axis=1)
-        kept, weight = _sample(rows, counts)
-        return cls(rows[kept].astype(np.float64), counts[kept], weight, observation)
+        mean = sum(member[observed] for member in log_mu) / len(log_mu)
+        kept, weight = _sample(np.clip(mean, *LOG_MU_RANGE), counts)
+        rows = [np.clip(member[observed][kept].astype(np.float64), *LOG_MU_RANGE) for member in log_mu]
+        return cls(np.stack(rows, axis=1), counts[kept], weight, observation)
 
     def loss(self, weights: FloatArray) -> tuple[float, FloatArray]:
         """Return negative log-likelihood and gradient (member,)."""
@@ -131,12 +132,12 @@ class _Problem:
         return loss, slope @ self.log_mu
 
 
-def _sample(rows: FloatArray, counts: FloatArray) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Return all rows with spikes and silent ones evenly spaced in expected count, with the bins each stands for."""
+def _sample(log_mu: FloatArray, counts: FloatArray) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Return all bins with spikes and silent ones evenly spaced in expected count, with the bins each stands for."""
     spiked, silent = np.flatnonzero(counts > 0), np.flatnonzero(counts == 0)
     weight = np.ones(len(silent))
     if len(silent) > MAX_SILENT_BINS:
-        mu = np.exp(rows[silent].mean(axis=1))
+        mu = np.exp(log_mu[silent]).astype(np.float64)
         clock = np.cumsum(mu)
         marks = (np.arange(MAX_SILENT_BINS) + 0.5) * clock[-1] / MAX_SILENT_BINS
         at = np.minimum(np.searchsorted(clock, marks), len(silent) - 1)

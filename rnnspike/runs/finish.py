@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.evaluation.evaluate import evaluate_unit
+from rnnspike.evaluation.evaluate import Intensity, evaluate_unit
 from rnnspike.evaluation.free_run import folds_to_simulate, long_run, simulate_long, simulated_trials
 from rnnspike.evaluation.predictive import raster_arrays
 from rnnspike.evaluation.stability import quasi_renewal
@@ -47,7 +47,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         return dict(read_json(done))
     predictions = UnitPredictions(job, unit_id)
     trials, rungs, folds = predictions.trials, predictions.rungs(), predictions.loaded.folds
-    mu = {name: rung.mu for name, rung in rungs.items() if rung.mu is not None}
+    mu: dict[str, Intensity] = {name: rung.mu for name, rung in rungs.items() if rung.mu is not None}
     truth = true_intensity(load_job(job).recording, trials)
     if truth is not None:
         mu["oracle"] = truth[:, :, 0]
@@ -76,7 +76,10 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         folder / "stack.json", {str(t): w for t, w in rungs["stack"].weights.items()} if "stack" in rungs else {}
     )
     if job.settings.save_intensities:
-        write_arrays(folder / "intensity.npz", {name: each.astype(np.float32) for name, each in mu.items()})
+        write_arrays(
+            folder / "intensity.npz",
+            {name: each[np.arange(trials.n_trials)].astype(np.float32) for name, each in mu.items()},
+        )
     finished = {
         "unit": unit_id,
         "rows": rows,

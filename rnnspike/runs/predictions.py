@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build, load
+from rnnspike.runs.held_out import HeldOut
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.store import read_arrays_named, read_json, safe_name
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
-from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key
-from rnnspike.trials.data import FloatArray, Trials
+from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key, predictions_file
+from rnnspike.trials.data import Trials
 
 Member = tuple[int, int]
 
@@ -31,7 +33,7 @@ class Rung:
     message: str | None = None
     seconds: float = 0.0
     share: float = 1.0
-    mu: FloatArray | None = None
+    mu: HeldOut | None = None
     free_runners: dict[int, FittedModel] = field(default_factory=dict)
     weights: dict[int, dict[str, float]] = field(default_factory=dict)
 
@@ -61,9 +63,13 @@ class UnitPredictions:
             rung.mu = None
         return rung
 
+    def _held_out(self, name: str) -> HeldOut:
+        file = self.job.work / "held_out" / f"{safe_name(self.unit_id)}-{name}.npy"
+        return HeldOut(file, self.trials.counts.shape[:2])
+
     def _closed_form(self, rung: Rung) -> None:
         """Fit on all training folds at once: there is nothing to choose on validation trials."""
-        rung.mu = np.empty(self.trials.counts.shape[:2])
+        rung.mu = self._held_out(rung.name)
         for test in range(self.n_folds):
             train = self.trials.take(self.loaded.rows_of(test))
             fitted: dict[str, Sequence[FittedModel]] = {}
@@ -72,7 +78,7 @@ class UnitPredictions:
                 fitted[name] = build(name, self.effort).fit(train, [train], rng, fitted)
             rung.free_runners[test] = fitted[rung.name][0]
             rung.free_runners[test].save(model_folder(self.job, rung.name, self.unit_id) / member_name(test, test))
-            here = self.loaded.folds == test
+            here = np.flatnonzero(self.loaded.folds == test)
             rung.mu[here] = rung.free_runners[test].intensity(self.trials.take(here))[:, :, 0]
 
     def _bag(self, rung: Rung) -> None:
@@ -80,11 +86,12 @@ class UnitPredictions:
         pooled = MODELS[rung.name].pooled
         for pair in pairs_of(rung.name, self.n_folds, self.effort):
             self._check(rung, pair, pooled)
-        rung.mu = np.empty(self.trials.counts.shape[:2])
+        rung.mu = self._held_out(rung.name)
         members = members_of(rung.name, self.n_folds, self.effort)
         for test in range(self.n_folds):
             mine = [member for member in members if member[0] == test]
-            rung.mu[self.loaded.folds == test] = np.exp(np.mean([self._log_mu(rung.name, m, test) for m in mine], 0))
+            log_mu = sum(self._log_mu(rung.name, member, test) for member in mine) / len(mine)
+            rung.mu[np.flatnonzero(self.loaded.folds == test)] = np.exp(log_mu)
             folder = model_folder(self.job, rung.name, None if pooled else self.unit_id)
             rung.free_runners[test] = load(rung.name, folder / member_name(*mine[0]))
 
@@ -100,13 +107,13 @@ class UnitPredictions:
         if outcome["status"] != "ok":
             raise ModelError(outcome["message"])
 
-    def _log_mu(self, name: str, member: Member, fold: int) -> FloatArray:
-        """Return a member's prediction of a fold, float64 (trial, bin)."""
+    def _log_mu(self, name: str, member: Member, fold: int) -> npt.NDArray[np.float32]:
+        """Return a member's prediction of a fold (trial, bin)."""
         test, validation = member
         pair = Pair(*sorted(member))
-        file = pair_folder(self.job, None if MODELS[name].pooled else self.unit_id, pair) / "predictions.npz"
+        file = pair_folder(self.job, None if MODELS[name].pooled else self.unit_id, pair) / predictions_file(name)
         key = prediction_key(name, test, validation, fold, safe_name(self.unit_id))
-        return read_arrays_named(file, [key])[key].astype(np.float64)
+        return read_arrays_named(file, [key])[key]
 
     def _stack(self, rungs: Mapping[str, Rung]) -> Rung:
         rung = Rung("stack")
@@ -119,29 +126,27 @@ class UnitPredictions:
         """Weigh the rungs on validation folds that each test fold's members never trained on (science.md d.5)."""
         from rnnspike.models.stack import NOT_NETWORKS, Stack, beyond_training, fallback_of, fit_weights
 
-        names = [name for name, other in rungs.items() if other.mu is not None and name != "constant"]
+        members = {name: other.mu for name, other in rungs.items() if other.mu is not None and name != "constant"}
+        names = list(members)
         if len(names) < 2:
             raise ModelError(f"a stack needs two rungs at the least, and has {', '.join(names) or 'none'}")
+        plain = [name for name in names if name in NOT_NETWORKS]
         trained = [set(members_of(name, self.n_folds, self.effort)) for name in names]
         common = sorted(set.intersection(*trained))  # of fewer pairs than some: all are weighed on the same trials
-        rung.mu, rung.share = np.empty(self.trials.counts.shape[:2]), min(rungs[name].share for name in names)
+        rung.mu, rung.share = self._held_out(rung.name), min(rungs[name].share for name in names)
         for test in range(self.n_folds):
             folds = [validation for t, validation in common if t == test]
-            rows = np.concatenate([np.flatnonzero(self.loaded.folds == fold) for fold in folds])
-            seen = self.trials.take(rows)
-            log_mu = [np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names]
+            seen = self.trials.take(np.concatenate([np.flatnonzero(self.loaded.folds == fold) for fold in folds]))
+            log_mu = {
+                name: np.concatenate([self._log_mu(name, (test, fold), fold) for fold in folds]) for name in names
+            }
             scored = seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation
-            weights = fit_weights(log_mu, *scored, fallback_of(names))
-            here = self.loaded.folds == test
-            bagged = [np.log(other[here]) for name in names if (other := rungs[name].mu) is not None]
-            rung.mu[here] = np.exp(sum(w * each for w, each in zip(weights, bagged, strict=True)))
-            plain = [i for i, name in enumerate(names) if name in NOT_NETWORKS]
-            beyond = beyond_training(self.trials, here)[here]
-            if plain and beyond.any():
-                fallback = fallback_of([names[i] for i in plain])
-                without = fit_weights([log_mu[i] for i in plain], *scored, fallback)
-                rows = np.flatnonzero(here)[beyond]
-                rung.mu[rows] = np.exp(sum(w * bagged[i][beyond] for w, i in zip(without, plain, strict=True)))
-            rung.weights[test] = {name: float(w) for name, w in zip(names, weights, strict=True)}
-            runners = [rungs[name].free_runners[test] for name in names]
-            rung.free_runners[test] = Stack(runners, [float(w) for w in weights])
+            weights = fit_weights(list(log_mu.values()), *scored, fallback_of(names)).tolist()
+            here = np.flatnonzero(self.loaded.folds == test)
+            rung.mu.log_mean(here, list(members.values()), weights)
+            beyond = here[beyond_training(self.trials, self.loaded.folds == test)[here]]
+            if plain and len(beyond):
+                without = fit_weights([log_mu[name] for name in plain], *scored, fallback_of(plain)).tolist()
+                rung.mu.log_mean(beyond, [members[name] for name in plain], without)
+            rung.weights[test] = dict(zip(names, weights, strict=True))
+            rung.free_runners[test] = Stack([rungs[name].free_runners[test] for name in names], weights)

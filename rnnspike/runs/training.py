@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ Fitted = dict[str, Sequence[FittedModel]]
 #: Spikes a unit from which on a training takes some of its trials: to estimate 200 parameters from so many costs a
 #: thousandth of a bit a spike, and memory and time stay bounded. All trials are scored.
 MOST_TRAINING_SPIKES = 100_000
+#: Bins times units that are predicted at a time.
+PREDICTED_BINS = 1_000_000
 
 
 def resolve_device(device: str) -> str:
@@ -102,10 +104,8 @@ class Split:
         every = trials.take(loaded.rows_of(pair.a, pair.b))
         self.train = enough(every)
         self.share = self.train.n_trials / every.n_trials
-        rows = [np.flatnonzero(loaded.folds == fold) for fold in (pair.a, pair.b)]
-        self.left_out = [trials.take(each) for each in rows]
-        self.held_out = trials.take(np.concatenate(rows))
-        self.predictions: dict[str, npt.NDArray[np.float32]] = {}
+        self.left_out = [trials.take(np.flatnonzero(loaded.folds == fold)) for fold in (pair.a, pair.b)]
+        self.validation = [enough(each) for each in self.left_out]
         self.outcome: dict[str, dict[str, Any]] = {}
 
     def fit(self, name: str, fitted: Fitted) -> None:
@@ -122,34 +122,47 @@ class Split:
         settings, pair = self.job.settings, self.pair
         rng = rng_for(self.job.id, self.unit_ids, pair.a, pair.b, name)
         model = build(name, settings.effort, resolve_device(settings.device), self.folder / f"checkpoint-{name}")
-        models = model.fit(self.train, self.left_out, rng, fitted)
+        models = model.fit(self.train, self.validation, rng, fitted)
+        predictions: dict[str, npt.NDArray[np.float32]] = {}
         for fitted_model, (test, validation) in zip(models, pair.members, strict=True):
-            self._predict(name, fitted_model, test, validation)
+            predictions |= self._predict(name, fitted_model, test, validation)
             if name not in CLOSED_FORM:
                 fitted_model.save(self.model_folder(name) / member_name(test, validation))
+        write_arrays(self.folder / predictions_file(name), predictions, compressed=False)
         fitted[name] = models
 
     def model_folder(self, name: str) -> Path:
         """Return where the members of a rung lie."""
         return model_folder(self.job, name, None if MODELS[name].pooled else self.unit_ids[0])
 
-    def _predict(self, name: str, model: FittedModel, test: int, validation: int) -> None:
-        mu = model.intensity(self.held_out)
-        if not np.isfinite(mu).all():
-            raise ModelError("the model predicts an intensity that is not finite")
-        log_mu = np.log(mu).astype(np.float32)
-        parts = np.split(log_mu, [self.left_out[0].n_trials])
-        for fold, part in zip((self.pair.a, self.pair.b), parts, strict=True):
+    def _predict(
+        self, name: str, model: FittedModel, test: int, validation: int
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Return log mu (trial, bin) of the folds left out, for each unit, by the names of ``prediction_key``."""
+        found = {}
+        for fold, trials in zip((self.pair.a, self.pair.b), self.left_out, strict=True):
+            log_mu = np.empty(trials.counts.shape, np.float32)
+            for rows in blocks(trials):
+                mu = model.intensity(trials.take(rows))
+                if not np.isfinite(mu).all():
+                    raise ModelError("the model predicts an intensity that is not finite")
+                log_mu[rows] = np.log(mu)
             for index, unit_id in enumerate(self.unit_ids):
-                key = prediction_key(name, test, validation, fold, safe_name(unit_id))
-                self.predictions[key] = part[:, :, index]
+                found[prediction_key(name, test, validation, fold, safe_name(unit_id))] = log_mu[:, :, index]
+        return found
 
     def close(self) -> None:
-        """Write predictions and outcome; the training is done."""
-        write_arrays(self.folder / "predictions.npz", self.predictions, compressed=False)
+        """Write the outcome; the training is done."""
         write_json(self.folder / "done.json", {"outcome": self.outcome, "units": self.unit_ids, "share": self.share})
         for checkpoint in self.folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
+
+
+def blocks(trials: Trials) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the trials some at a time, so that what a model makes of them stays small."""
+    step = max(1, PREDICTED_BINS // max(trials.n_bins * trials.n_units, 1))
+    for start in range(0, trials.n_trials, step):
+        yield np.arange(start, min(start + step, trials.n_trials))
 
 
 def enough(train: Trials) -> Trials:
@@ -178,6 +191,11 @@ def attempt(action: Callable[[], None]) -> tuple[str, str | None]:
     ) as error:
         return "failed", f"{type(error).__name__}: {error}".splitlines()[0]
     return "ok", None
+
+
+def predictions_file(name: str) -> str:
+    """Return the file of a rung's predictions in the folder of a training."""
+    return f"predictions-{name}.npz"
 
 
 def prediction_key(name: str, test: int, validation: int, fold: int, unit: str) -> str:

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from rnnspike.evaluation.adaptation import count_edges, recent_counts
-from rnnspike.evaluation.history import history_of
+from rnnspike.evaluation.history import history_of, sums_by_value
 from rnnspike.trials.data import Trials
 
 
 def test_edges_make_strata_of_equal_expectation() -> None:
     count = np.repeat(np.arange(10), 100)[None]
     reference = np.full(count.shape, 0.1)
-    edges = count_edges(count, reference)
+    edges = count_edges(sums_by_value(count, reference))
     assert edges.tolist() == [0, 2, 4, 6, 8]
-    assert count_edges(np.full((1, 9), -1), np.ones((1, 9))).tolist() == []
+    assert count_edges(sums_by_value(np.full((1, 9), -1), np.ones((1, 9)))).tolist() == []
 
 
 def test_rare_counts_join_the_last_stratum() -> None:
     count = np.array([[0] * 500 + [1] * 500 + [2] * 3])
-    assert count_edges(count, np.full(count.shape, 0.1)).tolist() == [0, 1]
+    assert count_edges(sums_by_value(count, np.full(count.shape, 0.1))).tolist() == [0, 1]
 
 
 def test_strata_are_sums_over_their_bins(make_cell: Callable) -> None:

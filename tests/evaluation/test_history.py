@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rnnspike.evaluation.history import History, history_of, strata_of
+from rnnspike.evaluation.history import History, history_of, strata_of, sums_by_value
 from rnnspike.trials.data import Trials
 from tests.conftest import trials_from_counts
 
@@ -72,6 +72,34 @@ def test_strata_sum_by_trial() -> None:
     strata = strata_of(np.array([[0, 1, -1], [1, 1, 0]]), 2)
     assert strata.by_trial(np.array([[1.0, 2.0, 9.0], [3.0, 4.0, 5.0]])).tolist() == [[1, 2], [5, 7]]
     assert strata.size().tolist() == [[1, 1], [1, 2]]
+
+
+def test_sums_do_not_depend_on_how_many_trials_are_taken_at_a_time(
+    make_cell: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that walks over trials in blocks, on one block and on blocks of one, two or three trials."""
+    cell = make_cell(burn_in=100)
+    found = []
+    for most in (1 << 18, 1, 1100, 1700):
+        monkeypatch.setattr("rnnspike.evaluation.history.BLOCK_BINS", most)
+        history = history_of(cell.trials)
+        strata = strata_of(np.arange(history.n_bins)[None] % 5 - 1 + 0 * history.spikes.astype(int), 4)
+        recent = history.recent_count(150)
+        found.append(
+            [
+                history.silent_bins,
+                history.previous_interval,
+                recent,
+                strata.by_trial(cell.mu["psth"]),
+                strata.size(),
+                sums_by_value(recent, cell.mu["psth"]),
+            ]
+        )
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+    direct = [cell.mu["psth"][recent == k].sum() for k in range(int(recent.max()) + 1)]
+    np.testing.assert_allclose(found[0][-1], direct)
 
 
 def test_one_unit_at_a_time(make_trials: Callable[..., Trials]) -> None:
