@@ -5,7 +5,7 @@ torch's own optimisers import its compiler on first use, which takes longer than
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -13,8 +13,10 @@ import torch
 class AdamW:
     """Adam with decoupled weight decay, on matrices only, over a module's parameters.
 
-    ``rate_factors`` by a parameter's name multiply its rate.
-    ``mean`` and ``square`` (parameter,) are the running moments of the gradient, ``steps`` how many steps were made.
+    ``rate_factors`` by a parameter's name multiply its rate. A module with ``n_nets`` holds so many networks, each
+    parameter with the network as its first axis; any other is one network.
+    ``mean`` and ``square`` (net, parameter) are the running moments of the gradient, ``steps`` how many steps were
+    made.
     """
 
     def __init__(
@@ -23,20 +25,24 @@ class AdamW:
         named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
         self.parameters = [p for _, p in named]
         self.factors = [(rate_factors or {}).get(name, 1.0) for name, _ in named]
-        self.sizes = [p.numel() for p in self.parameters]
-        decays = [torch.full_like(p, weight_decay if p.ndim >= 2 else 0.0).reshape(-1) for p in self.parameters]
-        self.decay = torch.cat(decays).detach()
+        several = getattr(module, "n_nets", None)
+        self.n_nets, matrix = several or 1, 2 if several is None else 3
+        self.sizes = [p.numel() // self.n_nets for p in self.parameters]
+        decays = [torch.full_like(p, weight_decay if p.ndim >= matrix else 0.0) for p in self.parameters]
+        self.decay = self._flat(decays).detach()
         self.mean, self.square = torch.zeros_like(self.decay), torch.zeros_like(self.decay)
         self.steps = 0
 
     def gradient(self, loss: torch.Tensor) -> torch.Tensor:
-        """Return the gradient of a loss (parameter,)."""
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
-        return torch.cat([gradient.reshape(-1) for gradient in gradients])
+        """Return the gradient of a loss (net, parameter)."""
+        return self._flat(torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True))
+
+    def _flat(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([tensor.reshape(self.n_nets, -1) for tensor in tensors], dim=1)
 
     @torch.no_grad()
     def step(self, gradient: torch.Tensor, rate: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
-        """Move the parameters by one step along a gradient (parameter,).
+        """Move the parameters by one step along a gradient (net, parameter).
 
         Squares are averaged over some hundred steps, not the customary thousand: trainings here are hardly longer,
         and the large gradients of their beginning would hold the rate down to their end.
@@ -48,6 +54,6 @@ class AdamW:
             moment / (1 - beta**self.steps) for moment, beta in zip((self.mean, self.square), betas, strict=True)
         )
         direction = mean / (square.sqrt() + 1e-8)
-        parts = zip(torch.split(direction, self.sizes), torch.split(self.decay, self.sizes), strict=True)
+        parts = zip(torch.split(direction, self.sizes, 1), torch.split(self.decay, self.sizes, 1), strict=True)
         for p, factor, (along, decay) in zip(self.parameters, self.factors, parts, strict=True):
             p.sub_(rate * factor * (along.view_as(p) + decay.view_as(p) * p))

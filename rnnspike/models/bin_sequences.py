@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,12 @@ class Streams:
         self.trials = np.tile(np.arange(sequences.n_rows), copies)
         self.n_batches = max(1, round(len(self.trials) / n_rows))
         self.lead_in_bins = min(lead_in_bins, self.length)
+
+    def with_batches(self, n_batches: int) -> Streams:
+        """Return streams over the same trials that take so many batches a pass."""
+        other = copy(self)
+        other.n_batches = min(n_batches, len(self.trials))
+        return other
 
     def __call__(self, rng: np.random.Generator) -> Iterator[Chunk]:
         """Yield the chunks of a pass over all trials, in a random order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from rnnspike.models.cells import Architecture
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.recurrent_fitted import FittedRecurrent
 from rnnspike.trials.data import Trials
+
+if TYPE_CHECKING:
+    from rnnspike.models.recurrent_task import RecurrentTask
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ class RecurrentModel:
         ModelError
             Where the trials hold several units, or no spikes to learn from.
         """
+        task = self.task(train, validation, rng, fitted)
+        return task.fitted(task.run())
+
+    def task(
+        self,
+        train: Trials,
+        validation: Sequence[Trials],
+        rng: np.random.Generator,
+        fitted: Mapping[str, Sequence[FittedModel]] | None = None,
+    ) -> RecurrentTask:
+        """Return the training that ``fit`` makes, to be run alone or beside others (``fleet``); raises likewise."""
         from rnnspike.models.psth import flat_or_psth
         from rnnspike.models.recurrent_task import prepare
 
@@ -93,22 +107,7 @@ class RecurrentModel:
         if not train.spikes[train.observed].any():
             raise ModelError(f"{self.name}: no spikes in the training trials")
         bases = (fitted or {}).get("drive") or [flat_or_psth(train)] * len(validation)
-        seed = int(rng.integers(2**31))
-        task = prepare(self, train, validation, bases, seed)
-        result = task.run()
-        best = zip(result.best, result.history.best_epoch, bases, strict=True)
-        return tuple(
-            FittedRecurrent(
-                self.name,
-                *task.weights(state),
-                base,
-                task.warm_up,
-                task.report(result.history, i),
-                task.log_mu_range(state),
-                (task.scaling.low, task.scaling.high),
-            )
-            for i, (state, _, base) in enumerate(best)
-        )
+        return prepare(self, train, validation, bases, int(rng.integers(2**31)))
 
     @classmethod
     def load(cls, folder: Path) -> FittedRecurrent:

@@ -159,10 +159,15 @@ def _every_second(values: torch.Tensor) -> torch.Tensor:
 def negative_log_likelihood(
     log_mu: torch.Tensor, spikes: torch.Tensor, scored: torch.Tensor, observation: Observation
 ) -> torch.Tensor:
-    """Return the summed loss in nats over scored bins (``scored`` 1, else 0), any shape (science.md b.2).
+    """Return the summed loss in nats over scored bins (``scored`` 1, else 0), any shape."""
+    return (loss_by_bin(log_mu, spikes, observation) * scored).sum()
+
+
+def loss_by_bin(log_mu: torch.Tensor, spikes: torch.Tensor, observation: Observation) -> torch.Tensor:
+    """Return the loss of each bin in nats, any shape (science.md b.2).
 
     Bernoulli: ``mu - y log(exp(mu) - 1)``; Poisson: ``mu - y log mu``, without the term that no model changes.
     """
     mu = log_mu.exp()
     log_odds = mu + torch.log(-torch.expm1(-mu)) if observation == "bernoulli" else log_mu
-    return ((mu - spikes * log_odds) * scored).sum()
+    return mu - spikes * log_odds

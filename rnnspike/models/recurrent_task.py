@@ -18,6 +18,7 @@ from rnnspike.models.cells import Architecture, Readout, RecurrentCell
 from rnnspike.models.checkpoint import Checkpoint, Tensors
 from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE, FittedModel
 from rnnspike.models.recurrent import RecurrentModel
+from rnnspike.models.recurrent_fitted import FittedRecurrent
 from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, State, negative_log_likelihood
 from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import FloatArray, Observation, Trials
@@ -49,6 +50,7 @@ class RecurrentTask:
     sequences: Sequences
     streams: Streams
     held_out: tuple[Sequences, ...]
+    bases: tuple[FittedModel, ...]
     scaling: Scaling
     warm_up: int
     bin_s: float
@@ -156,6 +158,21 @@ class RecurrentTask:
         scale = READOUT_SCALE
         return cell, Readout(scale * arrays["readout.weight"][0], float(scale * arrays["readout.bias"][0]))
 
+    def fitted(self, result: TrainingResult) -> tuple[FittedRecurrent, ...]:
+        """Return the models that a training of this task gave, one for each validation set."""
+        return tuple(
+            FittedRecurrent(
+                self.model.name,
+                *self.weights(state),
+                base,
+                self.warm_up,
+                self.report(result.history, i),
+                self.log_mu_range(state),
+                (self.scaling.low, self.scaling.high),
+            )
+            for i, (state, base) in enumerate(zip(result.best, self.bases, strict=True))
+        )
+
     def report(self, history: History, index: int) -> dict[str, Any]:
         """Return what is told of the training with the i-th fitted model."""
         n_parameters = sum(p.numel() for p in self.net.parameters() if p.requires_grad)
@@ -218,6 +235,7 @@ def prepare(
         sequences=sequences,
         streams=Streams(sequences, n_chunks, own.n_rows, round(own.lead_in_s / bin_s)),
         held_out=tuple(held_out),
+        bases=tuple(bases),
         scaling=scaling,
         warm_up=warm_up,
         bin_s=bin_s,

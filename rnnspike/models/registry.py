@@ -21,7 +21,8 @@ class ModelSpec:
 
     ``pooled`` models take all units of a recording in one fit; ``needs`` are rungs fitted before it on the same
     split and handed to it (``IntensityModel.fit``'s ``fitted``); ``hidden`` rungs are helpers without rows;
-    ``pairs`` says at which pairs of folds left out it is trained at standard effort (``runs.tasks``).
+    ``pairs`` says at which pairs of folds left out it is trained at standard effort (``runs.tasks``); of ``together``
+    ones a GPU trains many units and pairs in one batch (``fleet.py``).
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelSpec:
     needs: tuple[str, ...] = ()
     hidden: bool = False
     pairs: Pairs = "all"
+    together: bool = False
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -50,12 +52,32 @@ MODELS: dict[str, ModelSpec] = {
             "linear recurrent memory",
             needs=("drive",),
             pairs="ring",
+            together=True,
         ),
         ModelSpec(
-            "rnn", "rnnspike.models.recurrent:VanillaRnn", "tanh recurrent memory", needs=("drive",), pairs="ring"
+            "rnn",
+            "rnnspike.models.recurrent:VanillaRnn",
+            "tanh recurrent memory",
+            needs=("drive",),
+            pairs="ring",
+            together=True,
         ),
-        ModelSpec("gru", "rnnspike.models.recurrent:Gru", "gated recurrent memory", needs=("drive",), pairs="ring"),
-        ModelSpec("lstm", "rnnspike.models.recurrent:Lstm", "LSTM clocked by bins", needs=("drive",), pairs="ring"),
+        ModelSpec(
+            "gru",
+            "rnnspike.models.recurrent:Gru",
+            "gated recurrent memory",
+            needs=("drive",),
+            pairs="ring",
+            together=True,
+        ),
+        ModelSpec(
+            "lstm",
+            "rnnspike.models.recurrent:Lstm",
+            "LSTM clocked by bins",
+            needs=("drive",),
+            pairs="ring",
+            together=True,
+        ),
         ModelSpec(
             "spike-lstm",
             "rnnspike.models.spike_lstm:SpikeLstm",

@@ -57,8 +57,8 @@ class History:
     grad_norm: list[float | None] = field(default_factory=list)
     best_epoch: list[int] = field(default_factory=list)
     updates: int = 0
-    clipped: int = 0
-    skipped: int = 0
+    clipped: float = 0.0
+    skipped: float = 0.0
     cycle_ends: list[int] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
@@ -143,20 +143,25 @@ class _Run:
         self._steps = 0
 
     def update(self, loss_sum: torch.Tensor, weight: float, index: int) -> None:
-        """Make one step on the mean loss of a batch, with its gradient clipped; skip it where it is not finite."""
-        gradient = self.optimizer.gradient(loss_sum / weight)
-        norm = float(torch.linalg.vector_norm(gradient))
+        """Make one step on the mean loss of a batch, each network's gradient clipped; none where it is not finite."""
+        gradient = self.optimizer.gradient(loss_sum / weight)  # (net, parameter)
+        norm = torch.linalg.vector_norm(gradient, dim=1)
+        finite = torch.isfinite(norm)
+        n_finite = int(finite.sum())
         self.history.updates += 1
-        self.history.clipped += norm > self.settings.clip_norm
-        if not math.isfinite(norm):
-            self.history.skipped += 1
+        self.history.clipped += float((norm > self.settings.clip_norm).double().mean())
+        self.history.skipped += 1 - n_finite / len(norm)
+        if not n_finite:
             return
         done = self.epoch - self.cycle_start + min(index / self.settings.updates_per_epoch, 1.0)
         factor = one_cycle(done / (self.end - self.cycle_start), self.settings.warm_up)
-        clip = min(1.0, self.settings.clip_norm / max(norm, 1e-12))
-        self.optimizer.step(gradient * clip, self.settings.learning_rate * factor)
+        clip = (self.settings.clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0)
+        if n_finite < len(norm):  # of several networks these stay where they are
+            gradient, clip = gradient.nan_to_num(0.0, 0.0, 0.0), clip * finite
+            norm = norm[finite]
+        self.optimizer.step(gradient * clip[:, None], self.settings.learning_rate * factor)
         self._loss_sum, self._weight = self._loss_sum + float(loss_sum.detach()), self._weight + weight
-        self._norm_sum, self._steps = self._norm_sum + norm, self._steps + 1
+        self._norm_sum, self._steps = self._norm_sum + float(norm.sum()), self._steps + 1
 
     def close_epoch(self) -> None:
         """Write the epoch's means down."""

@@ -13,13 +13,14 @@ from typing import Any
 
 from rnnspike.config import FitSettings
 from rnnspike.errors import RunError
+from rnnspike.memory import give_back
 from rnnspike.models.registry import MODELS
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
 from rnnspike.runs.job import Job, Loaded, job_id, load_recording
 from rnnspike.runs.store import read_json, safe_name, write_json
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
-from rnnspike.runs.training import fit_pooled, fit_unit
+from rnnspike.runs.training import fit_pooled, fit_together, fit_unit, is_together
 from rnnspike.threads import ask_for_one_thread, one_thread
 
 #: Called with (tasks done, tasks in all, what was done last).
@@ -28,16 +29,26 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One call of a worker: ``fit`` a unit's rungs or the ``pooled`` ones without a pair of folds, or ``finish``."""
+    """One call of a worker.
+
+    ``fit`` a unit's rungs, or the ``pooled`` ones, without a pair of folds; a rung's networks of all units and folds
+    ``together``; ``finish`` a unit.
+    """
 
     kind: str
-    unit: str | None
-    pair: Pair | None
+    unit: str | None = None
+    pair: Pair | None = None
+    rung: str | None = None
 
     @property
     def label(self) -> str:
         """Return the task in words."""
-        what = {"fit": f"unit {self.unit}", "pooled": "all units", "finish": f"unit {self.unit} evaluated"}[self.kind]
+        what = {
+            "fit": f"unit {self.unit}",
+            "pooled": "all units",
+            "together": f"{self.rung} of all units and folds",
+            "finish": f"unit {self.unit} evaluated",
+        }[self.kind]
         return what if self.pair is None else f"{what}, folds {self.pair.a} and {self.pair.b} left out"
 
 
@@ -58,35 +69,49 @@ def run_name(path: Path) -> str:
 def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:
     """Return the tasks of a recording and what each needs done before, in an order in which they can be done."""
     rungs, units = ladder(settings.models), loaded.plan.unit_ids
+    together = [name for name in rungs if is_together(name, settings)]
 
     def pairs(pooled: bool) -> list[Pair]:
-        names = [name for name in rungs if MODELS[name].pooled == pooled]
+        names = [name for name in rungs if MODELS[name].pooled == pooled and name not in together]
         found = {pair for name in names for pair in pairs_of(name, loaded.n_folds, settings.effort)}
         return sorted(found, key=lambda pair: (pair.a, pair.b))
 
     own = {(unit, pair): Task("fit", unit, pair) for pair in pairs(False) for unit in units}
-    pooled = {pair: Task("pooled", None, pair) for pair in pairs(True)}
+    pooled = {pair: Task("pooled", pair=pair) for pair in pairs(True)}
+    fleets = [Task("together", rung=name) for name in together]
     tasks: dict[Task, list[Task]] = {task: [] for task in own.values()}
+    tasks |= {task: list(own.values()) for task in fleets}
     tasks |= {task: [own[unit, pair] for unit in units] for pair, task in pooled.items()}
     for unit in units:
         mine = [task for (other, _), task in own.items() if other == unit]
-        tasks[Task("finish", unit, None)] = [*mine, *pooled.values()]
+        tasks[Task("finish", unit)] = [*mine, *fleets, *pooled.values()]
     return tasks
 
 
 def run_task(job: Job, task: Task) -> dict[str, Any] | None:
     """Do one task (in a worker or here)."""
-    with one_thread():
-        if task.kind == "finish":
-            assert task.unit is not None
-            return finish_unit(job, task.unit)
-        assert task.pair is not None
-        if task.kind == "pooled":
-            fit_pooled(job, task.pair)
-        else:
-            assert task.unit is not None
-            fit_unit(job, task.unit, task.pair)
+    try:
+        with one_thread():
+            return _do(job, task)
+    finally:
+        give_back()
+
+
+def _do(job: Job, task: Task) -> dict[str, Any] | None:
+    if task.kind == "finish":
+        assert task.unit is not None
+        return finish_unit(job, task.unit)
+    if task.kind == "together":
+        assert task.rung is not None
+        fit_together(job, task.rung)
         return None
+    assert task.pair is not None
+    if task.kind == "pooled":
+        fit_pooled(job, task.pair)
+    else:
+        assert task.unit is not None
+        fit_unit(job, task.unit, task.pair)
+    return None
 
 
 def fit_recording(
@@ -199,6 +224,7 @@ def dry_run(path: Path, settings: FitSettings) -> Iterator[dict[str, Any]]:
             "recording": job.name,
             "task": task.kind,
             "unit": task.unit,
+            "rung": task.rung,
             "folds_left_out": pair,
             "content_id": job.id,
             "done": complete,

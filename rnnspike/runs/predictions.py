@@ -13,9 +13,9 @@ from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build, load
 from rnnspike.runs.held_out import HeldOut
 from rnnspike.runs.job import Job, load_job, unit_trials
-from rnnspike.runs.store import read_arrays_named, read_json, safe_name
+from rnnspike.runs.store import read_arrays_named, safe_name
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
-from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key, predictions_file
+from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key, predictions_file, read_outcome
 from rnnspike.trials.data import Trials
 
 Member = tuple[int, int]
@@ -96,11 +96,10 @@ class UnitPredictions:
             rung.free_runners[test] = load(rung.name, folder / member_name(*mine[0]))
 
     def _check(self, rung: Rung, pair: Pair, pooled: bool) -> None:
-        done = read_json(pair_folder(self.job, None if pooled else self.unit_id, pair) / "done.json")
-        outcome = done["outcome"].get(rung.name, {"status": "skipped", "message": "was not trained", "seconds": 0.0})
-        rung.share = min(rung.share, done["share"])
-        rung.seconds += outcome["seconds"] / (len(done["units"]) if pooled else 1)
-        if pooled and self.unit_id not in done["units"]:
+        outcome = read_outcome(self.job, rung.name, None if pooled else self.unit_id, pair)
+        rung.share = min(rung.share, outcome["share"])
+        rung.seconds += outcome["seconds"] / max(len(outcome["units"]), 1)
+        if pooled and self.unit_id not in outcome["units"]:
             raise ModelError(f"needs {', '.join(MODELS[rung.name].needs)}, which could not be fitted to this unit")
         if outcome["status"] == "failed":
             raise RuntimeError(outcome["message"])

@@ -9,12 +9,15 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rnnspike.config import FitSettings
 from rnnspike.errors import ModelError
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build, load
@@ -23,11 +26,17 @@ from rnnspike.runs.store import read_json, safe_name, write_arrays, write_json
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, pairs_of, rng_for
 from rnnspike.trials.data import Trials
 
+if TYPE_CHECKING:
+    from rnnspike.models.recurrent_task import RecurrentTask
+    from rnnspike.models.training import TrainingResult
+
 Fitted = dict[str, Sequence[FittedModel]]
 
 #: Spikes a unit from which on a training takes some of its trials: to estimate 200 parameters from so many costs a
 #: thousandth of a bit a spike, and memory and time stay bounded. All trials are scored.
 MOST_TRAINING_SPIKES = 100_000
+#: Part of that which is enough of a validation set, to choose strengths and epochs.
+ENOUGH_TO_CHOOSE = 1 / 3
 #: Bins times units that are predicted at a time.
 PREDICTED_BINS = 1_000_000
 
@@ -36,9 +45,16 @@ def resolve_device(device: str) -> str:
     """Return cpu or cuda for auto."""
     if device != "auto":
         return device
+    if not (Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi")):
+        return "cpu"  # a second less than asking torch
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def is_together(name: str, settings: FitSettings) -> bool:
+    """Say whether a rung's networks of all units and folds are trained in one batch: on a CPU they are not."""
+    return MODELS[name].together and resolve_device(settings.device) != "cpu"
 
 
 def pair_folder(job: Job, unit_id: str | None, pair: Pair) -> Path:
@@ -48,12 +64,14 @@ def pair_folder(job: Job, unit_id: str | None, pair: Pair) -> Path:
 
 
 def rungs_of_pair(job: Job, pair: Pair, pooled: bool) -> list[str]:
-    """Return the rungs trained with this pair left out (the closed-form ones as bases and for the stack)."""
+    """Return the rungs that a task trains with this pair left out (closed-form ones as bases and for the stack)."""
     loaded, effort = load_job(job), job.settings.effort
     return [
         name
         for name in ladder(job.settings.models)
-        if MODELS[name].pooled == pooled and pair in pairs_of(name, loaded.n_folds, effort)
+        if MODELS[name].pooled == pooled
+        and not is_together(name, job.settings)
+        and pair in pairs_of(name, loaded.n_folds, effort)
     ]
 
 
@@ -62,8 +80,7 @@ def fit_unit(job: Job, unit_id: str, pair: Pair) -> None:
     folder = pair_folder(job, unit_id, pair)
     if (folder / "done.json").is_file():
         return
-    trials = unit_trials(job, (unit_id,))
-    split = Split(job, trials, pair, folder, (unit_id,))
+    split = unit_split(job, unit_id, pair)
     fitted: Fitted = {}
     for name in rungs_of_pair(job, pair, pooled=False):
         split.fit(name, fitted)
@@ -83,6 +100,35 @@ def fit_pooled(job: Job, pair: Pair) -> None:
     for name in rungs:
         split.fit(name, fitted)
     split.close()
+
+
+def fit_together(job: Job, name: str) -> None:
+    """Train a rung's networks of all units and pairs of folds in one batch, on the bases fitted before."""
+    from rnnspike.models.fleet import train_together
+
+    folder = job.work / "together" / name
+    if (folder / "done.json").is_file():
+        return
+    loaded, started = load_job(job), time.perf_counter()
+    pairs = pairs_of(name, loaded.n_folds, job.settings.effort)
+    tasks: dict[tuple[str, Pair], RecurrentTask] = {}
+    for unit_id, pair in product(loaded.plan.unit_ids, pairs):
+        split = unit_split(job, unit_id, pair)
+        status, message = attempt(partial(split.add_task, name, tasks))
+        split.tell(name, status, message, 0.0)
+    results: list[TrainingResult] = []
+    trained = attempt(lambda: results.extend(train_together(list(tasks.values()), folder)))
+    seconds = (time.perf_counter() - started) / max(len(tasks), 1)
+    for (unit_id, pair), task, result in zip_longest(tasks, tasks.values(), results):
+        split = unit_split(job, unit_id, pair)
+        status, message = trained if result is None else attempt(partial(split.keep_trained, name, task, result))
+        split.tell(name, status, message, seconds)
+    write_json(folder / "done.json", {})
+
+
+def unit_split(job: Job, unit_id: str, pair: Pair) -> Split:
+    """Return the training split of a unit's own rungs."""
+    return Split(job, unit_trials(job, (unit_id,)), pair, pair_folder(job, unit_id, pair), (unit_id,))
 
 
 def _side_by_side(job: Job, name: str, units: Sequence[str], member: tuple[int, int]) -> FittedModel:
@@ -105,31 +151,60 @@ class Split:
         self.train = enough(every)
         self.share = self.train.n_trials / every.n_trials
         self.left_out = [trials.take(np.flatnonzero(loaded.folds == fold)) for fold in (pair.a, pair.b)]
-        self.validation = [enough(each) for each in self.left_out]
-        self.outcome: dict[str, dict[str, Any]] = {}
+        self.validation = [enough(each, ENOUGH_TO_CHOOSE) for each in self.left_out]
 
     def fit(self, name: str, fitted: Fitted) -> None:
         """Fit a rung and add it to ``fitted``; a rung that cannot be fitted is noted and left out."""
         started = time.perf_counter()
         status, message = attempt(lambda: self._fit(name, fitted))
-        seconds = time.perf_counter() - started
-        self.outcome[name] = {"status": status, "message": message, "seconds": seconds}
+        self.tell(name, status, message, time.perf_counter() - started)
 
     def _fit(self, name: str, fitted: Fitted) -> None:
         missing = [need for need in MODELS[name].needs if need not in fitted]
         if missing:
             raise ModelError(f"needs {', '.join(missing)}, which could not be fitted")
-        settings, pair = self.job.settings, self.pair
-        rng = rng_for(self.job.id, self.unit_ids, pair.a, pair.b, name)
-        model = build(name, settings.effort, resolve_device(settings.device), self.folder / f"checkpoint-{name}")
-        models = model.fit(self.train, self.validation, rng, fitted)
+        models = self.model(name).fit(self.train, self.validation, self.rng(name), fitted)
+        self.keep(name, models)
+        fitted[name] = models
+
+    def model(self, name: str) -> Any:
+        """Return a rung ready to be fitted."""
+        settings = self.job.settings
+        return build(name, settings.effort, resolve_device(settings.device), self.folder / f"checkpoint-{name}")
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Return the source of all that is random in a rung's training."""
+        return rng_for(self.job.id, self.unit_ids, self.pair.a, self.pair.b, name)
+
+    def add_task(self, name: str, tasks: dict[tuple[str, Pair], RecurrentTask]) -> None:
+        """Add the training of a rung on bases that were fitted and saved before, to be run beside others."""
+        needs = MODELS[name].needs
+        if not has_models(self.job, self.unit_ids[0], self.pair, needs):
+            raise ModelError(f"needs {', '.join(needs)}, which could not be fitted")
+        fitted = {
+            need: [load(need, self.model_folder(need) / member_name(*member)) for member in self.pair.members]
+            for need in needs
+        }
+        task = self.model(name).task(self.train, self.validation, self.rng(name), fitted)
+        tasks[self.unit_ids[0], self.pair] = task
+
+    def keep_trained(self, name: str, task: RecurrentTask, result: TrainingResult) -> None:
+        """Keep what a training run beside others gave."""
+        self.keep(name, task.fitted(result))
+
+    def keep(self, name: str, models: Sequence[FittedModel]) -> None:
+        """Save a rung's models and their predictions of the folds left out."""
         predictions: dict[str, npt.NDArray[np.float32]] = {}
-        for fitted_model, (test, validation) in zip(models, pair.members, strict=True):
+        for fitted_model, (test, validation) in zip(models, self.pair.members, strict=True):
             predictions |= self._predict(name, fitted_model, test, validation)
             if name not in CLOSED_FORM:
                 fitted_model.save(self.model_folder(name) / member_name(test, validation))
         write_arrays(self.folder / predictions_file(name), predictions, compressed=False)
-        fitted[name] = models
+
+    def tell(self, name: str, status: str, message: str | None, seconds: float) -> None:
+        """Write down what became of a rung."""
+        outcome = {"status": status, "message": message, "seconds": seconds, "share": self.share}
+        write_json(self.folder / outcome_file(name), outcome | {"units": self.unit_ids})
 
     def model_folder(self, name: str) -> Path:
         """Return where the members of a rung lie."""
@@ -152,8 +227,8 @@ class Split:
         return found
 
     def close(self) -> None:
-        """Write the outcome; the training is done."""
-        write_json(self.folder / "done.json", {"outcome": self.outcome, "units": self.unit_ids, "share": self.share})
+        """Note that the split's rungs are trained."""
+        write_json(self.folder / "done.json", {})
         for checkpoint in self.folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
 
@@ -165,12 +240,13 @@ def blocks(trials: Trials) -> Iterator[npt.NDArray[np.int64]]:
         yield np.arange(start, min(start + step, trials.n_trials))
 
 
-def enough(train: Trials) -> Trials:
-    """Return training trials, or trials evenly out of them that hold ``MOST_TRAINING_SPIKES`` a unit on average."""
+def enough(train: Trials, share: float = 1.0) -> Trials:
+    """Return trials, or some evenly out of them that hold ``MOST_TRAINING_SPIKES`` (a share of it) a unit."""
+    most = share * MOST_TRAINING_SPIKES
     n_spikes = int(train.counts.sum(dtype=np.int64)) / train.n_units
-    if n_spikes <= MOST_TRAINING_SPIKES:
+    if n_spikes <= most:
         return train
-    n = max(1, int(train.n_trials * MOST_TRAINING_SPIKES / n_spikes))
+    n = max(1, int(train.n_trials * most / n_spikes))
     return train.take(np.linspace(0, train.n_trials - 1, n).round().astype(np.int64))
 
 
@@ -198,6 +274,19 @@ def predictions_file(name: str) -> str:
     return f"predictions-{name}.npz"
 
 
+def outcome_file(name: str) -> str:
+    """Return the file of what became of a rung in the folder of a training."""
+    return f"outcome-{name}.json"
+
+
+def read_outcome(job: Job, name: str, unit_id: str | None, pair: Pair) -> dict[str, Any]:
+    """Return what became of a rung: its ``status``, ``message``, ``seconds``, ``share`` and ``units``."""
+    file = pair_folder(job, unit_id, pair) / outcome_file(name)
+    if not file.is_file():
+        return {"status": "skipped", "message": "was not trained", "seconds": 0.0, "share": 1.0, "units": []}
+    return dict(read_json(file))
+
+
 def prediction_key(name: str, test: int, validation: int, fold: int, unit: str) -> str:
     """Name a prediction: by the model for ``test`` chosen on ``validation``, of the trials of ``fold``."""
     return f"{name}|{test}|{validation}|{fold}|{unit}"
@@ -211,5 +300,4 @@ def model_folder(job: Job, name: str, unit_id: str | None) -> Path:
 
 def has_models(job: Job, unit_id: str, pair: Pair, names: Sequence[str]) -> bool:
     """Say whether a unit's own rungs of these names were fitted on this split."""
-    outcome = read_json(pair_folder(job, unit_id, pair) / "done.json")["outcome"]
-    return all(outcome.get(name, {}).get("status") == "ok" for name in names)
+    return all(read_outcome(job, name, unit_id, pair)["status"] == "ok" for name in names)

@@ -15,9 +15,11 @@ from rnnspike.cli.batch import n_whole
 from rnnspike.cli.main import cli
 from rnnspike.config import resolve_settings
 from rnnspike.errors import RecordingError, RunError
+from rnnspike.models.recurrent import EFFORTS, RecurrentSettings
+from rnnspike.models.registry import MODELS as MODELS_BY_NAME
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
-from rnnspike.runs.engine import fit_recording, make_job, workers
+from rnnspike.runs.engine import fit_recording, make_job, tasks_of, workers
 from rnnspike.runs.reopen import reopen
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS
 
@@ -194,3 +196,22 @@ def test_a_rung_trained_on_some_trials_says_so_and_others_do_not(session: Path, 
     said = {row["model"]: row["message"] for row in rows if row["unit"] == "7"}
     assert "of the training trials" in said["renewal"]
     assert "of the training trials" not in str(said["psth"])
+
+
+def test_networks_of_all_units_and_folds_in_one_batch(session: Path, tmp_path: Path, monkeypatch) -> None:
+    """What a GPU does, on a CPU: the same rows, but for rounding, also of a unit of three spikes."""
+    tiny = RecurrentSettings(n_hidden=4, n_updates=10, n_rows=4, chunk_s=0.1, n_validations=2)
+    monkeypatch.setitem(EFFORTS, "fast", tiny)
+    asked = {"models": ["lstm"], "effort": "fast", "replicates": 0, "min_spikes": 1}
+    _, alone = fit(session, tmp_path / "alone", **asked)
+    for module in ("training", "engine"):
+        monkeypatch.setattr(f"rnnspike.runs.{module}.is_together", lambda name, _: MODELS_BY_NAME[name].together)
+    job, loaded = make_job(session, settings(tmp_path / "together", **asked))
+    kinds = [task.kind for task in tasks_of(loaded, job.settings)]
+    assert kinds == ["fit"] * kinds.count("fit") + ["together", "finish", "finish"]
+    together = fit_recording(job, loaded)
+    for one, other in zip(alone, together, strict=True):
+        assert (one["unit"], one["model"], one["status"]) == (other["unit"], other["model"], other["status"])
+        if one["log_likelihood"] is not None:
+            assert other["log_likelihood"] == pytest.approx(one["log_likelihood"], abs=0.05)
+    assert [row["status"] for row in together if row["model"] == "lstm"] == ["ok", "ok"]

@@ -1,0 +1,229 @@
+"""Networks of many units and folds trained in one batch: what a GPU is quick at (science.md b.8).
+
+One step of a small network leaves a GPU idle, one step of hundreds costs it the same. The networks share the loop
+and the schedule and nothing else: each has its own batches, its own norm to clip and its own best epochs, and comes
+out as it would alone (up to rounding, and to the number of updates, which is that of the one with most spikes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from rnnspike.models.bin_sequences import Chunk, Sequences
+from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.models.protocol import LOG_MU_RANGE
+from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, loss_by_bin
+from rnnspike.models.recurrent_task import RecurrentTask
+from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
+from rnnspike.trials.data import FloatArray
+
+#: Networks in one batch: what they remember of a chunk for its gradient then takes about a gigabyte.
+MOST_NETWORKS = 400
+
+#: h, or h and c of the LSTM, each (network, row, hidden).
+States = tuple[torch.Tensor, ...]
+
+
+def train_together(tasks: Sequence[RecurrentTask], checkpoints: Path | None = None) -> list[TrainingResult]:
+    """Train tasks of one model, those of one form side by side; return what ``RecurrentTask.run`` would for each.
+
+    ``checkpoints`` is a folder for the state of an interrupted training.
+    """
+    results: dict[int, TrainingResult] = {}
+    by_form = sorted(range(len(tasks)), key=lambda i: _form(tasks[i]))
+    for form, same in groupby(by_form, key=lambda i: _form(tasks[i])):
+        members = list(same)
+        for start in range(0, len(members), MOST_NETWORKS):
+            some = members[start : start + MOST_NETWORKS]
+            fleet = Fleet([tasks[i] for i in some])
+            file = None if checkpoints is None else checkpoints / f"{'-'.join(map(str, form))}-{start}.safetensors"
+            results |= dict(zip(some, fleet.run(file), strict=True))
+    return [results[i] for i in range(len(tasks))]
+
+
+def _form(task: RecurrentTask) -> tuple[int, int, int]:
+    """Return what tensors side by side must have in common: bins, inputs, chunks."""
+    return task.sequences.n_bins, task.sequences.inputs.shape[2], task.streams.n_chunks
+
+
+class FleetNet(nn.Module):
+    """Networks side by side; every parameter of theirs with the network as its first axis, ``.`` for ``/``."""
+
+    def __init__(self, nets: Sequence[RecurrentNet]) -> None:
+        super().__init__()
+        self.n_nets, self.architecture = len(nets), nets[0].architecture
+        for name, first in nets[0].named_parameters():
+            stacked = torch.stack([net.get_parameter(name).detach() for net in nets])
+            self.register_parameter(_key(name), nn.Parameter(stacked, first.requires_grad))
+
+    def begin(self, n_rows: int) -> States:
+        """Return the states that sequences start from."""
+        w_h = self.get_parameter(_key("layer.weight_hh_l0"))
+        zeros = w_h.new_zeros(self.n_nets, n_rows, w_h.shape[2])
+        return (zeros, zeros) if self.architecture == "lstm" else (zeros,)
+
+    def forward(self, inputs: torch.Tensor, log_drive: torch.Tensor, state: States) -> tuple[torch.Tensor, States]:
+        """Return log mu (time, net, row) and the last state, for inputs (time, net, row, channel)."""
+        hidden, state = self.run(inputs, state)
+        w_y, c = (self.get_parameter(_key(f"readout.{name}")) for name in ("weight", "bias"))  # (net, 1, h), (net, 1)
+        log_gain = READOUT_SCALE * ((hidden @ w_y.transpose(1, 2))[..., 0] + c)
+        return (log_drive + log_gain).clamp(*LOG_MU_RANGE), state
+
+    def run(self, inputs: torch.Tensor, state: States) -> tuple[torch.Tensor, States]:
+        """Return h (time, net, row, hidden) and the last state; the equations are those of ``RecurrentCell``."""
+        w_x, w_h, b_x, b_h = (  # (net, gates * hidden[, input or hidden])
+            self.get_parameter(_key(f"layer.{name}_l0")) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        by_hidden, at_x, at_h = w_h.transpose(1, 2), b_x[:, None], b_h[:, None]
+        steps = []
+        bias = at_x if self.architecture == "gru" else at_x + at_h
+        for projected in inputs @ w_x.transpose(1, 2) + bias:
+            h = state[0]
+            if self.architecture == "gru":
+                recurrent = torch.baddbmm(at_h, h, by_hidden)
+                (r_x, z_x, n_x), (r_h, z_h, n_h) = projected.chunk(3, 2), recurrent.chunk(3, 2)
+                candidate = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
+                state = (torch.lerp(candidate, h, torch.sigmoid(z_x + z_h)),)
+            else:
+                gates = torch.baddbmm(projected, h, by_hidden)
+                if self.architecture == "lstm":
+                    i, f, g, o = gates.chunk(4, 2)
+                    c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
+                    state = (torch.sigmoid(o) * torch.tanh(c), c)
+                else:
+                    state = (torch.tanh(gates) if self.architecture == "rnn" else gates,)
+            steps.append(state[0])
+        return torch.stack(steps), state
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")
+
+
+class Fleet:
+    """Tasks of one form: their batches side by side, and their validation sets."""
+
+    def __init__(self, tasks: Sequence[RecurrentTask]) -> None:
+        self.tasks = tasks
+        self.net = FleetNet([task.net for task in tasks])
+        n_batches = max(task.streams.n_batches for task in tasks)
+        self.streams = [task.streams.with_batches(n_batches) for task in tasks]
+        self.held_out = _side_by_side([Sequences.side_by_side(task.held_out) for task in tasks])
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The loop's settings: those of the task with most updates."""
+        longest = max((task.settings for task in self.tasks), key=lambda each: each.updates_per_epoch)
+        return replace(longest, rate_factors={_key(name): rate for name, rate in longest.rate_factors.items()})
+
+    def run(self, checkpoint: Path | None) -> list[TrainingResult]:
+        """Train, or take up an interrupted training; return each task's best states and history."""
+        kept = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint())
+        result = train(
+            self.net, self.batches, [self.validation_losses], self.settings, seed=self.tasks[0].seed, checkpoint=kept
+        )
+        n_sets = len(self.tasks[0].held_out)
+        return [
+            TrainingResult(
+                tuple(_of_net(state, i) for state in result.best[i * n_sets : (i + 1) * n_sets]),
+                _history_of(result.history, i, n_sets, len(self.tasks)),
+            )
+            for i in range(len(self.tasks))
+        ]
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
+        """Yield the loss of each update of an epoch: the sum of the tasks' mean losses."""
+        left = self.settings.updates_per_epoch
+        rngs = [np.random.default_rng([task.seed, epoch]) for task in self.tasks]
+        state: States | None = None
+        while left > 0:
+            for chunks in zip(*(s(own) for s, own in zip(self.streams, rngs, strict=True)), strict=True):
+                loss, state = self._chunk_loss(chunks, state)
+                yield loss, 1.0
+                left -= 1
+                if left == 0:
+                    return
+
+    def _chunk_loss(self, chunks: Sequence[Chunk], state: States | None) -> tuple[torch.Tensor, States]:
+        together = _side_by_side([Sequences(chunk.inputs, chunk.targets) for chunk in chunks])
+        if chunks[0].is_first or state is None:
+            state = self._lead_in(chunks, together.inputs.shape[2])
+        goes_on = _padded([chunk.goes_on[None, :, None] for chunk in chunks])[0]
+        state = tuple(part * goes_on for part in state)
+        spikes, log_drive, scored = together.targets.unbind(dim=3)
+        log_mu, state = self.net(together.inputs, log_drive, state)
+        loss = (loss_by_bin(log_mu, spikes, self.tasks[0].observation) * scored).sum(dim=(0, 2))
+        weight = scored.sum(dim=(0, 2)) * loss.new_tensor([task.mean_count for task in self.tasks])
+        return (loss / weight.clamp(min=1e-12)).sum(), tuple(part.detach() for part in state)
+
+    def _lead_in(self, chunks: Sequence[Chunk], n_rows: int) -> States:
+        """Return the states of rows that begin within their trial, zeros where none does."""
+        state = self.net.begin(n_rows)
+        before = [chunk.lead_in for chunk in chunks]
+        some = next((each for each in before if each is not None), None)
+        if some is None:
+            return state
+        with torch.no_grad():
+            return self.net.run(_padded([some[:, :0] if each is None else each for each in before], n_rows), state)[1]
+
+    def validation_losses(self) -> FloatArray:
+        """Return the loss (task and set,) in nats per expected spike; sequences go from their start, by pieces."""
+        inputs, targets = self.held_out.inputs, self.held_out.targets
+        state, total = self.net.begin(inputs.shape[2]), torch.zeros(targets.shape[1:3], dtype=torch.float64)
+        for start in range(0, len(inputs), self.streams[0].length):
+            piece = slice(start, start + self.streams[0].length)
+            spikes, log_drive, scored = targets[piece].unbind(dim=3)
+            log_mu, state = self.net(inputs[piece], log_drive, state)
+            by_bin = loss_by_bin(log_mu.double(), spikes, self.tasks[0].observation) * scored
+            total += by_bin.sum(dim=0).cpu()
+        n_scored = targets[..., 2].sum(dim=0, dtype=torch.float64).cpu()  # (net, row)
+        losses = []
+        for task, nats, scored in zip(self.tasks, total, n_scored, strict=True):
+            rows = [each.n_rows for each in task.held_out]
+            end = sum(rows)
+            for own, weight in zip(torch.split(nats[:end], rows), torch.split(scored[:end], rows), strict=True):
+                losses.append(float(own.sum()) / max(float(weight.sum()) * task.mean_count, 1e-12))
+        return np.array(losses)
+
+    def fingerprint(self) -> str:
+        """Return what tells this training from any other."""
+        return hashlib.sha256("".join(task.fingerprint() for task in self.tasks).encode()).hexdigest()
+
+
+def _side_by_side(several: Sequence[Sequences]) -> Sequences:
+    """Return sequences of one length with the network as second axis, short of rows that are never scored."""
+    return Sequences(*(_padded([getattr(each, name) for each in several]) for name in ("inputs", "targets")))
+
+
+def _padded(tensors: Sequence[torch.Tensor], n_rows: int = 0) -> torch.Tensor:
+    """Return tensors (time, row, channel) as one (time, net, row, channel), with zeros where some have fewer rows."""
+    most = max(n_rows, *(tensor.shape[1] for tensor in tensors))
+    pad = torch.nn.functional.pad
+    return torch.stack([pad(tensor, (0, 0, 0, most - tensor.shape[1])) for tensor in tensors], dim=1)
+
+
+def _of_net(state: Tensors, index: int) -> Tensors:
+    return {name.replace("/", "."): tensor[index] for name, tensor in state.items()}
+
+
+def _history_of(history: History, index: int, n_sets: int, n_nets: int) -> History:
+    """Return the history of one network; its training loss and gradient norm are the mean over all."""
+    own = slice(index * n_sets, (index + 1) * n_sets)
+
+    def mean(values: list[float | None]) -> list[float | None]:
+        return [None if each is None else each / n_nets for each in values]
+
+    return replace(
+        history,
+        train_loss=mean(history.train_loss),
+        validation_loss=[each[own] for each in history.validation_loss],
+        best_epoch=history.best_epoch[own],
+    )
