@@ -58,27 +58,27 @@ class History(Scored):
 
     ``silent_bins`` is how many bins just before are known to hold no spike; where ``lag_known`` they begin
     with a spike, so that the lag since it is ``silent_bins + 1``. ``previous_interval`` is the interval, in bins,
-    that ended with that spike; 0 where it is not known.
+    that ended with that spike; 0 where it is not known. Numbers of bins and spikes take two bytes where these do.
     """
 
-    silent_bins: npt.NDArray[np.int32]
+    silent_bins: npt.NDArray[np.signedinteger]
     lag_known: BoolArray
-    previous_interval: npt.NDArray[np.int32]
-    past: npt.NDArray[np.int32] = field(repr=False)
-    past_known: npt.NDArray[np.int32] = field(repr=False)
+    previous_interval: npt.NDArray[np.signedinteger]
+    past: npt.NDArray[np.signedinteger] = field(repr=False)
+    past_known: npt.NDArray[np.signedinteger] = field(repr=False)
 
     @property
     def scored(self) -> Scored:
         """Return it without the past, which takes ten times the memory."""
         return Scored(spikes=self.spikes, observed=self.observed, bin_s=self.bin_s, observation=self.observation)
 
-    def recent_count(self, n_back: int) -> npt.NDArray[np.int32]:
+    def recent_count(self, n_back: int) -> npt.NDArray[np.signedinteger]:
         """Return the spikes in the ``n_back`` bins before each bin, (trial, bin); -1 where not all are known."""
         n_burn_in = self.past.shape[1] - 1 - self.n_bins
         first = max(0, n_back - n_burn_in)  # bin from which on the recorded past reaches so far back
         before = slice(n_burn_in + first, n_burn_in + self.n_bins)  # index into past of "before this bin"
         back = slice(before.start - n_back, before.stop - n_back)
-        result = np.full(self.spikes.shape, -1, np.int32)
+        result = np.full(self.spikes.shape, -1, self.past.dtype)
         if first < self.n_bins:
             for rows in trial_blocks(self.n_trials, self.n_bins):
                 past, seen = self.past[rows], self.past_known[rows]
@@ -86,7 +86,7 @@ class History(Scored):
                 result[rows, first:] = np.where(known, past[:, before] - past[:, back], -1)
         return result
 
-    def spike_index(self) -> npt.NDArray[np.int32]:
+    def spike_index(self) -> npt.NDArray[np.signedinteger]:
         """Return the spikes of the window before each bin, (trial, bin)."""
         n_burn_in = self.past.shape[1] - 1 - self.n_bins
         return np.asarray(self.past[:, n_burn_in:-1] - self.past[:, n_burn_in : n_burn_in + 1])
@@ -104,8 +104,10 @@ def history_of(trials: Trials) -> History:
         raise ValueError(f"one unit at a time is evaluated, these trials hold {trials.n_units}")
     past, past_known = trials.past_and_window()
     arrays: dict[str, npt.NDArray[Any]] = {}
+    most = max(past.shape[1], int(past.sum(axis=1, dtype=np.int64).max(initial=0)))
+    kind = np.dtype(np.int16 if most < 2**15 - 2 else np.int32)
     for rows in trial_blocks(trials.n_trials, past.shape[1]):
-        for name, values in _known_past(past[rows, :, 0], past_known[rows, :, 0], trials.n_burn_in).items():
+        for name, values in _known_past(past[rows, :, 0], past_known[rows, :, 0], trials.n_burn_in, kind).items():
             arrays.setdefault(name, np.empty((trials.n_trials, values.shape[1]), values.dtype))[rows] = values
     return History(
         spikes=np.where(trials.observed, trials.spikes, 0)[:, :, 0].astype(np.uint8),
@@ -116,10 +118,12 @@ def history_of(trials: Trials) -> History:
     )
 
 
-def _known_past(spikes: CountArray, known: BoolArray, n_burn_in: int) -> dict[str, npt.NDArray[Any]]:
+def _known_past(
+    spikes: CountArray, known: BoolArray, n_burn_in: int, kind: np.dtype[Any]
+) -> dict[str, npt.NDArray[Any]]:
     """Return the dense arrays of ``History`` for some trials, burn-in and window (trial, burn_bin + bin)."""
-    position = np.arange(1, spikes.shape[1] + 1, dtype=np.int32)
-    before = np.zeros((len(spikes), 1), np.int32)
+    position = np.arange(1, spikes.shape[1] + 1, dtype=kind)
+    before = np.zeros((len(spikes), 1), kind)
     last_spike = _running_last((spikes > 0) & known, position, before)
     last_gap = _running_last(~known, position, before)
     window = slice(n_burn_in, None)
@@ -133,24 +137,28 @@ def _known_past(spikes: CountArray, known: BoolArray, n_burn_in: int) -> dict[st
 
 
 def _running_last(
-    event: BoolArray, position: npt.NDArray[np.int32], before: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int32]:
+    event: BoolArray, position: npt.NDArray[np.signedinteger], before: npt.NDArray[np.signedinteger]
+) -> npt.NDArray[np.signedinteger]:
     """Return the position (from 1) of the last event strictly before each bin, 0 where there is none."""
     latest = np.maximum.accumulate(event * position, axis=1)
     return np.asarray(np.concatenate([before, latest[:, :-1]], axis=1))
 
 
-def _previous_interval(last_spike: npt.NDArray[np.int32], last_gap: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def _previous_interval(
+    last_spike: npt.NDArray[np.signedinteger], last_gap: npt.NDArray[np.signedinteger]
+) -> npt.NDArray[np.signedinteger]:
     """Return the interval that ended with the last spike before each bin, 0 where either end is not known."""
     at_spike = np.maximum(last_spike - 1, 0)  # index of the bin that holds it
     one_before = np.take_along_axis(last_spike, at_spike, axis=1)
     known = (one_before > last_gap) & (last_spike > one_before)
-    return np.where(known, last_spike - one_before, 0).astype(np.int32)
+    return np.where(known, last_spike - one_before, 0)
 
 
-def _cumulative(values: npt.NDArray[np.generic], before: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def _cumulative(
+    values: npt.NDArray[np.generic], before: npt.NDArray[np.signedinteger]
+) -> npt.NDArray[np.signedinteger]:
     """Return the sums of everything before each bin, (trial, bin + 1)."""
-    return np.concatenate([before, np.cumsum(values, axis=1, dtype=np.int32)], axis=1)
+    return np.concatenate([before, np.cumsum(values, axis=1, dtype=before.dtype)], axis=1)
 
 
 @dataclass(frozen=True)
