@@ -32,7 +32,7 @@ MAX_ROW_BINS = 4_000_000
 #: Fewest trials that are simulated, where there are as many: replicates put together of fewer would be much alike.
 FEWEST_TRIALS = 2
 #: Fewest trials, and folds, among which those to simulate are looked for.
-FEWEST_AROUND, FEWEST_FOLDS = 8, 2
+FEWEST_AROUND, FEWEST_FOLDS = 6, 2
 
 
 def simulated_trials(trials: Trials, n_runs: int, max_row_bins: int = MAX_ROW_BINS) -> IntArray:

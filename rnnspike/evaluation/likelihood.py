@@ -58,7 +58,8 @@ def log_likelihood(
     scored = spikes > 0 if observed is None else (spikes > 0) & observed
     where = np.nonzero(scored)
     total: FloatArray = -np.sum(mu, axis=1, where=True if observed is None else observed)
-    np.add.at(total, (where[0], *where[2:]), spike_term(mu[where], spikes[where], observation))
+    cell = np.ravel_multi_index((where[0], *where[2:]), total.shape)
+    total += np.bincount(cell, spike_term(mu[where], spikes[where], observation), total.size).reshape(total.shape)
     return total
 
 

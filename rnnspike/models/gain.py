@@ -79,7 +79,7 @@ class PsthGain:
         fitted: Mapping[str, Sequence[FittedModel]] | None = None,
     ) -> tuple[FittedModel, ...]:
         """Fit time constant, prior and exponent on the training trials' counts; validation is not looked at."""
-        base = flat_or_psth(train)
+        base = flat_or_psth(train, fitted)
         assert isinstance(base, IntensityTable)
         expected = (base.intensity(train) * train.observed).sum(axis=1)[:, 0]  # (trial,)
         counts = (train.spikes * train.observed).sum(axis=1)[:, 0].astype(float)

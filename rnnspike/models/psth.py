@@ -74,8 +74,13 @@ def fit_psth(train: Trials) -> IntensityTable:
     return IntensityTable(Psth.name, np.stack(tables, axis=2), train.unit_ids, config)
 
 
-def flat_or_psth(train: Trials) -> FittedModel:
-    """Return the PSTH of the trials, or their mean rate where there are no repeats to average over."""
+def flat_or_psth(train: Trials, fitted: Mapping[str, Sequence[FittedModel]] | None = None) -> FittedModel:
+    """Return the PSTH of the trials, or their mean rate where there are no repeats to average over.
+
+    The PSTH is taken from ``fitted`` where it was fitted to them before.
+    """
+    if fitted and "psth" in fitted:
+        return fitted["psth"][0]
     model = Psth() if train.has_repeats else Constant()
     return model.fit(train, [train], np.random.default_rng(0))[0]
 

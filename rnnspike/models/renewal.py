@@ -108,7 +108,7 @@ class Renewal:
         fitted: Mapping[str, Sequence[FittedModel]] | None = None,
     ) -> tuple[FittedModel, ...]:
         """Fit every candidate on the training trials and choose on each validation set alone."""
-        base = ((fitted or {}).get("psth") or (flat_or_psth(train),))[0]
+        base = flat_or_psth(train, fitted)
         assert isinstance(base, IntensityTable)
         intervals = clock_intervals(base, train)
         laws = candidate_laws(intervals) if len(intervals.complete) >= FEWEST else []

@@ -158,9 +158,8 @@ def mean_rate(n_spikes: FloatArray, exposure: FloatArray) -> FloatArray:
 
 def summed_by(values: FloatArray, condition: IntArray, n_conditions: int) -> FloatArray:
     """Return the sum over each condition's trials, (condition, ...)."""
-    total = np.zeros((n_conditions, *values.shape[1:]))
-    np.add.at(total, condition, values)
-    return total
+    belongs = condition == np.arange(n_conditions)[:, None]  # (condition, trial)
+    return np.tensordot(belongs.astype(np.float64), values, axes=1)
 
 
 def pooled_left_out(data: Binned, bandwidth_s: float, prior_trials: float) -> FloatArray:

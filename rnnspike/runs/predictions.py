@@ -46,6 +46,7 @@ class UnitPredictions:
         self.loaded = load_job(job)
         self.trials: Trials = unit_trials(job, (unit_id,))
         self.effort, self.n_folds = job.settings.effort, self.loaded.n_folds
+        self._fitted: dict[int, dict[str, Sequence[FittedModel]]] = {}  # test fold -> rungs in closed form
 
     def rungs(self) -> dict[str, Rung]:
         """Return every rung that was asked for, the null and the reference among them, in the ladder's order."""
@@ -72,10 +73,9 @@ class UnitPredictions:
         rung.mu = self._held_out(rung.name)
         for test in range(self.n_folds):
             train = self.trials.take(self.loaded.rows_of(test))
-            fitted: dict[str, Sequence[FittedModel]] = {}
-            for name in [*MODELS[rung.name].needs, rung.name]:
-                rng = rng_for(self.job.id, self.unit_id, test, name)
-                fitted[name] = build(name, self.effort).fit(train, [train], rng, fitted)
+            fitted = self._fitted.setdefault(test, {})
+            rng = rng_for(self.job.id, self.unit_id, test, rung.name)
+            fitted[rung.name] = build(rung.name, self.effort).fit(train, [train], rng, fitted)
             rung.free_runners[test] = fitted[rung.name][0]
             rung.free_runners[test].save(model_folder(self.job, rung.name, self.unit_id) / member_name(test, test))
             here = np.flatnonzero(self.loaded.folds == test)
