@@ -1,8 +1,10 @@
 """Adaptation: spikes by how many there were in the last 100, 500 and 1000 ms (science.md a).
 
-Only bins beyond the recovery horizon count, so that refractoriness is not taken for adaptation. The three
-windows sort the same bins three ways: their deviances add up, and the tail of the sum takes the overlap of the
-strata into account.
+Only bins beyond the recovery horizon count, so that refractoriness is not taken for adaptation. Nor is its other
+side: a model without it expects too little in all bins beyond it, by one factor, however many spikes came before. So
+expectations are first brought to the observed number of spikes in each window, and what counts is how they depend
+on the recent spikes. The three windows sort the same bins three ways: their deviances add up, and the tail of the
+sum takes the overlap of the strata into account.
 """
 
 from __future__ import annotations
@@ -40,16 +42,39 @@ class RecentCounts:
         """Number of strata, over all windows."""
         return int(self.membership.shape[1])
 
+    @property
+    def n_free(self) -> int:
+        """Strata that are free to differ, one less in each window."""
+        return self.n_strata - int(self._same.shape[1])
+
+    @property
+    def _same(self) -> FloatArray:
+        """Which strata are of which window, (stratum, window)."""
+        same: FloatArray = (self.window_s[:, None] == np.unique(self.window_s)).astype(np.float64)
+        return same
+
+    def levelled(self, expected: FloatArray, observed: FloatArray) -> FloatArray:
+        """Return expected counts (..., stratum) brought to the observed number of spikes of each window."""
+        factor = (observed @ self._same) / np.maximum(expected @ self._same, 1e-300)
+        return np.asarray(expected * (factor @ self._same.T))
+
     def by_trial(self, values: np.ndarray) -> tuple[FloatArray, FloatArray]:
         """Return sums per trial and stratum (trial, stratum), and totals per joint cell (cell,)."""
         cells = self.strata.by_trial(values)
         return cells @ self.membership, cells.sum(axis=0)
 
     def tail(self, deviance: float, cell_expected: FloatArray) -> float:
-        """Return the tail probability of a summed deviance under the model that expects these joint cells."""
-        overlap = self.membership.T @ (cell_expected[:, None] * self.membership)  # (stratum, stratum)
-        scale = np.sqrt(np.maximum(np.diag(overlap), 1e-300))
-        return correlated_tail(deviance, overlap / np.outer(scale, scale))
+        """Return the tail probability of a summed deviance under the model that expects these joint cells.
+
+        The deviance is of levelled expectations: O - E f has the covariance of O with its window's share taken out.
+        """
+        expected = cell_expected @ self.membership
+        share = expected / np.maximum((expected @ self._same) @ self._same.T, 1e-300)
+        inside = (self.membership @ self._same) @ self._same.T  # cell is of the stratum's window
+        centred = self.membership - inside * share
+        covariance = centred.T @ (cell_expected[:, None] * centred)  # (stratum, stratum)
+        scale = np.sqrt(np.maximum(expected, 1e-300))
+        return correlated_tail(deviance, covariance / np.outer(scale, scale))
 
 
 def recent_counts(history: History, reference: FloatArray, horizon: int) -> RecentCounts:

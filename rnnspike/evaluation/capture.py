@@ -8,6 +8,7 @@ A set of strata of bins has observed counts O and, under a model, expected count
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,10 @@ EXACT_BELOW = 5.0
 ALPHA = 0.05
 #: Lower end of the interval above which a departure counts as captured although the rest is significant.
 CAPTURED_ABOVE = 0.9
+#: Models that know no spike history.
+MEMORYLESS = ("constant", "psth", "psth-gain")
+#: Lower end above which a part of it does: a memoryless model may differ from the reference by a hair.
+PARTLY_ABOVE = 0.05
 
 
 @dataclass(frozen=True)
@@ -110,18 +115,22 @@ def capture_score(model: float, reference: float, n_strata: int) -> float:
 
 
 def capture_interval(
-    observed: FloatArray, model: FloatArray, reference: FloatArray, weights: FloatArray
+    observed: FloatArray,
+    model: FloatArray,
+    reference: FloatArray,
+    weights: FloatArray,
+    n_strata: int,
+    levelled: Callable[[FloatArray, FloatArray], FloatArray] = lambda expected, observed: expected,
 ) -> tuple[float | None, float | None]:
     """Return the 95 % bootstrap interval of a capture score from sums per trial (trial, stratum).
 
-    Resampling trials adds the sampling variance of O - E a second time, about S to each deviance, so a draw's
-    score is taken with 2 S. A draw in which the reference leaves nothing to explain counts as minus infinity;
-    an end that is infinite is None.
+    ``levelled`` brings the expected counts of draws (draw, stratum) to the observed ones. Resampling trials adds
+    the sampling variance of O - E a second time, about S to each deviance, so a draw's score is taken with 2 S. A
+    draw in which the reference leaves nothing to explain counts as minus infinity; an end that is infinite is None.
     """
-    n_strata = observed.shape[1]
     drawn = weights @ observed
-    left = np.maximum(deviance(drawn, weights @ model) - 2 * n_strata, 0.0)
-    to_explain = deviance(drawn, weights @ reference) - 2 * n_strata
+    left = np.maximum(deviance(drawn, levelled(weights @ model, drawn)) - 2 * n_strata, 0.0)
+    to_explain = deviance(drawn, levelled(weights @ reference, drawn)) - 2 * n_strata
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = np.where(to_explain > 0, 1.0 - left / to_explain, -np.inf)
     scores = np.where(np.isnan(scores), -np.inf, scores)
@@ -133,16 +142,19 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def verdict(capture: Capture, significant: bool) -> Verdict:
+def verdict(capture: Capture, significant: bool, model: str = "") -> Verdict:
     """Return the verdict, ``significant`` saying whether the model's deviance is so after correction over units.
 
-    A model that explains no more than the reference is never called captured, however few the spikes.
+    A model that explains no more than the reference is never called captured, however few the spikes, and one that
+    knows no spike captures nothing, though it may be off by less than the reference.
     """
     if capture.score is None:
         return "nothing to capture"
+    if model in MEMORYLESS:
+        return "missed"
     if capture.score > 0 and (not significant or (capture.low is not None and capture.low > CAPTURED_ABOVE)):
         return "captured"
-    return "partly" if capture.low is not None and capture.low > 0 else "missed"
+    return "partly" if capture.low is not None and capture.low > PARTLY_ABOVE else "missed"
 
 
 def significant_over_units(p: FloatArray) -> np.ndarray:

@@ -23,7 +23,7 @@ refractory.expected                 (M, stratum)        spikes  E: deviance and 
 adaptation.window_ms                (stratum,)          ms      window that spikes were counted in, before the bin
 adaptation.count_low, count_high    (stratum,)          spikes  strata: low <= count <= high (-1: no upper end)
 adaptation.observed                 (stratum,)          spikes  O, bins beyond the recovery horizon only
-adaptation.expected                 (M, stratum)        spikes  E
+adaptation.expected                 (M, stratum)        spikes  E, brought to the sum of O in each window
 recovery_ms                         ()                  ms      recovery horizon
 calibration.kinds                   (K,) text                   lag, previous_interval, recent_count, position,
                                                                 spike_index, condition: those there are

@@ -26,15 +26,19 @@ from rnnspike.trials.data import FloatArray, IntArray
 class Departure:
     """Strata of bins, what was observed in them, and what the reference makes of it.
 
-    ``observed`` and ``reference`` are sums per trial and stratum, (trial, stratum).
+    ``observed`` and ``reference`` are sums per trial and stratum, (trial, stratum); ``n_strata`` is how many are free
+    to differ.
     """
 
     def __init__(self, history: History, strata: Strata | RecentCounts, reference: FloatArray) -> None:
         self.strata = strata
         self.observed, _ = self.sums(history.spikes)
         self.reference, cells = self.sums(reference)
-        self.n_strata = int((self.reference.sum(axis=0) > 0).sum())
-        self.reference_deviance = float(deviance(self.observed.sum(axis=0), self.reference.sum(axis=0)))
+        totals = self.observed.sum(axis=0)
+        self.n_strata = (
+            strata.n_free if isinstance(strata, RecentCounts) else int((self.reference.sum(axis=0) > 0).sum())
+        )
+        self.reference_deviance = float(deviance(totals, self.levelled(self.reference.sum(axis=0), totals)))
         self.reference_p = self.tail(self.reference_deviance, cells)
 
     def sums(self, values: npt.NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
@@ -44,22 +48,27 @@ class Departure:
         by_trial = self.strata.by_trial(values)
         return by_trial, by_trial.sum(axis=0)
 
+    def levelled(self, expected: FloatArray, observed: FloatArray) -> FloatArray:
+        """Return expected counts (..., stratum) as they are compared with the observed ones."""
+        return self.strata.levelled(expected, observed) if isinstance(self.strata, RecentCounts) else expected
+
     def tail(self, value: float, cells: FloatArray) -> float:
         """Return the probability of a deviance as large under a model that expects these cells."""
         if isinstance(self.strata, RecentCounts):
             return self.strata.tail(value, cells)
         return deviance_tail(value, cells)
 
-    def capture(self, expected: FloatArray, weights: FloatArray) -> tuple[Capture, FloatArray]:
-        """Return a model's capture, and its expected counts per stratum (stratum,).
+    def capture(self, model: str, expected: FloatArray, weights: FloatArray) -> tuple[Capture, FloatArray]:
+        """Return the capture of a model of this name, and its expected counts per stratum (stratum,).
 
         ``expected`` (trial, bin) are its expected counts, ``weights`` (draw, trial) the bootstrap's. There is
         nothing to capture where the reference's deviance is not significant at .05; too few trials give no
         interval.
         """
         sums, cells = self.sums(expected)
-        totals = sums.sum(axis=0)
-        value = float(deviance(self.observed.sum(axis=0), totals))
+        observed = self.observed.sum(axis=0)
+        totals = self.levelled(sums.sum(axis=0), observed)
+        value = float(deviance(observed, totals))
         result = Capture(
             score=None,
             low=None,
@@ -75,10 +84,10 @@ class Departure:
             return result, totals
         low = high = None
         if len(self.observed) >= MIN_TRIALS:
-            low, high = capture_interval(self.observed, sums, self.reference, weights)
+            low, high = capture_interval(self.observed, sums, self.reference, weights, self.n_strata, self.levelled)
         score = capture_score(value, self.reference_deviance, self.n_strata)
         result = replace(result, score=score, low=low, high=high)
-        return replace(result, verdict=verdict(result, result.deviance_p < ALPHA)), totals
+        return replace(result, verdict=verdict(result, result.deviance_p < ALPHA, model)), totals
 
 
 class Departures:

@@ -163,7 +163,7 @@ def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
         for group in _by_model(finished, f"{kind}_capture"):
             significant = significant_over_units(np.array([row[f"{kind}_p"] for row in group]))
             for row, is_significant in zip(group, significant, strict=True):
-                row[f"{kind}_verdict"] = verdict(_stored_capture(row, kind), bool(is_significant))
+                row[f"{kind}_verdict"] = verdict(_stored_capture(row, kind), bool(is_significant), row["model"])
     for row in finished:
         if any(key.startswith(CALIBRATION_P) for key in row):
             row["calibration_rejected"] = "none"
@@ -289,7 +289,7 @@ class _Unit:
         expected = self._expected(mu)
         strata = {}
         for kind, departure in self.departures.by_kind():
-            capture, strata[f"{kind}.expected"] = departure.capture(expected, self.bootstrap.weights)
+            capture, strata[f"{kind}.expected"] = departure.capture(name, expected, self.bootstrap.weights)
             row |= _capture_fields(kind, capture)
         calibrated = self.calibration.of_model(expected)
         strata |= calibration_arrays(calibrated)

@@ -36,6 +36,8 @@ def test_rows_tell_the_truth_about_a_known_cell(adapting: object) -> None:
     assert oracle["bits_per_spike_low"] > reference["bits_per_spike_high"]
     assert oracle["oracle_share"] == pytest.approx(1.0)
     assert rows["constant"]["bits_per_spike"] == 0.0
+    for name in ("constant", "psth"):  # know no spike, whatever little their expectations differ by
+        assert rows[name]["refractory_verdict"] == rows[name]["adaptation_verdict"] == "missed"
 
 
 def test_a_renewal_model_misses_adaptation_alone(make_cell: Callable) -> None:
@@ -47,6 +49,17 @@ def test_a_renewal_model_misses_adaptation_alone(make_cell: Callable) -> None:
     assert row["adaptation_capture"] < row["refractory_capture"]
     assert row["adaptation_verdict"] != "captured"
     assert row["lag1_autocorrelation"] < -0.03
+
+
+def test_refractoriness_alone_is_not_taken_for_adaptation(make_cell: Callable) -> None:
+    """Long and strong: beyond it the reference expects too little, by one factor, whatever came before."""
+    found = []
+    for seed in range(8):
+        cell = make_cell(n_trials=100, burn_in=1000, dead_bins=6, recovery_bins=2.0, seed=seed)
+        row = by_model(evaluate(cell))["psth-gain"]
+        assert row["refractory_verdict"] == "missed"
+        found.append(row["adaptation_verdict"])
+    assert found.count("nothing to capture") >= 7
 
 
 def test_a_poisson_unit_has_nothing_to_capture(make_cell: Callable) -> None:
@@ -63,7 +76,9 @@ def test_figures_follow_from_what_is_stored(adapting: object) -> None:
     for kind in ("refractory", "adaptation"):
         d = deviance(curves[f"{kind}.observed"], curves[f"{kind}.expected"][model])
         assert d == pytest.approx(rows["renewal"][f"{kind}_deviance"])
-        strata = len(curves[f"{kind}.observed"])
+        n_windows = len(np.unique(curves["adaptation.window_ms"])) if kind == "adaptation" else 0
+        strata = len(curves[f"{kind}.observed"]) - n_windows
+        assert strata == rows["renewal"][f"{kind}_strata"]
         reference = rows["renewal"][f"{kind}_reference_deviance"]
         assert rows["renewal"][f"{kind}_capture"] == pytest.approx(1 - max(0, d - strata) / (reference - strata))
     z, rank, n = curves["ks.z"][model].astype(float), curves["ks.z_rank"], int(curves["ks.n"])
