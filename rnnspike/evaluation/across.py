@@ -117,7 +117,7 @@ def compare_runs(
         if not both:
             raise ValueError(f"no unit with {MIN_SPIKES} spikes has both {a} and {b}")
         results.append(_compare(both, a, b, stream, n_draws, folds))
-    return _corrected(results, correction)
+    return corrected(results, correction)
 
 
 def pairs_of(tables: Sequence[UnitTable]) -> list[Pair]:
@@ -128,7 +128,8 @@ def pairs_of(tables: Sequence[UnitTable]) -> list[Pair]:
     return [pair for pair in pairs if any(set(pair) <= names for names in together)]
 
 
-def _corrected(results: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+def corrected(results: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+    """Return comparisons with p corrected over them; those without a p have no corrected one and count for none."""
     p = np.array([result.p for result in results])
     adjusted = p if correction == "none" else (holm(p) if correction == "holm" else benjamini_hochberg(p))
     return [
@@ -205,13 +206,11 @@ def _over_levels(groups: Sequence[_Group], rng: np.random.Generator, n_draws: in
     gains = np.concatenate([group.gains for group in groups])
     gain = float(gains.mean())
     pooled = float(sum(g.differences.sum() for g in groups) / sum(g.spikes.sum() for g in groups))
-    n_top, level = len(groups), "recording"
-    if n_top < 2:
-        n_top, level = len(gains), "unit"
-    if n_top < 2:
-        n_top, level = len(groups[0].spikes), "trial"
+    if len(gains) == 1:
+        return _over_trials(groups[0], rng, n_draws)
+    n_top, level = (len(groups), "recording") if len(groups) > 1 else (len(gains), "unit")
     draws = hierarchical_draws(groups, rng, n_draws)  # (draw, 2)
-    spread = draws.std(axis=0, ddof=1) * math.sqrt(n_top / max(n_top - 1, 1)) if n_top > 1 else np.full(2, np.nan)
+    spread = draws.std(axis=0, ddof=1) * math.sqrt(n_top / (n_top - 1))
     low, high, p = student_interval(gain, float(spread[0]), n_top - 1)
     pooled_low, pooled_high, _ = student_interval(pooled, float(spread[1]), n_top - 1)
     return {
@@ -224,6 +223,17 @@ def _over_levels(groups: Sequence[_Group], rng: np.random.Generator, n_draws: in
         "gain_pooled_low": pooled_low,
         "gain_pooled_high": pooled_high,
     }
+
+
+def _over_trials(group: _Group, rng: np.random.Generator, n_draws: int) -> dict[str, Any]:
+    """Return the gain of one unit with the interval and the p that its own run gives (``pairs.csv``)."""
+    bootstrap = TrialBootstrap(len(group.spikes), rng, n_draws)
+    found = bootstrap.ratio(group.differences, group.spikes[:, 0])
+    by_block = bootstrap.autocorrelated(group.differences, group.spikes[:, 0])
+    p = bootstrap.sign_flips(group.differences, by_block)
+    values = {"": found.value, "_low": found.low, "_high": found.high}
+    gains = {f"{kind}{end}": float(value[0]) for kind in ("gain", "gain_pooled") for end, value in values.items()}
+    return {**gains, "p": float(p[0]), "level": "trial"}
 
 
 def student_interval(estimate: float, error: float, freedom: int) -> tuple[float, float, float]:

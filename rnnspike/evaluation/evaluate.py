@@ -236,6 +236,7 @@ class _Unit:
             self.departures = Departures(history, self._expected(self.intensity(self.reference)))
             self.calibration = Calibration(history, trials.condition)
             self._curves = UnitCurves(trials, history, settings.n_examples)
+        self._expected_spikes: dict[str, FloatArray] = {}  # model -> (trial,)
         self._extra: dict[str, npt.NDArray[Any]] = {}
 
     def intensity(self, name: str) -> FloatArray:
@@ -287,6 +288,7 @@ class _Unit:
         mu = self.intensity(name)
         fit, examples = goodness(mu, self.scored, self.r), self._curves.examples(mu)
         expected = self._expected(mu)
+        self._expected_spikes[name] = expected.sum(axis=1)
         strata = {}
         for kind, departure in self.departures.by_kind():
             capture, strata[f"{kind}.expected"] = departure.capture(name, expected, self.bootstrap.weights)
@@ -336,7 +338,19 @@ class _Unit:
         for row in rows:
             if row["model"] in simulated:
                 row |= checks.add(row["model"], simulated[row["model"]])
+                row["free_run_rate_ratio"] *= self._design_effect(row["model"], index)
         self._extra = checks.arrays()
+
+    def _design_effect(self, name: str, index: IntArray) -> float:
+        """Return the factor from a ratio to the data of the simulated trials to one to those of all trials.
+
+        What a model expects of both, given their recorded past, tells how far the few that were simulated are off.
+        """
+        by_trial = self._expected_spikes.get(name, np.zeros(self.trials.n_trials))
+        if not by_trial[index].sum() > 0:
+            return 1.0
+        expected, recorded = by_trial[index].sum() / by_trial.sum(), self.n_spikes[index].sum() / self.total
+        return float(recorded / expected)
 
     def pairs(self) -> list[Row]:
         """Return all pairs of models that could be scored."""

@@ -17,8 +17,9 @@ from rnnspike.trials.data import CountArray, FloatArray, IntArray, Observation, 
 
 #: Smallest expected count of a bin that a model may return: rarer than one spike in 10^9 bins is not claimed.
 MU_FLOOR = 1e-9
-#: Largest: a free run is bounded by it, whatever the model (science.md b.5).
-MU_CEILING = 20.0
+#: Largest: a free run is bounded by it, whatever the model (science.md b.5), and its counts fit into a byte. Units with
+#: more than ``trials.units.MOST_PER_BIN`` spikes a bin on average are not modelled.
+MU_CEILING = 100.0
 #: Both in log.
 LOG_MU_RANGE = (math.log(MU_FLOOR), math.log(MU_CEILING))
 #: How far beyond the intensities that training trials were given a prediction may go, in log: twice.

@@ -39,6 +39,32 @@ def true_intensity(recording: Recording, trials: Trials) -> FloatArray | None:
     return None if np.isnan(mu[trials.observed]).any() else mu
 
 
+def why_not_exact(recording: Recording, trials: Trials) -> str | None:
+    """Say why the stored truth is not what the spikes of these bins were drawn from; None where it is, or is none.
+
+    On other bins a bin's intensity would know the spikes inside it, and one of Bernoulli bins is no Poisson mean.
+    """
+    names = [name for unit_id in trials.unit_ids if (name := _series_name(recording, unit_id)) is not None]
+    if not names:
+        return None
+    times_s, _ = recording.covariates[names[0]].load()
+    step_s = _step_s(times_s)
+    if not _on_grid(times_s, step_s, trials.start_s, trials.bin_s):
+        return f"the true intensity is that of bins of {1e3 * step_s:g} ms, not of these (--bin {1e3 * step_s:g}ms)"
+    if trials.observation != "bernoulli":
+        return "the true intensity is that of Bernoulli bins (--observation bernoulli)"
+    return None
+
+
+def _step_s(times_s: FloatArray) -> float:
+    return float(times_s[-1] - times_s[0]) / max(len(times_s) - 1, 1)
+
+
+def _on_grid(times_s: FloatArray, step_s: float, start_s: FloatArray, bin_s: float) -> bool:
+    place = (start_s - times_s[0]) / step_s  # (trial,) in samples
+    return bool(np.allclose(place, np.rint(place), rtol=0.0, atol=1e-4) and abs(bin_s / step_s - 1.0) < 1e-6)
+
+
 def on_bins(times_s: FloatArray, lambda_hz: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float) -> FloatArray:
     """Return the integral (trial, bin) of an intensity that is constant from each of the even times to the next.
 
@@ -49,10 +75,9 @@ def on_bins(times_s: FloatArray, lambda_hz: FloatArray, start_s: FloatArray, n_b
     start_s
         (trial,) start of each trial's first bin.
     """
-    step_s = (times_s[-1] - times_s[0]) / max(len(times_s) - 1, 1)
+    step_s = _step_s(times_s)
     place = (start_s - times_s[0]) / step_s  # (trial,) in samples
-    on_grid = np.allclose(place, np.rint(place), rtol=0.0, atol=1e-4) and abs(bin_s / step_s - 1.0) < 1e-6
-    if on_grid:
+    if _on_grid(times_s, step_s, start_s, bin_s):
         return _at(lambda_hz, np.rint(place).astype(np.int64)[:, None] + np.arange(n_bins)) * bin_s
     edges = place[:, None] + np.arange(n_bins + 1) * (bin_s / step_s)
     known = np.diff(_integral(np.isfinite(lambda_hz).astype(np.float64), edges), axis=1)

@@ -16,7 +16,7 @@ from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS
 from rnnspike.models.simulate import simulate
 from rnnspike.models.stack import NOT_NETWORKS, beyond_training
-from rnnspike.neurons.truth import true_intensity
+from rnnspike.neurons.truth import true_intensity, why_not_exact
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.predictions import Rung, UnitPredictions
 from rnnspike.runs.store import plain, read_json, safe_name, write_arrays, write_bytes, write_json
@@ -48,8 +48,12 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     predictions = UnitPredictions(job, unit_id)
     trials, rungs, folds = predictions.trials, predictions.rungs(), predictions.loaded.folds
     mu: dict[str, Intensity] = {name: rung.mu for name, rung in rungs.items() if rung.mu is not None}
-    truth = true_intensity(load_job(job).recording, trials)
-    if truth is not None:
+    outcomes = [rung_outcome(rung) for rung in rungs.values()]
+    recording = load_job(job).recording
+    why = why_not_exact(recording, trials)
+    if why is not None:
+        outcomes.append({"model": "oracle", "status": "skipped", "message": why, "seconds": 0.0})
+    elif (truth := true_intensity(recording, trials)) is not None:
         mu["oracle"] = truth[:, :, 0]
     effort, n_replicates = job.settings.effort, job.settings.replicates
     n_runs = min(FREE_RUNS[effort], n_replicates)
@@ -84,7 +88,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         "unit": unit_id,
         "rows": rows,
         "pairs": result.pairs,
-        "rungs": [rung_outcome(rung) for rung in rungs.values()],
+        "rungs": outcomes,
     }
     write_json(done, finished)
     return dict(plain(finished))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rnnspike.neurons.registry import CELLS
 from rnnspike.neurons.session import Session, SessionOptions, simulate_cell, simulate_session
-from rnnspike.neurons.truth import has_truth, on_bins, true_intensity
+from rnnspike.neurons.truth import has_truth, on_bins, true_intensity, why_not_exact
 from rnnspike.recording.data import Recording
 from rnnspike.recording.read import read_recording
 from rnnspike.trials.data import Trials
@@ -49,6 +49,21 @@ def test_truth_on_wider_bins_is_the_sum(
     trials = replace(trials, start_s=session.recording.intervals["trials"]["start_time"].to_numpy())
     mu = true_intensity(recording, trials)
     np.testing.assert_allclose(mu, session.mu[:, 200:, :1].reshape(8, 60, 5, 1).sum(axis=2), rtol=1e-9)
+
+
+def test_the_truth_is_exact_on_its_own_bernoulli_bins_alone(
+    written: tuple[Session, Recording], make_trials: Callable[..., Trials]
+) -> None:
+    session, recording = written
+    trials = trials_of(session, make_trials, [0])
+    assert why_not_exact(recording, trials) is None
+    wide = make_trials(session.counts[:, 200:, :1].reshape(8, 60, 5, 1).sum(axis=2), bin_s=0.005)
+    wide = replace(wide, start_s=trials.start_s)
+    assert "--bin 1ms" in str(why_not_exact(recording, wide))
+    assert "--bin 1ms" in str(why_not_exact(recording, replace(trials, start_s=trials.start_s + 0.0004)))
+    assert "--observation bernoulli" in str(why_not_exact(recording, replace(trials, observation="poisson")))
+    without = simulate_cell("poisson", 1, OPTIONS).recording
+    assert why_not_exact(without, trials) is None
 
 
 def test_a_recording_without_truth_gives_none(make_trials: Callable[..., Trials]) -> None:
