@@ -20,7 +20,7 @@ from rnnspike.cli.options import (
     trial_options,
 )
 from rnnspike.cli.output import Log, RowWriter
-from rnnspike.errors import ExitCode, RecordingError, RnnspikeError
+from rnnspike.errors import ExitCode, RnnspikeError
 
 if TYPE_CHECKING:
     from rnnspike.config import FitSettings
@@ -51,7 +51,7 @@ RENAMED = {
 @click.option("--workers", "-j", type=int, help="Processes.  [default: 1]")
 @click.option("--report/--no-report", default=True, help="Write report.html.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings (default ./rnnspike.toml).")
-@click.option("--overwrite", is_flag=True, help="Throw away what the run directory holds.")
+@click.option("--overwrite", is_flag=True, help="Throw away the run that lies in the run directory.")
 @click.option("--dry-run", is_flag=True, help="List the tasks as jsonl and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a recording has nothing usable.")
 @format_option
@@ -138,7 +138,7 @@ def fit_all(
     writer.close()
     if values["strict"] and any("no unit is left" in str(error) for error in errors):
         return ExitCode.NOTHING_USABLE
-    return _exit_code(len(errors), len(paths), all(isinstance(error, RecordingError) for error in errors))
+    return _exit_code(len(errors), len(paths), all(error.exit_code == ExitCode.BAD_INPUT for error in errors))
 
 
 def _exit_code(failed: int, total: int, only_bad_input: bool) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from rnnspike._version import __version__
 from rnnspike.errors import RunError
 from rnnspike.evaluation.evaluate import finalise_verdicts
+from rnnspike.runs.claim import mark_id
 from rnnspike.runs.job import Job, Loaded
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
 from rnnspike.runs.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
@@ -23,8 +24,7 @@ from rnnspike.trials.units import NOT_ASKED_FOR
 
 def is_complete(folder: Path, content_id: str) -> bool:
     """Say whether a run directory holds the finished fit of this content id."""
-    mark = folder / "done.json"
-    return mark.is_file() and read_json(mark).get("id") == content_id
+    return mark_id(folder / "done.json") == content_id
 
 
 def open_run(folder: Path) -> Path:
