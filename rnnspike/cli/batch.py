@@ -14,8 +14,9 @@ from rnnspike.cli.progress import progress_bar
 from rnnspike.config import FitSettings
 from rnnspike.recording.data import Finding
 from rnnspike.report.build import write_report
-from rnnspike.runs.engine import fit_recording, make_job, run_name
+from rnnspike.runs.engine import fit_recording, make_job
 from rnnspike.runs.job import Loaded
+from rnnspike.runs.store import run_name
 from rnnspike.trials.units import asked_for
 
 

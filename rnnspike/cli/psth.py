@@ -129,9 +129,10 @@ def run(paths: list[Path], options: TrialOptions, reading: ReadOptions, values: 
     output = resolve_format(values["output_format"])
     writer = RowWriter(output, CSV_COLUMNS if output == "csv" else COLUMNS, render)
     failed = unusable = 0
+    taken: set[str] = set()
     for path in paths:
         try:
-            unusable += not show_recording(path, options, reading, values, writer, log)
+            unusable += not show_recording(path, options, reading, values, writer, log, taken)
         except RnnspikeError as error:
             failed += 1
             log.error(str(error))
@@ -144,28 +145,40 @@ def run(paths: list[Path], options: TrialOptions, reading: ReadOptions, values: 
 
 
 def show_recording(
-    path: Path, options: TrialOptions, reading: ReadOptions, values: dict[str, Any], writer: RowWriter, log: Log
+    path: Path,
+    options: TrialOptions,
+    reading: ReadOptions,
+    values: dict[str, Any],
+    writer: RowWriter,
+    log: Log,
+    taken: set[str],
 ) -> bool:
-    """Write the rows of one recording, draw its pictures; return whether any unit was usable."""
+    """Write the rows of one recording, draw its pictures; return whether any unit was usable.
+
+    Recordings have the names that ``fit`` gives them; ``taken`` are those of the recordings before.
+    """
     from rnnspike.recording.read import read_recording
+    from rnnspike.runs.store import distinct_name, run_name
     from rnnspike.trials.plan import plan_trials
     from rnnspike.trials.units import asked_for
 
     recording = read_recording(path, reading)
+    name = distinct_name(run_name(path), recording.sha256, taken)
+    taken.add(name)
     # All spikes count, and the past is not looked at.
     observation = "poisson" if options.observation == "auto" else options.observation
     plan = plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0))
     say_findings(log, path, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     panels = []
     for trials, result in results(plan, values, log):
-        for row in rows(path.stem, result, writer.format):
+        for row in rows(name, result, writer.format):
             writer.write(row)
         if values["picture"]:
             panels.append((trials, result))
         if values["pictures"]:
-            _draw([(trials, result)], path.stem, _picture_path(values["pictures"], path.stem, result.unit), log)
+            _draw([(trials, result)], name, _picture_path(values["pictures"], name, result.unit), log)
     if panels:
-        _draw(panels, path.stem, values["picture"], log)
+        _draw(panels, name, values["picture"], log)
     return bool(plan.unit_ids)
 
 
@@ -258,8 +271,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _picture_path(folder: Path, recording: str, unit: str) -> Path:
-    safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in unit)
-    return folder / f"{recording}_{safe}.png"
+    from rnnspike.runs.store import safe_name
+
+    return folder / f"{recording}_{safe_name(unit)}.png"
 
 
 def _draw(panels: list[tuple[Trials, PsthResult]], recording: str, path: Path, log: Log) -> None:

@@ -24,7 +24,7 @@ def command(runs: tuple[Path, ...], output_format: str, out: Path | None, figure
     """
     from rnnspike.report.build import build_report
     from rnnspike.report.comparison import build_comparison
-    from rnnspike.report.load import load_run
+    from rnnspike.report.load import distinct_names, load_run
     from rnnspike.runs.store import write_bytes
     from rnnspike.runs.tables import find_runs
 
@@ -34,8 +34,9 @@ def command(runs: tuple[Path, ...], output_format: str, out: Path | None, figure
         from rnnspike.report.figures import write_comparison_figures, write_figures
 
         loaded = [load_run(run) for run in runs]
-        for run in loaded:
-            for path in write_figures(run, figures if len(runs) == 1 else figures / run.folder.name):
+        names = distinct_names((run.folder.absolute().name, run) for run in loaded)
+        for run, name in zip(loaded, names, strict=True):
+            for path in write_figures(run, figures if len(runs) == 1 else figures / name):
                 click.echo(path)
         for path in write_comparison_figures(loaded, figures) if len(runs) > 1 else []:
             click.echo(path)

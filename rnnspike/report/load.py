@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from rnnspike.runs.directory import open_run, read_rows
-from rnnspike.runs.store import read_arrays, read_json, read_jsonl, safe_name
+from rnnspike.runs.store import distinct_name, read_arrays, read_json, read_jsonl, safe_name
 
 Curves = dict[str, npt.NDArray[Any]]
 
@@ -85,6 +85,14 @@ def load_run(folder: Path) -> Run:
         settings=read_json(folder / "settings.json"),
         provenance=read_json(folder / "run.json"),
     )
+
+
+def distinct_names(named: Iterable[tuple[str, Run]]) -> list[str]:
+    """Return a name for each run: the one given, or where another run has it the one that ``fit`` would give."""
+    names: list[str] = []
+    for name, run in named:
+        names.append(distinct_name(name, str(run.provenance["sha256"]), names))
+    return names
 
 
 def _training_of(config: Any) -> dict[str, Any] | None:

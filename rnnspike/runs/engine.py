@@ -17,7 +17,7 @@ from rnnspike.runs.claim import claim
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
 from rnnspike.runs.job import Job, Loaded, job_id, load_recording
-from rnnspike.runs.store import safe_name
+from rnnspike.runs.store import distinct_name, run_name
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_together, fit_unit, is_together
 from rnnspike.threads import ask_for_one_thread, one_thread
@@ -54,15 +54,8 @@ class Task:
 def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tuple[Job, Loaded]:
     """Read and plan a recording and name its run directory (with its hash where the plain name is taken)."""
     loaded = load_recording(path, settings)
-    name = run_name(path)
-    if name in taken:
-        name = f"{name}-{loaded.recording.sha256[:8]}"
+    name = distinct_name(run_name(path), loaded.recording.sha256, taken)
     return Job(path, name, settings.out / name, settings, job_id(loaded.recording, settings)), loaded
-
-
-def run_name(path: Path) -> str:
-    """Return the plain name of a recording's run directory."""
-    return safe_name(path.stem or path.name)
 
 
 def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:

@@ -9,7 +9,8 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,21 @@ def safe_name(text: str) -> str:
     if re.fullmatch(r"\.*", text):
         return "".join(f"%{byte:02X}" for byte in text.encode()) or "%"
     return re.sub(r"[^A-Za-z0-9._+-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
+
+
+def run_name(path: Path) -> str:
+    """Return the plain name of a recording, as of its run directory."""
+    return safe_name(path.stem or path.name)
+
+
+def distinct_name(name: str, sha256: str, taken: Collection[str]) -> str:
+    """Return a name; where it is taken with the first figures of the recording's hash, and then with a number.
+
+    Examples
+    --------
+    >>> distinct_name("session", "0123456789", ["session"])
+    'session-01234567'
+    """
+    hashed = f"{name}-{sha256[:8]}"
+    numbered = (f"{hashed}-{k}" for k in count(2))
+    return next(each for each in chain((name, hashed), numbered) if each not in taken)
