@@ -12,6 +12,7 @@ from typing import Any
 from rnnspike.cli.output import Log, say_findings
 from rnnspike.cli.progress import progress_bar
 from rnnspike.config import FitSettings
+from rnnspike.errors import RnnspikeError
 from rnnspike.recording.data import Finding
 from rnnspike.report.build import write_report
 from rnnspike.runs.engine import fit_recording, make_job
@@ -46,10 +47,20 @@ def fits(
         assert executor is not None
         whole.append(executor.submit(fit_alone, path, settings, names[:i], overwrite, provenance))
     for path, future in zip(paths[:n], in_order(whole, paths, log), strict=True):
-        yield path, partial(told, future, path, log)
+        yield path, partial(kept, path, partial(told, future, path, log))
     for i, path in enumerate(paths[n:], start=n):
         title = f"{names[i]} ({i + 1} of {len(paths)})"
-        yield path, partial(fit_shared, path, settings, names[:i], overwrite, provenance, executor, log, title)
+        shared = partial(fit_shared, path, settings, names[:i], overwrite, provenance, executor, log, title)
+        yield path, partial(kept, path, shared)
+
+
+def kept(path: Path, fit: Callable[[], Fit]) -> Fit:
+    """Return a fit; what the system refuses amid it is this recording's failure, and the others go on."""
+    try:
+        return fit()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise RnnspikeError(f"{path}: {where}{error.strerror or error} (try another --out, or again)") from error
 
 
 def n_whole(n_recordings: int, n_workers: int) -> int:

@@ -34,7 +34,7 @@ SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b
 )
 @click.option("--folds", is_flag=True, help="Folds as witnesses, with Nadeau and Bengio's variance.")
 @click.option("--draws", type=click.IntRange(min=100), default=2000, show_default=True, help="Bootstrap draws.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap.")
 @format_option
 def command(runs: tuple[str, ...], output_format: str | None, by: str, **values: Any) -> None:
     """Compare models over units and recordings: gain in bits/spike, interval, then p.

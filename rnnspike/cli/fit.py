@@ -72,10 +72,12 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
       ls *.nwb | rnnspike fit - -j 8 --format jsonl > rows.jsonl
     """
     from rnnspike.config import resolve_settings
+    from rnnspike.runs.training import check_device
 
     log = log_from(values)
     settings, sources = resolve_settings(given(ctx), values["config_file"])
     paths = expand_paths(recordings)
+    check_device(settings.device)
     if values["dry_run"]:
         ctx.exit(show_tasks(paths, settings, log))
     provenance = {

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnspike.errors import told_if_unwritable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -144,7 +146,8 @@ class Log:
 
     def __init__(self, verbosity: int = 0, log_file: str | None = None) -> None:
         self.verbosity = verbosity
-        self._file = open(log_file, "a", encoding="utf-8") if log_file else None  # noqa: SIM115
+        with told_if_unwritable(log_file, "--log-file"):
+            self._file = open(log_file, "a", encoding="utf-8") if log_file else None  # noqa: SIM115
 
     def error(self, text: str) -> None:
         """Say what failed; always shown."""

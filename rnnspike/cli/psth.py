@@ -22,7 +22,7 @@ from rnnspike.cli.options import (
     trial_options_from,
 )
 from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings
-from rnnspike.errors import ExitCode, ModelError, RnnspikeError
+from rnnspike.errors import ExitCode, ModelError, RnnspikeError, told_if_unwritable
 
 if TYPE_CHECKING:
     from rnnspike.models.psth_bands import PsthResult
@@ -91,7 +91,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a recording has nothing usable.")
 @format_option
 @log_options
@@ -114,6 +114,10 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
     options, reading = trial_options_from(values), read_options_from(values)
     paths = expand_paths(recordings)
     _check_picture(values["picture"], paths)
+    for option in ("picture", "pictures"):
+        if values[option]:
+            with told_if_unwritable(values[option], f"--{option}"):
+                (values[option] if option == "pictures" else values[option].parent).mkdir(parents=True, exist_ok=True)
     ctx.exit(run(paths, options, reading, values, log))
 
 
@@ -176,9 +180,11 @@ def show_recording(
         if values["picture"]:
             panels.append((trials, result))
         if values["pictures"]:
-            _draw([(trials, result)], name, _picture_path(values["pictures"], name, result.unit), log)
+            with told_if_unwritable(values["pictures"], "--pictures"):
+                _draw([(trials, result)], name, _picture_path(values["pictures"], name, result.unit), log)
     if panels:
-        _draw(panels, name, values["picture"], log)
+        with told_if_unwritable(values["picture"], "--picture"):
+            _draw(panels, name, values["picture"], log)
     return bool(plan.unit_ids)
 
 

@@ -34,7 +34,7 @@ UNIT_COLUMNS = ("recording", "unit", "cell", "n_trials", "n_spikes", "rate_hz")
 @click.option("--units", "n_units", type=int, help="Number of units (default: see --list).")
 @click.option("--conditions", "n_conditions", type=int, default=1, show_default=True, help="Number of stimuli.")
 @click.option("--bin", "bin_s", type=DURATION, default=0.001, show_default="1ms", help="Bin width.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all draws.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all draws.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE where it exists.")
 @format_option
 @log_options

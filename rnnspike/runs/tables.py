@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from rnnspike.errors import ConfigError, RunError
 from rnnspike.evaluation.across import Correction, Pair, UnitTable, compare_runs, pairs_of
 from rnnspike.runs.directory import open_run, read_rows
 from rnnspike.runs.rows import SCHEMA
-from rnnspike.runs.store import safe_name
+from rnnspike.runs.store import read_csv, safe_name
 
 
-def find_runs(folders: Sequence[Path]) -> list[Path]:
+def find_runs(folders: Sequence[str | Path]) -> list[Path]:
     """Return the run directories named: each folder itself, or those in it where it is none.
 
     Raises
@@ -26,7 +25,7 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
         Where a folder neither is a finished run nor holds one.
     """
     runs: list[Path] = []
-    for folder in folders:
+    for folder in map(Path, folders):
         inside = (
             [] if (folder / "done.json").is_file() else sorted(mark.parent for mark in folder.glob("*/done.json"))
         )
@@ -49,9 +48,7 @@ def read_unit_tables(folder: Path) -> list[UnitTable]:
 
 def _unit_table(folder: Path, recording: str, unit: str) -> UnitTable:
     file = folder / "units" / safe_name(unit) / "per_trial.csv"
-    if not file.is_file():
-        raise RunError(f"{file}: is missing (fit the recording again with --overwrite)")
-    table = pd.read_csv(file)
+    table = read_csv(file, ("trial", "n_spikes"))
     likelihoods = {name[3:]: table[name].to_numpy(np.float64) for name in table.columns if name.startswith("ll_")}
     return UnitTable(
         recording=recording,
@@ -64,7 +61,7 @@ def _unit_table(folder: Path, recording: str, unit: str) -> UnitTable:
 
 
 def compare_stored(
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     *,
     pairs: Sequence[Pair] = (),
     against: str | None = None,
