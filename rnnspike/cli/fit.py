@@ -162,6 +162,7 @@ def render(rows: list[dict[str, Any]]) -> Any:
     from rich import box
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for name in ("unit", "model"):
@@ -170,7 +171,6 @@ def render(rows: list[dict[str, Any]]) -> Any:
         table.add_column(name, justify="right")
     for name in ("refractoriness", "adaptation", "free run"):
         table.add_column(name)
-    why: list[str] = []
     several = len({row["recording"] for row in rows}) > 1
     last: tuple[Any, Any] | None = None
     for row in rows:
@@ -181,12 +181,34 @@ def render(rows: list[dict[str, Any]]) -> Any:
         last = here
         if row["status"] != "ok":
             table.add_row(label, row["model"], f"[yellow]{row['status']}[/]", "", "", "", "", "")
-            why.append(f"{row['model']} of unit {row['unit']} {row['status']}: {row['message']}")
             continue
         table.add_row(label, row["model"], *_cells(row))
-        if row["message"] and row["message"] not in why:
-            why.append(row["message"])
-    return Group(table, *why)
+    return Group(table, *(Text(line) for line in remarks(rows)))
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Return what the rows say in words, each thing once, with the units and models that it is said of."""
+    several = len({row["recording"] for row in rows}) > 1
+    said: dict[str, dict[str, list[str]]] = {}
+    n_models: dict[str, int] = {}
+    for row in rows:
+        unit = f"{row['recording']} {row['unit']}" if several else str(row["unit"])
+        n_models[unit] = n_models.get(unit, 0) + 1
+        texts = (
+            (row["message"] or "").split("; ") if row["status"] == "ok" else [f"{row['status']}: {row['message']}"]
+        )
+        for text in filter(None, texts):
+            said.setdefault(text, {}).setdefault(unit, []).append(row["model"])
+    lines = []
+    for text, models_of in said.items():
+        alike: dict[str, list[str]] = {}
+        for unit, models in models_of.items():
+            names = "all models" if len(models) == n_models[unit] else ", ".join(models)
+            alike.setdefault(names, []).append(unit)
+        lines += [
+            f"unit{'s' * (len(units) > 1)} {', '.join(units)} ({names}): {text}" for names, units in alike.items()
+        ]
+    return lines
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
