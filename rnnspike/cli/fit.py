@@ -19,7 +19,7 @@ from rnnspike.cli.options import (
     recordings_argument,
     trial_options,
 )
-from rnnspike.cli.output import Log, RowWriter
+from rnnspike.cli.output import Log, RowWriter, shown_names
 from rnnspike.errors import ExitCode, RnnspikeError
 
 if TYPE_CHECKING:
@@ -127,13 +127,14 @@ def fit_all(
 
     writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
     errors: list[RnnspikeError] = []
+    shown = shown_names(paths)
     with workers(settings.workers) as executor:
         for path, fit in fits(paths, settings, values["overwrite"], provenance, executor, log):
             try:
                 fitted = fit()
                 for row in fitted.rows:
                     writer.write(row)
-                log.info(f"{path.name}: {summary(fitted.rows)}; run directory {fitted.folder}")
+                log.info(f"{shown[path]}: {summary(fitted.rows)}; run directory {fitted.folder}")
             except RnnspikeError as error:
                 errors.append(error)
                 log.error(str(error))

@@ -173,12 +173,18 @@ class Log:
             self._file.flush()
 
 
-def say_findings(log: Log, path: Path, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
+def shown_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return how messages name each recording: by its file, or as it was given where others have that name too."""
+    names = [path.name for path in paths]
+    return {path: path.name if names.count(path.name) == 1 else str(path) for path in paths}
+
+
+def say_findings(log: Log, name: str, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
     """Tell warnings always and remarks on -v, and which units were left out."""
     from rnnspike.trials.units import NOT_ASKED_FOR
 
     for finding in findings:
-        text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
+        text = f"{name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
         (log.detail if finding.level == "info" else log.warning)(text)
     for unit, why in left_out.items():
-        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
+        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{name}: unit {unit} left out: {why}")

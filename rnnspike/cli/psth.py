@@ -21,7 +21,7 @@ from rnnspike.cli.options import (
     trial_options,
     trial_options_from,
 )
-from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings
+from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings, shown_names
 from rnnspike.errors import ExitCode, ModelError, RnnspikeError, told_if_unwritable
 
 if TYPE_CHECKING:
@@ -134,9 +134,10 @@ def run(paths: list[Path], options: TrialOptions, reading: ReadOptions, values: 
     writer = RowWriter(output, CSV_COLUMNS if output == "csv" else COLUMNS, render)
     failed = unusable = 0
     taken: set[str] = set()
+    shown = shown_names(paths)
     for path in paths:
         try:
-            unusable += not show_recording(path, options, reading, values, writer, log, taken)
+            unusable += not show_recording(path, options, reading, values, writer, log, taken, shown[path])
         except RnnspikeError as error:
             failed += 1
             log.error(str(error))
@@ -156,10 +157,12 @@ def show_recording(
     writer: RowWriter,
     log: Log,
     taken: set[str],
+    shown: str,
 ) -> bool:
     """Write the rows of one recording, draw its pictures; return whether any unit was usable.
 
-    Recordings have the names that ``fit`` gives them; ``taken`` are those of the recordings before.
+    Recordings have the names that ``fit`` gives them; ``taken`` are those of the recordings before;
+    messages name this one as ``shown``.
     """
     from rnnspike.recording.read import read_recording
     from rnnspike.runs.store import distinct_name, run_name
@@ -172,7 +175,7 @@ def show_recording(
     # All spikes count, and the past is not looked at.
     observation = "poisson" if options.observation == "auto" else options.observation
     plan = plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0))
-    say_findings(log, path, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
+    say_findings(log, shown, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     panels = []
     for trials, result in results(plan, values, log):
         for row in rows(name, result, writer.format):

@@ -236,3 +236,13 @@ def test_overwrite_never_takes_the_recording(session: Path, tmp_path: Path) -> N
     refused = invoke("fit", recording, *options, "--out", tmp_path)
     assert refused.exit_code == 3 and "the recording itself" in refused.stderr
     assert [each.name for each in recording.iterdir()] == ["0.txt"]
+
+
+def test_recordings_of_one_file_name_are_named_by_their_paths(session: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again" / session.name
+    again.parent.mkdir()
+    again.write_bytes(session.read_bytes())
+    options = ["--out", tmp_path / "runs", "--replicates", 0, "--no-report", "-m", "constant"]
+    lines = invoke("fit", session, again, *options).stderr.splitlines()
+    assert lines and all(f"{session}: " in line or f"{again}: " in line for line in lines)
+    assert any("left out" in line for line in lines)
