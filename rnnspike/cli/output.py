@@ -179,6 +179,14 @@ def shown_names(paths: Sequence[Path]) -> dict[Path, str]:
     return {path: path.name if names.count(path.name) == 1 else str(path) for path in paths}
 
 
+def say_unfinished(folders: Sequence[str | Path]) -> None:
+    """Tell which run directories in these folders are left out."""
+    from rnnspike.runs.tables import unfinished_runs
+
+    for run in unfinished_runs(folders):
+        Log().warning(f"{run}: left out, it is not finished (run the same fit again)")
+
+
 def say_findings(log: Log, name: str, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
     """Tell warnings always and remarks on -v, and which units were left out."""
     from rnnspike.trials.units import NOT_ASKED_FOR

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rnnspike.cli.output import say_unfinished
 from rnnspike.errors import told_if_unwritable
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def command(runs: tuple[Path, ...], output_format: str, out: Path | None, figure
     from rnnspike.runs.store import write_bytes
     from rnnspike.runs.tables import find_runs
 
+    say_unfinished(runs)
     runs = tuple(find_runs(runs))
     with told_if_unwritable(figures or out or runs[0], "--figures" if figures else "--out"):
         if figures is not None:

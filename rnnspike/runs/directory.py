@@ -15,7 +15,7 @@ from typing import Any
 from rnnspike._version import __version__
 from rnnspike.errors import RunError
 from rnnspike.evaluation.evaluate import finalise_verdicts
-from rnnspike.runs.claim import mark_id
+from rnnspike.runs.claim import is_run, mark_id
 from rnnspike.runs.job import Job, Loaded
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
 from rnnspike.runs.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
@@ -34,6 +34,7 @@ def open_run(folder: str | Path) -> Path:
     if not mark.is_file():
         inside = sorted(each.name for each in folder.glob("*/done.json")) if folder.is_dir() else []
         hint = f"; there are {len(inside)} run directories in it" if inside else ""
+        hint = "; it was begun and not finished: run the same fit again" if is_run(folder) else hint
         raise RunError(f"{folder}: is no finished run directory (done.json is missing{hint})")
     done = read_json(mark)
     found = done.get("schema") if isinstance(done, dict) else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnspike.errors import ConfigError, RunError
 from rnnspike.evaluation.across import Correction, Pair, UnitTable, compare_runs, pairs_of
+from rnnspike.runs.claim import is_run
 from rnnspike.runs.directory import open_run, read_rows
 from rnnspike.runs.rows import SCHEMA
 from rnnspike.runs.store import read_csv, safe_name
@@ -31,6 +32,17 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
         )
         runs += inside or [open_run(folder)]
     return list(dict.fromkeys(runs))
+
+
+def unfinished_runs(folders: Sequence[str | Path]) -> list[Path]:
+    """Return the run directories in these folders that ``find_runs`` leaves out: begun and not finished."""
+    return [
+        inside
+        for folder in map(Path, folders)
+        if not (folder / "done.json").is_file()
+        for inside in sorted(each for each in folder.glob("*/") if is_run(each))
+        if not (inside / "done.json").is_file()
+    ]
 
 
 def read_unit_tables(folder: Path) -> list[UnitTable]:
@@ -87,6 +99,9 @@ def compare_stored(
     if not tables:
         raise RunError(f"{', '.join(map(str, folders))}: no unit was scored in these runs")
     chosen = _chosen_pairs(tables, pairs, against)
+    if not any(set(pair) <= table.log_likelihoods.keys() for pair in chosen for table in tables):
+        wanted = ", ".join(" and ".join(pair) for pair in chosen) or "two models"
+        raise RunError(f"{', '.join(map(str, folders))}: no unit was scored by {wanted} (fit it again with both)")
     for (recording, unit), members in _grouped(tables, by).items():
         known = set(pairs_of(members)) | {(b, a) for a, b in pairs_of(members)}
         here = [pair for pair in chosen if pair in known]
@@ -113,5 +128,8 @@ def _chosen_pairs(tables: Sequence[UnitTable], pairs: Sequence[Pair], against: s
     for name in [name for pair in pairs for name in pair] + ([against] if against else []):
         if name not in names:
             raise ConfigError(f"--pair or --against {name}: these runs hold {', '.join(names)}")
+    for name, other in pairs:
+        if name == other:
+            raise ConfigError(f"--pair {name} {other}: name two models, one has no gain over itself")
     chosen = list(pairs) + [(name, against) for name in names if against and name != against]
     return chosen or pairs_of(tables)

@@ -145,3 +145,12 @@ def test_a_damaged_run(
     code, err = run(capsys, command, folder)
     assert code == ExitCode.BAD_INPUT and words in err and "fit" in err and "again" in err and "broken" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_what_is_left_out_is_told(fitted: Path, tmp_path: Path, command: str, capsys) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(fitted, tmp_path / name)
+    (tmp_path / "b" / "done.json").unlink()
+    code, err = run(capsys, command, tmp_path)
+    assert code == ExitCode.OK and "b: left out, it is not finished" in err and len(err.splitlines()) == 1
