@@ -11,6 +11,7 @@ import click
 
 from rnnspike.cli.options import (
     DURATION,
+    WIDTH,
     expand_paths,
     format_option,
     log_from,
@@ -86,7 +87,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="Probability that a band holds.",
 )
 @click.option("--draws", type=click.IntRange(100), default=1000, show_default=True, help="Resamplings of the trials.")
-@click.option("--step", "step_s", type=DURATION, help="Distance of a curve's points.  [default: by the bandwidth]")
+@click.option("--step", "step_s", type=WIDTH, help="Distance of a curve's points.  [default: by the bandwidth]")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw all units into this file (.png, .svg, .pdf).")
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."

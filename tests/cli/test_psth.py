@@ -94,6 +94,8 @@ def test_one_bad_recording_does_not_stop_the_others(session: Path, capsys, monke
         (["--picture", "a.gif"], ExitCode.USAGE, "none of .png"),
         (["--bandwidth", "wide"], ExitCode.USAGE, "wide"),
         (["--bandwidth", "0"], ExitCode.USAGE, "positive"),
+        (["--step", "-5ms"], ExitCode.USAGE, "--step': -5ms is not above zero"),
+        (["--step", "0"], ExitCode.USAGE, "0 is not above zero"),
         (["--segment", "1s"], ExitCode.BAD_INPUT, "nothing to average over"),
         (["--align", "cue"], ExitCode.BAD_INPUT, "--align cue: table trials has no such column"),
     ],
