@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnspike.config import FitSettings
 from rnnspike.runs.engine import Progress, fit_recording, make_job, workers
+from rnnspike.runs.training import check_device
 
 
 def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None = None, **settings: Any) -> Path:
@@ -32,6 +33,7 @@ def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None 
         Where the run directory holds another fit and ``overwrite`` is not asked for.
     """
     chosen = FitSettings(**settings)
+    check_device(chosen.device)
     job, loaded = make_job(Path(path), chosen)
     with workers(chosen.workers) as executor:
         fit_recording(job, loaded, executor, progress, overwrite)

@@ -5,6 +5,8 @@ Every message is one line that names the file, what was found, and the option th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -64,6 +66,19 @@ class ModelError(RnnspikeError):
 
 
 class RunError(RnnspikeError):
-    """A run directory is missing, unfinished or of another schema."""
+    """A run directory is missing, unfinished, damaged, of another schema, or not one that a fit may take."""
 
     exit_code = ExitCode.BAD_INPUT
+
+
+@contextmanager
+def told_if_unwritable(path: object, option: str) -> Iterator[None]:
+    """Make one line that names the option of what the system says of a place that cannot be written."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # stdout's own: ``main`` ends with its exit code
+    except OSError as error:
+        raise ConfigError(
+            f"{option} {path}: cannot be written: {error.strerror or error} (try another place)"
+        ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import rnnspike
+from tests.report.conftest import small_run
 
 
 def test_every_public_name_is_there() -> None:
@@ -40,3 +41,14 @@ def test_a_fit_in_one_call(tmp_path: Path) -> None:
     assert {row["model"] for row in rnnspike.read_rows(folder)} >= {"constant", "psth", "psth-gain", "glm", "oracle"}
     assert (folder / "report.html").is_file()
     assert seen[-1] == 0
+
+
+def test_paths_as_text(tmp_path: Path) -> None:
+    from rnnspike.report.load import load_run
+
+    run_folder = small_run(tmp_path)
+    rows = rnnspike.read_rows(str(run_folder))
+    assert rows == load_run(str(run_folder)).rows
+    assert next(rnnspike.compare_stored([str(run_folder)]))["n_units"] == 2
+    assert rnnspike.reopen(str(run_folder)).units == ["0", "1"]
+    assert rnnspike.build_report(str(run_folder)) == run_folder / "report.html"

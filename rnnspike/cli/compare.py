@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rnnspike.cli.options import expand_paths, format_option
-from rnnspike.cli.output import RowWriter, cell, plain_table
+from rnnspike.cli.output import RowWriter, cell, plain_table, say_unfinished
 
 SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b", "gain": "gain", "interval": "95 %",
          "p": "p", "p_adjusted": "p adj.", "gain_median": "median", "gain_worst": "worst", "n_above": "above 0",
@@ -34,7 +34,7 @@ SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b
 )
 @click.option("--folds", is_flag=True, help="Folds as witnesses, with Nadeau and Bengio's variance.")
 @click.option("--draws", type=click.IntRange(min=100), default=2000, show_default=True, help="Bootstrap draws.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap.")
 @format_option
 def command(runs: tuple[str, ...], output_format: str | None, by: str, **values: Any) -> None:
     """Compare models over units and recordings: gain in bits/spike, interval, then p.
@@ -52,7 +52,9 @@ def command(runs: tuple[str, ...], output_format: str | None, by: str, **values:
     from rnnspike.runs.tables import compare_stored
 
     writer = RowWriter(output_format, ("schema", "recording", "unit", *COLUMNS), render)
-    for row in compare_stored(expand_paths(runs), by=by, **values):
+    folders = expand_paths(runs)
+    say_unfinished(folders)
+    for row in compare_stored(folders, by=by, **values):
         writer.write(row)
     writer.close()
 

@@ -82,7 +82,7 @@ LINKS = ("identity", "cloglog", "exp", "logit")
     show_default=True,
     help="Searches of a single --model-file, over which figures have a range.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first search.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first search.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -119,7 +119,7 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
 
 def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
     from rnnspike.dynamics.state_dict import CellOptions
-    from rnnspike.errors import ConfigError, ModelError
+    from rnnspike.errors import ConfigError, ModelError, told_if_unwritable
     from rnnspike.runs.dynamics import FileOptions, analyse_files
 
     if values["bin_s"] is None:
@@ -138,6 +138,9 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
         out=values["out"],
         pictures=values["pictures"],
     )
+    if options.out is not None:
+        with told_if_unwritable(options.out, "--out"):
+            options.out.mkdir(parents=True, exist_ok=True)
     try:
         with progress_bar("dynamics", log) as progress:
             rows = analyse_files(values["model_files"], options, progress)

@@ -19,8 +19,8 @@ from rnnspike.cli.options import (
     recordings_argument,
     trial_options,
 )
-from rnnspike.cli.output import Log, RowWriter
-from rnnspike.errors import ExitCode, RecordingError, RnnspikeError
+from rnnspike.cli.output import Log, RowWriter, shown_names
+from rnnspike.errors import ExitCode, RnnspikeError
 
 if TYPE_CHECKING:
     from rnnspike.config import FitSettings
@@ -51,7 +51,7 @@ RENAMED = {
 @click.option("--workers", "-j", type=int, help="Processes.  [default: 1]")
 @click.option("--report/--no-report", default=True, help="Write report.html.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings (default ./rnnspike.toml).")
-@click.option("--overwrite", is_flag=True, help="Throw away what the run directory holds.")
+@click.option("--overwrite", is_flag=True, help="Throw away the run that lies in the run directory.")
 @click.option("--dry-run", is_flag=True, help="List the tasks as jsonl and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a recording has nothing usable.")
 @format_option
@@ -72,10 +72,12 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
       ls *.nwb | rnnspike fit - -j 8 --format jsonl > rows.jsonl
     """
     from rnnspike.config import resolve_settings
+    from rnnspike.runs.training import check_device
 
     log = log_from(values)
     settings, sources = resolve_settings(given(ctx), values["config_file"])
     paths = expand_paths(recordings)
+    check_device(settings.device)
     if values["dry_run"]:
         ctx.exit(show_tasks(paths, settings, log))
     provenance = {
@@ -125,20 +127,21 @@ def fit_all(
 
     writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
     errors: list[RnnspikeError] = []
+    shown = shown_names(paths)
     with workers(settings.workers) as executor:
         for path, fit in fits(paths, settings, values["overwrite"], provenance, executor, log):
             try:
                 fitted = fit()
                 for row in fitted.rows:
                     writer.write(row)
-                log.info(f"{path.name}: {summary(fitted.rows)}; run directory {fitted.folder}")
+                log.info(f"{shown[path]}: {summary(fitted.rows)}; run directory {fitted.folder}")
             except RnnspikeError as error:
                 errors.append(error)
                 log.error(str(error))
     writer.close()
     if values["strict"] and any("no unit is left" in str(error) for error in errors):
         return ExitCode.NOTHING_USABLE
-    return _exit_code(len(errors), len(paths), all(isinstance(error, RecordingError) for error in errors))
+    return _exit_code(len(errors), len(paths), all(error.exit_code == ExitCode.BAD_INPUT for error in errors))
 
 
 def _exit_code(failed: int, total: int, only_bad_input: bool) -> int:
@@ -160,6 +163,7 @@ def render(rows: list[dict[str, Any]]) -> Any:
     from rich import box
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for name in ("unit", "model"):
@@ -168,7 +172,6 @@ def render(rows: list[dict[str, Any]]) -> Any:
         table.add_column(name, justify="right")
     for name in ("refractoriness", "adaptation", "free run"):
         table.add_column(name)
-    why: list[str] = []
     several = len({row["recording"] for row in rows}) > 1
     last: tuple[Any, Any] | None = None
     for row in rows:
@@ -179,12 +182,34 @@ def render(rows: list[dict[str, Any]]) -> Any:
         last = here
         if row["status"] != "ok":
             table.add_row(label, row["model"], f"[yellow]{row['status']}[/]", "", "", "", "", "")
-            why.append(f"{row['model']} of unit {row['unit']} {row['status']}: {row['message']}")
             continue
         table.add_row(label, row["model"], *_cells(row))
-        if row["message"] and row["message"] not in why:
-            why.append(row["message"])
-    return Group(table, *why)
+    return Group(table, *(Text(line) for line in remarks(rows)))
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Return what the rows say in words, each thing once, with the units and models that it is said of."""
+    several = len({row["recording"] for row in rows}) > 1
+    said: dict[str, dict[str, list[str]]] = {}
+    n_models: dict[str, int] = {}
+    for row in rows:
+        unit = f"{row['recording']} {row['unit']}" if several else str(row["unit"])
+        n_models[unit] = n_models.get(unit, 0) + 1
+        texts = (
+            (row["message"] or "").split("; ") if row["status"] == "ok" else [f"{row['status']}: {row['message']}"]
+        )
+        for text in filter(None, texts):
+            said.setdefault(text, {}).setdefault(unit, []).append(row["model"])
+    lines = []
+    for text, models_of in said.items():
+        alike: dict[str, list[str]] = {}
+        for unit, models in models_of.items():
+            names = "all models" if len(models) == n_models[unit] else ", ".join(models)
+            alike.setdefault(names, []).append(unit)
+        lines += [
+            f"unit{'s' * (len(units) > 1)} {', '.join(units)} ({names}): {text}" for names, units in alike.items()
+        ]
+    return lines
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -32,7 +32,19 @@ class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+class Width(Duration):
+    """A duration above zero."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        seconds = super().convert(value, param, ctx)
+        if not seconds > 0:
+            self.fail(f"{value} is not above zero (1ms, 0.5s)", param, ctx)
+        return seconds
+
+
 DURATION = Duration()
+WIDTH = Width()
 
 
 def _stack(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -129,6 +141,8 @@ def expand_paths(arguments: Sequence[str]) -> list[Path]:
     for argument in arguments:
         if argument == "-":
             paths += [Path(line.strip()) for line in sys.stdin if line.strip()]
+            if not paths:
+                raise click.UsageError("-: nothing was named on stdin (one path a line)")
         else:
             paths.append(Path(argument))
     return list(dict.fromkeys(paths))

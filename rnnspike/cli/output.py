@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnspike.errors import told_if_unwritable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -144,7 +146,8 @@ class Log:
 
     def __init__(self, verbosity: int = 0, log_file: str | None = None) -> None:
         self.verbosity = verbosity
-        self._file = open(log_file, "a", encoding="utf-8") if log_file else None  # noqa: SIM115
+        with told_if_unwritable(log_file, "--log-file"):
+            self._file = open(log_file, "a", encoding="utf-8") if log_file else None  # noqa: SIM115
 
     def error(self, text: str) -> None:
         """Say what failed; always shown."""
@@ -170,12 +173,26 @@ class Log:
             self._file.flush()
 
 
-def say_findings(log: Log, path: Path, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
+def shown_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return how messages name each recording: by its file, or as it was given where others have that name too."""
+    names = [path.name for path in paths]
+    return {path: path.name if names.count(path.name) == 1 else str(path) for path in paths}
+
+
+def say_unfinished(folders: Sequence[str | Path]) -> None:
+    """Tell which run directories in these folders are left out."""
+    from rnnspike.runs.tables import unfinished_runs
+
+    for run in unfinished_runs(folders):
+        Log().warning(f"{run}: left out, it is not finished (run the same fit again)")
+
+
+def say_findings(log: Log, name: str, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
     """Tell warnings always and remarks on -v, and which units were left out."""
     from rnnspike.trials.units import NOT_ASKED_FOR
 
     for finding in findings:
-        text = f"{path.name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
+        text = f"{name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
         (log.detail if finding.level == "info" else log.warning)(text)
     for unit, why in left_out.items():
-        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{path.name}: unit {unit} left out: {why}")
+        (log.detail if why == NOT_ASKED_FOR else log.info)(f"{name}: unit {unit} left out: {why}")

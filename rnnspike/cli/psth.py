@@ -11,6 +11,7 @@ import click
 
 from rnnspike.cli.options import (
     DURATION,
+    WIDTH,
     expand_paths,
     format_option,
     log_from,
@@ -21,8 +22,8 @@ from rnnspike.cli.options import (
     trial_options,
     trial_options_from,
 )
-from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings
-from rnnspike.errors import ExitCode, ModelError, RnnspikeError
+from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings, shown_names
+from rnnspike.errors import ExitCode, ModelError, RnnspikeError, told_if_unwritable
 
 if TYPE_CHECKING:
     from rnnspike.models.psth_bands import PsthResult
@@ -86,12 +87,12 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="Probability that a band holds.",
 )
 @click.option("--draws", type=click.IntRange(100), default=1000, show_default=True, help="Resamplings of the trials.")
-@click.option("--step", "step_s", type=DURATION, help="Distance of a curve's points.  [default: by the bandwidth]")
+@click.option("--step", "step_s", type=WIDTH, help="Distance of a curve's points.  [default: by the bandwidth]")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw all units into this file (.png, .svg, .pdf).")
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a recording has nothing usable.")
 @format_option
 @log_options
@@ -114,6 +115,10 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
     options, reading = trial_options_from(values), read_options_from(values)
     paths = expand_paths(recordings)
     _check_picture(values["picture"], paths)
+    for option in ("picture", "pictures"):
+        if values[option]:
+            with told_if_unwritable(values[option], f"--{option}"):
+                (values[option] if option == "pictures" else values[option].parent).mkdir(parents=True, exist_ok=True)
     ctx.exit(run(paths, options, reading, values, log))
 
 
@@ -129,9 +134,11 @@ def run(paths: list[Path], options: TrialOptions, reading: ReadOptions, values: 
     output = resolve_format(values["output_format"])
     writer = RowWriter(output, CSV_COLUMNS if output == "csv" else COLUMNS, render)
     failed = unusable = 0
+    taken: set[str] = set()
+    shown = shown_names(paths)
     for path in paths:
         try:
-            unusable += not show_recording(path, options, reading, values, writer, log)
+            unusable += not show_recording(path, options, reading, values, writer, log, taken, shown[path])
         except RnnspikeError as error:
             failed += 1
             log.error(str(error))
@@ -144,28 +151,44 @@ def run(paths: list[Path], options: TrialOptions, reading: ReadOptions, values: 
 
 
 def show_recording(
-    path: Path, options: TrialOptions, reading: ReadOptions, values: dict[str, Any], writer: RowWriter, log: Log
+    path: Path,
+    options: TrialOptions,
+    reading: ReadOptions,
+    values: dict[str, Any],
+    writer: RowWriter,
+    log: Log,
+    taken: set[str],
+    shown: str,
 ) -> bool:
-    """Write the rows of one recording, draw its pictures; return whether any unit was usable."""
+    """Write the rows of one recording, draw its pictures; return whether any unit was usable.
+
+    Recordings have the names that ``fit`` gives them; ``taken`` are those of the recordings before;
+    messages name this one as ``shown``.
+    """
     from rnnspike.recording.read import read_recording
+    from rnnspike.runs.store import distinct_name, run_name
     from rnnspike.trials.plan import plan_trials
     from rnnspike.trials.units import asked_for
 
     recording = read_recording(path, reading)
+    name = distinct_name(run_name(path), recording.sha256, taken)
+    taken.add(name)
     # All spikes count, and the past is not looked at.
     observation = "poisson" if options.observation == "auto" else options.observation
     plan = plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0))
-    say_findings(log, path, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
+    say_findings(log, shown, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     panels = []
     for trials, result in results(plan, values, log):
-        for row in rows(path.stem, result, writer.format):
+        for row in rows(name, result, writer.format):
             writer.write(row)
         if values["picture"]:
             panels.append((trials, result))
         if values["pictures"]:
-            _draw([(trials, result)], path.stem, _picture_path(values["pictures"], path.stem, result.unit), log)
+            with told_if_unwritable(values["pictures"], "--pictures"):
+                _draw([(trials, result)], name, _picture_path(values["pictures"], name, result.unit), log)
     if panels:
-        _draw(panels, path.stem, values["picture"], log)
+        with told_if_unwritable(values["picture"], "--picture"):
+            _draw(panels, name, values["picture"], log)
     return bool(plan.unit_ids)
 
 
@@ -258,8 +281,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _picture_path(folder: Path, recording: str, unit: str) -> Path:
-    safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in unit)
-    return folder / f"{recording}_{safe}.png"
+    from rnnspike.runs.store import safe_name
+
+    return folder / f"{recording}_{safe_name(unit)}.png"
 
 
 def _draw(panels: list[tuple[Trials, PsthResult]], recording: str, path: Path, log: Log) -> None:

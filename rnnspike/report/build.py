@@ -25,13 +25,13 @@ FULL_UNITS = 25
 SCRIPTS = ("core.js", "glance.js", "unit.js", "fit.js", "freerun.js", "network.js", "comparison.js", "start.js")
 
 
-def build_report(folder: Path) -> Path:
-    """Write ``report.html`` into a run directory and return its path.
+def build_report(folder: str | Path, out: Path | None = None) -> Path:
+    """Write ``report.html`` into a run directory, or to ``out``, and return its path.
 
     The page is derived from the run directory alone, holds no time, path or host, and equal runs give equal bytes.
     """
     run = load_run(folder)
-    path = folder / "report.html"
+    path = out or run.folder / "report.html"
     write_bytes(path, render(run).encode("utf-8"))
     return path
 

@@ -15,7 +15,7 @@ from rnnspike.report.comparison import common_pair, hierarchical
 from rnnspike.report.drawing import STYLE, Picture, axes, levels, write_picture
 from rnnspike.report.figures_network import network_figures
 from rnnspike.report.figures_unit import UNIT_FIGURES, Shown, session, stack_weights, steps_of_unit, training
-from rnnspike.report.load import Run
+from rnnspike.report.load import Run, distinct_names
 from rnnspike.runs.store import safe_name
 
 
@@ -103,25 +103,26 @@ def ladders(runs: Sequence[Run]) -> Picture:
     models = list(dict.fromkeys(model for run in runs for model in run.models))
     medians = [{model: words.median_bits(run, model) for model in models} for run in runs]
     figure, on = axes("", "median bits/spike", (4.6, 2.6))
-    for run, bits in zip(runs, medians, strict=True):
+    names = distinct_names((run.name, run) for run in runs)
+    for name, bits in zip(names, medians, strict=True):
         there = [(k, bits[model]) for k, model in enumerate(models) if np.isfinite(bits[model])]
-        on.plot(*zip(*there, strict=True), marker="o", ms=3, label=run.name)
+        on.plot(*zip(*there, strict=True), marker="o", ms=3, label=name)
     on.set_xticks(range(len(models)), models, rotation=35, ha="right")
     if len(runs) <= 12:
         on.legend()
     table = pd.DataFrame(medians)
-    table.insert(0, "recording", [run.name for run in runs])
+    table.insert(0, "recording", names)
     return Picture("ladders", figure, table)
 
 
 def forest(runs: Sequence[Run]) -> Picture:
     """Return the gain of the common model by unit, and its hierarchical mean by recording and over all."""
     model, base = common_pair(runs)
-    rows = []
-    for run in runs:
+    names, rows = distinct_names((run.name, run) for run in runs), []
+    for run, recording in zip(runs, names, strict=True):
         for unit, gain, low, high in words.gains_over(run, model, base):
-            rows.append({"recording": run.name, "unit": unit, "gain": gain, "low": low, "high": high})
-    for found in hierarchical(runs, [run.name for run in runs], model, base):
+            rows.append({"recording": recording, "unit": unit, "gain": gain, "low": low, "high": high})
+    for found in hierarchical(runs, names, model, base):
         name = found["recording"] or "all recordings"
         ends = {"low": found["gain_low"], "high": found["gain_high"]}
         rows.append({"recording": name, "unit": "mean", "gain": found["gain"], **ends})

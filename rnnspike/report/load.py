@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
-import pandas as pd
 
 from rnnspike.runs.directory import open_run, read_rows
-from rnnspike.runs.store import read_arrays, read_json, read_jsonl, safe_name
+from rnnspike.runs.rows import PAIR_COLUMNS
+from rnnspike.runs.store import distinct_name, read_arrays, read_csv, read_json, read_jsonl, safe_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Curves = dict[str, npt.NDArray[Any]]
 
@@ -58,7 +61,7 @@ class Run:
 
     def per_trial(self, unit: str) -> pd.DataFrame:
         """Return a unit's table of trials."""
-        return pd.read_csv(self.folder / "units" / safe_name(unit) / "per_trial.csv")
+        return read_csv(self.folder / "units" / safe_name(unit) / "per_trial.csv", ("trial", "n_spikes"))
 
     def stack_weights(self, unit: str) -> dict[str, dict[str, float]]:
         """Return the stack's weights of each test fold; empty where there is no stack."""
@@ -74,17 +77,25 @@ class Run:
                     yield config.parent.parent.name, config.parent.name, training
 
 
-def load_run(folder: Path) -> Run:
-    """Read a run directory; RunError where it is none."""
-    open_run(folder)
+def load_run(folder: str | Path) -> Run:
+    """Read a run directory; RunError where it is none, or damaged."""
+    folder = open_run(folder)
     return Run(
         folder=folder,
         rows=read_rows(folder),
-        pairs=pd.read_csv(folder / "pairs.csv", dtype={"unit": str, "recording": str}),
+        pairs=read_csv(folder / "pairs.csv", PAIR_COLUMNS, unit=str, recording=str),
         findings=read_jsonl(folder / "findings.jsonl"),
         settings=read_json(folder / "settings.json"),
         provenance=read_json(folder / "run.json"),
     )
+
+
+def distinct_names(named: Iterable[tuple[str, Run]]) -> list[str]:
+    """Return a name for each run: the one given, or where another run has it the one that ``fit`` would give."""
+    names: list[str] = []
+    for name, run in named:
+        names.append(distinct_name(name, str(run.provenance["sha256"]), names))
+    return names
 
 
 def _training_of(config: Any) -> dict[str, Any] | None:

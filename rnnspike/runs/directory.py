@@ -15,6 +15,7 @@ from typing import Any
 from rnnspike._version import __version__
 from rnnspike.errors import RunError
 from rnnspike.evaluation.evaluate import finalise_verdicts
+from rnnspike.runs.claim import is_run, mark_id
 from rnnspike.runs.job import Job, Loaded
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
 from rnnspike.runs.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
@@ -23,26 +24,32 @@ from rnnspike.trials.units import NOT_ASKED_FOR
 
 def is_complete(folder: Path, content_id: str) -> bool:
     """Say whether a run directory holds the finished fit of this content id."""
-    mark = folder / "done.json"
-    return mark.is_file() and read_json(mark).get("id") == content_id
+    return mark_id(folder / "done.json") == content_id
 
 
-def open_run(folder: Path) -> Path:
+def open_run(folder: str | Path) -> Path:
     """Return the folder if it is a complete run of this schema; RunError where it is not."""
+    folder = Path(folder)
     mark = folder / "done.json"
     if not mark.is_file():
         inside = sorted(each.name for each in folder.glob("*/done.json")) if folder.is_dir() else []
         hint = f"; there are {len(inside)} run directories in it" if inside else ""
+        hint = "; it was begun and not finished: run the same fit again" if is_run(folder) else hint
         raise RunError(f"{folder}: is no finished run directory (done.json is missing{hint})")
-    found = read_json(mark).get("schema")
+    done = read_json(mark)
+    found = done.get("schema") if isinstance(done, dict) else None
     if found != SCHEMA:
         raise RunError(f"{folder}: has schema {found}, this version reads {SCHEMA} (fit it again)")
     return folder
 
 
-def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run."""
-    return read_jsonl(folder / "rows.jsonl")
+def read_rows(folder: str | Path) -> list[dict[str, Any]]:
+    """Return the rows of a run; RunError where they are missing or damaged."""
+    file = Path(folder) / "rows.jsonl"
+    rows = read_jsonl(file)
+    if not all({"recording", "unit", "model", "bits_per_spike"} <= row.keys() for row in rows):
+        raise RunError(f"{file}: is damaged, its lines are no rows (fit the recording again with --overwrite)")
+    return rows
 
 
 def write_run(

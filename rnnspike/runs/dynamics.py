@@ -73,7 +73,7 @@ class NetworkTask:
 
 
 def analyse_run(
-    folder: Path, options: DynamicsOptions, executor: Executor | None = None, progress: Progress | None = None
+    folder: str | Path, options: DynamicsOptions, executor: Executor | None = None, progress: Progress | None = None
 ) -> list[Row]:
     """Analyse the recurrent networks of a run directory and write its ``dynamics/`` folder.
 
@@ -84,6 +84,7 @@ def analyse_run(
     RunError
         Where there is no such run, no recurrent model in it, or its recording is not where it was.
     """
+    folder = Path(folder)
     tasks = network_tasks(folder, options)
     by_task: dict[int, list[Row]] = {}
     for done, (index, rows) in enumerate(_run(tasks, executor), start=1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rnnspike.config import FitSettings
-from rnnspike.errors import RunError
 from rnnspike.memory import give_back
 from rnnspike.models.registry import MODELS
+from rnnspike.runs.claim import claim
 from rnnspike.runs.directory import is_complete, read_rows, write_run
 from rnnspike.runs.finish import finish_unit
 from rnnspike.runs.job import Job, Loaded, job_id, load_recording
-from rnnspike.runs.store import read_json, safe_name, write_json
+from rnnspike.runs.store import distinct_name, run_name
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_together, fit_unit, is_together
 from rnnspike.threads import ask_for_one_thread, one_thread
@@ -55,15 +54,8 @@ class Task:
 def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tuple[Job, Loaded]:
     """Read and plan a recording and name its run directory (with its hash where the plain name is taken)."""
     loaded = load_recording(path, settings)
-    name = run_name(path)
-    if name in taken:
-        name = f"{name}-{loaded.recording.sha256[:8]}"
+    name = distinct_name(run_name(path), loaded.recording.sha256, taken)
     return Job(path, name, settings.out / name, settings, job_id(loaded.recording, settings)), loaded
-
-
-def run_name(path: Path) -> str:
-    """Return the plain name of a recording's run directory."""
-    return safe_name(path.stem or path.name)
 
 
 def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:
@@ -127,13 +119,11 @@ def fit_recording(
     Raises
     ------
     RunError
-        Where the run directory holds another fit and ``overwrite`` is not asked for.
+        Where the run directory cannot be taken for this fit (``claim``).
     """
-    if overwrite and job.folder.exists():
-        shutil.rmtree(job.folder)
-    if is_complete(job.folder, job.id):
+    if not overwrite and is_complete(job.folder, job.id):
         return read_rows(job.folder)
-    claim(job)
+    claim(job, overwrite)
     tasks = tasks_of(loaded, job.settings)
     finished: list[dict[str, Any]] = []
     for done, (task, result) in enumerate(completed(job, tasks, executor), start=1):
@@ -144,15 +134,6 @@ def fit_recording(
     order = {unit: i for i, unit in enumerate(loaded.plan.unit_ids)}
     finished.sort(key=lambda each: order[each["unit"]])
     return write_run(job, loaded, finished, provenance or {})
-
-
-def claim(job: Job) -> None:
-    """Take the run directory for this fit; RunError where another fit lies in it."""
-    mark = job.work / "id.json"
-    other = job.folder / "done.json"
-    if other.is_file() or (mark.is_file() and read_json(mark)["id"] != job.id):
-        raise RunError(f"{job.folder}: holds a fit with other settings or input (try --overwrite or another --out)")
-    write_json(mark, {"id": job.id})
 
 
 def completed(

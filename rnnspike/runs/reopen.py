@@ -66,7 +66,7 @@ class Reopened:
         return dict(weights[str(test)])
 
 
-def reopen(folder: Path) -> Reopened:
+def reopen(folder: str | Path) -> Reopened:
     """Take up a run directory again.
 
     Raises
@@ -74,7 +74,7 @@ def reopen(folder: Path) -> Reopened:
     RunError
         Where the folder is no finished run, or its recording is gone or has changed since.
     """
-    open_run(folder)
+    folder = open_run(folder)
     provenance = read_json(folder / "run.json")
     stored = read_json(folder / "settings.json")["settings"]
     settings = FitSettings(**{name: entry["value"] for name, entry in stored.items()})

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from rnnspike.errors import ConfigError, RunError
 from rnnspike.evaluation.across import Correction, Pair, UnitTable, compare_runs, pairs_of
+from rnnspike.runs.claim import is_run
 from rnnspike.runs.directory import open_run, read_rows
 from rnnspike.runs.rows import SCHEMA
-from rnnspike.runs.store import safe_name
+from rnnspike.runs.store import read_csv, safe_name
 
 
-def find_runs(folders: Sequence[Path]) -> list[Path]:
+def find_runs(folders: Sequence[str | Path]) -> list[Path]:
     """Return the run directories named: each folder itself, or those in it where it is none.
 
     Raises
@@ -26,12 +26,23 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
         Where a folder neither is a finished run nor holds one.
     """
     runs: list[Path] = []
-    for folder in folders:
+    for folder in map(Path, folders):
         inside = (
             [] if (folder / "done.json").is_file() else sorted(mark.parent for mark in folder.glob("*/done.json"))
         )
         runs += inside or [open_run(folder)]
     return list(dict.fromkeys(runs))
+
+
+def unfinished_runs(folders: Sequence[str | Path]) -> list[Path]:
+    """Return the run directories in these folders that ``find_runs`` leaves out: begun and not finished."""
+    return [
+        inside
+        for folder in map(Path, folders)
+        if not (folder / "done.json").is_file()
+        for inside in sorted(each for each in folder.glob("*/") if is_run(each))
+        if not (inside / "done.json").is_file()
+    ]
 
 
 def read_unit_tables(folder: Path) -> list[UnitTable]:
@@ -49,9 +60,7 @@ def read_unit_tables(folder: Path) -> list[UnitTable]:
 
 def _unit_table(folder: Path, recording: str, unit: str) -> UnitTable:
     file = folder / "units" / safe_name(unit) / "per_trial.csv"
-    if not file.is_file():
-        raise RunError(f"{file}: is missing (fit the recording again with --overwrite)")
-    table = pd.read_csv(file)
+    table = read_csv(file, ("trial", "n_spikes"))
     likelihoods = {name[3:]: table[name].to_numpy(np.float64) for name in table.columns if name.startswith("ll_")}
     return UnitTable(
         recording=recording,
@@ -64,7 +73,7 @@ def _unit_table(folder: Path, recording: str, unit: str) -> UnitTable:
 
 
 def compare_stored(
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     *,
     pairs: Sequence[Pair] = (),
     against: str | None = None,
@@ -90,6 +99,9 @@ def compare_stored(
     if not tables:
         raise RunError(f"{', '.join(map(str, folders))}: no unit was scored in these runs")
     chosen = _chosen_pairs(tables, pairs, against)
+    if not any(set(pair) <= table.log_likelihoods.keys() for pair in chosen for table in tables):
+        wanted = ", ".join(" and ".join(pair) for pair in chosen) or "two models"
+        raise RunError(f"{', '.join(map(str, folders))}: no unit was scored by {wanted} (fit it again with both)")
     for (recording, unit), members in _grouped(tables, by).items():
         known = set(pairs_of(members)) | {(b, a) for a, b in pairs_of(members)}
         here = [pair for pair in chosen if pair in known]
@@ -116,5 +128,8 @@ def _chosen_pairs(tables: Sequence[UnitTable], pairs: Sequence[Pair], against: s
     for name in [name for pair in pairs for name in pair] + ([against] if against else []):
         if name not in names:
             raise ConfigError(f"--pair or --against {name}: these runs hold {', '.join(names)}")
+    for name, other in pairs:
+        if name == other:
+            raise ConfigError(f"--pair {name} {other}: name two models, one has no gain over itself")
     chosen = list(pairs) + [(name, against) for name in names if against and name != against]
     return chosen or pairs_of(tables)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.config import FitSettings
-from rnnspike.errors import ModelError
+from rnnspike.errors import ConfigError, ModelError
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build, load
 from rnnspike.runs.job import Job, load_job, unit_trials
@@ -50,6 +50,16 @@ def resolve_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(device: str) -> None:
+    """Raise ConfigError where networks are to be trained on a GPU and torch has none."""
+    if device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("--device cuda: torch finds no CUDA device here (try --device cpu, or auto)")
 
 
 def is_together(name: str, settings: FitSettings) -> bool:

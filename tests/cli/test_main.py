@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import pytest
 
-from rnnspike.cli.main import COMMANDS
+from rnnspike.cli.main import COMMANDS, main
 
 HEAVY = ("torch", "pandas", "pynwb", "neo", "plotly", "matplotlib", "scipy", "h5py")
 
@@ -46,3 +47,11 @@ def test_bad_input_is_one_line_and_exits_with_3(tmp_path) -> None:
     assert "absent.nwb" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["inspect", "psth", "fit", "compare"])
+def test_an_empty_list_on_stdin_is_wrong_use(name: str, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    with pytest.raises(SystemExit) as left:
+        main([name, "-"])
+    assert left.value.code == 2 and "nothing was named on stdin" in capsys.readouterr().err

@@ -94,6 +94,8 @@ def test_one_bad_recording_does_not_stop_the_others(session: Path, capsys, monke
         (["--picture", "a.gif"], ExitCode.USAGE, "none of .png"),
         (["--bandwidth", "wide"], ExitCode.USAGE, "wide"),
         (["--bandwidth", "0"], ExitCode.USAGE, "positive"),
+        (["--step", "-5ms"], ExitCode.USAGE, "--step': -5ms is not above zero"),
+        (["--step", "0"], ExitCode.USAGE, "0 is not above zero"),
         (["--segment", "1s"], ExitCode.BAD_INPUT, "nothing to average over"),
         (["--align", "cue"], ExitCode.BAD_INPUT, "--align cue: table trials has no such column"),
     ],
@@ -106,3 +108,14 @@ def test_refusals(session: Path, capsys, arguments: list[str], code: ExitCode, w
 def test_picture_of_several_recordings(session: Path, capsys) -> None:
     code, _, err = run(capsys, session, session.with_name("other.nwb"), "--picture", "a.png")
     assert code == ExitCode.USAGE and "--pictures" in err
+
+
+def test_recordings_of_one_name_have_rows_and_pictures_of_their_own(session: Path, capsys, tmp_path: Path) -> None:
+    again = tmp_path / "again" / "session.nwb"
+    again.parent.mkdir()
+    again.write_bytes(session.read_bytes())
+    figures = tmp_path / "figures"
+    _, out, _ = run(capsys, session, again, "--draws", 100, "--units", "id == '0'", "--pictures", figures)
+    names = [json.loads(line)["recording"] for line in out.splitlines()]
+    assert names[0] == "session" and len(names[1]) == len("session-") + 8
+    assert sorted(path.name for path in figures.iterdir()) == sorted(f"{name}_0.png" for name in names)

@@ -52,6 +52,16 @@ def test_the_seed_decides(tmp_path: Path) -> None:
         ([], ExitCode.USAGE, "--neuron NAME"),
         (["--neuron", "poisson"], ExitCode.USAGE, "--out"),
         (["somewhere", "--neuron", "poisson", "--out", "x.nwb"], ExitCode.USAGE, "either"),
+        (
+            ["run", "--trials", "5", "--bin", "1ms", "--out", "x.nwb"],
+            ExitCode.USAGE,
+            "leave out --trials, --bin: a RUN has",
+        ),
+        (
+            ["--neuron", "poisson", "--model", "glm", "--out", "x.nwb"],
+            ExitCode.USAGE,
+            "leave out --model: a cell has",
+        ),
         (["--neuron", "granule", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "no such cell"),
         (["--neuron", "coupled-pair", "--units", "1", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "multiples of 2"),
         (["--neuron", "poisson", "--out", "{}/no/x.nwb"], ExitCode.BAD_INPUT, "no folder"),

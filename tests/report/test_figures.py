@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from rnnspike.cli.main import cli
 from rnnspike.report.drawing import STYLE, write_picture
 from rnnspike.report.figures import unit_figures, write_comparison_figures, write_figures
 from rnnspike.report.load import load_run
@@ -72,3 +75,15 @@ def test_comparison_has_ladders_and_a_forest(whole_folder: Path, run_folder: Pat
     assert forest.recording.iloc[-1] == "all recordings"
     assert np.isfinite(forest.gain).all() and (forest.unit == "mean").sum() == 3
     assert len(pd.read_csv(tmp_path / "ladders.csv")) == 2
+
+
+def test_runs_of_one_name_have_folders_of_their_own(run_folder: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / name / "session" for name in "abc"]
+    for run in runs:
+        shutil.copytree(run_folder, run)
+    figures = tmp_path / "figures"
+    result = CliRunner().invoke(cli, ["report", *map(str, runs), "--figures", str(figures)])
+    assert result.exit_code == 0, result.output
+    hashed = f"session-{load_run(runs[0]).provenance['sha256'][:8]}"
+    assert {each.name for each in figures.iterdir() if each.is_dir()} == {"session", hashed, f"{hashed}-2"}
+    assert pd.read_csv(figures / "ladders.csv")["recording"].nunique() == 3

@@ -215,3 +215,34 @@ def test_networks_of_all_units_and_folds_in_one_batch(session: Path, tmp_path: P
         if one["log_likelihood"] is not None:
             assert other["log_likelihood"] == pytest.approx(one["log_likelihood"], abs=0.05)
     assert [row["status"] for row in together if row["model"] == "lstm"] == ["ok", "ok"]
+
+
+def test_a_refused_run_directory_exits_with_3_and_in_a_batch_with_1(session: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.nwb"
+    other.write_bytes(session.read_bytes())
+    options = ["--out", tmp_path / "runs", "--replicates", 0, "--no-report", "-m", "constant"]
+    assert invoke("fit", session, *options).exit_code == 0
+    refused = invoke("fit", session, *options, "--seed", 1)
+    assert refused.exit_code == 3 and "try --overwrite" in refused.stderr.splitlines()[-1]
+    assert invoke("fit", session, other, *options, "--seed", 1).exit_code == 1
+
+
+def test_overwrite_never_takes_the_recording(session: Path, tmp_path: Path) -> None:
+    """A Phy-like folder given as the recording, and its parent as --out."""
+    recording = tmp_path / "rec"
+    recording.mkdir()
+    (recording / "0.txt").write_text("\n".join(str(0.5 + 0.3 * i + (i % 7) / 100) for i in range(400)))
+    options = ["--segment", "2s", "--overwrite", "--replicates", 0, "--no-report", "-m", "constant"]
+    refused = invoke("fit", recording, *options, "--out", tmp_path)
+    assert refused.exit_code == 3 and "the recording itself" in refused.stderr
+    assert [each.name for each in recording.iterdir()] == ["0.txt"]
+
+
+def test_recordings_of_one_file_name_are_named_by_their_paths(session: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again" / session.name
+    again.parent.mkdir()
+    again.write_bytes(session.read_bytes())
+    options = ["--out", tmp_path / "runs", "--replicates", 0, "--no-report", "-m", "constant"]
+    lines = invoke("fit", session, again, *options).stderr.splitlines()
+    assert lines and all(f"{session}: " in line or f"{again}: " in line for line in lines)
+    assert any("left out" in line for line in lines)

@@ -8,7 +8,7 @@ import pytest
 
 from rnnspike.errors import ConfigError, RunError
 from rnnspike.runs.store import safe_name, write_json, write_jsonl
-from rnnspike.runs.tables import compare_stored, find_runs, read_unit_tables
+from rnnspike.runs.tables import compare_stored, find_runs, read_unit_tables, unfinished_runs
 
 
 def write_run(folder: Path, gain: float = 0.3, n_units: int = 3, fold: bool = True) -> Path:
@@ -85,3 +85,28 @@ def test_folds_that_are_not_stored_are_refused(tmp_path: Path) -> None:
     assert next(compare_stored([write_run(tmp_path / "a")], folds=True))["level"] == "fold"
     with pytest.raises(ConfigError, match="fold"):
         list(compare_stored([write_run(tmp_path / "b", fold=False)], folds=True))
+
+
+def test_unfinished_runs_in_a_folder_are_found(tmp_path: Path) -> None:
+    write_run(tmp_path / "a")
+    write_json(tmp_path / "b" / "work" / "id.json", {"id": "1"})
+    (tmp_path / "notes").mkdir()
+    assert find_runs([tmp_path]) == [tmp_path / "a"]
+    assert unfinished_runs([tmp_path, tmp_path / "a"]) == [tmp_path / "b"]
+    with pytest.raises(RunError, match="not finished: run the same fit again"):
+        find_runs([tmp_path / "b"])
+
+
+def test_a_model_has_no_gain_over_itself(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--pair glm glm"):
+        list(compare_stored([write_run(tmp_path / "a")], pairs=[("glm", "glm")], draws=200))
+
+
+def test_models_that_no_unit_shares_are_an_error(tmp_path: Path) -> None:
+    for name, model in (("a", "glm"), ("b", "lstm")):
+        folder = write_run(tmp_path / name)
+        for file in folder.glob("units/*/per_trial.csv"):
+            pd.read_csv(file).drop(columns=f"ll_{model}").to_csv(file, index=False)
+    for pairs in ([], [("glm", "lstm")]):
+        with pytest.raises(RunError, match="no unit was scored by"):
+            list(compare_stored([tmp_path], pairs=pairs, draws=200))
