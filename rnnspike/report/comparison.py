@@ -14,7 +14,7 @@ from markupsafe import Markup
 from rnnspike.report import words
 from rnnspike.report.build import build_report, page
 from rnnspike.report.colours import COLOURS, OTHER
-from rnnspike.report.load import Run, load_run
+from rnnspike.report.load import Run, distinct_names, load_run
 from rnnspike.report.packing import to_script
 from rnnspike.runs.store import write_bytes
 from rnnspike.runs.tables import compare_stored
@@ -62,8 +62,7 @@ def common_pair(runs: Sequence[Run]) -> tuple[str, str]:
 
 def comparison_payload(runs: Sequence[Run], model: str, base: str, path: Path) -> dict[str, Any]:
     """Return what the page shows; names of recordings are made different where they are not."""
-    names = [run.name for run in runs]
-    names = [name if names.count(name) == 1 else f"{name} ({k + 1})" for k, name in enumerate(names)]
+    names = distinct_names((run.name, run) for run in runs)
     recordings, rows, units = [], [], []
     for run, name in zip(runs, names, strict=True):
         link = quote(os.path.relpath(run.folder / "report.html", path.parent).replace(os.sep, "/"))
@@ -104,7 +103,7 @@ def hierarchical(runs: Sequence[Run], names: Sequence[str], model: str, base: st
             found += [
                 {**_gain(row), "recording": name} for row in compare_stored([run.folder], pairs=[(model, base)])
             ]
-    folders = list(dict.fromkeys(run.folder for run in runs))
+    folders = list({run.provenance["sha256"]: run.folder for run in reversed(runs)}.values())[::-1]  # each once
     found += [{**_gain(row), "recording": None} for row in compare_stored(folders, pairs=[(model, base)])]
     return found
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnspike.errors import ConfigError, RunError
-from rnnspike.evaluation.across import Correction, Pair, UnitTable, compare_runs, pairs_of
+from rnnspike.evaluation.across import Comparison, Correction, Pair, UnitTable, compare_runs, corrected, pairs_of
 from rnnspike.runs.claim import is_run
 from rnnspike.runs.directory import open_run, read_rows
 from rnnspike.runs.rows import SCHEMA
-from rnnspike.runs.store import read_csv, safe_name
+from rnnspike.runs.store import distinct_name, read_csv, read_json, safe_name
 
 
 def find_runs(folders: Sequence[str | Path]) -> list[Path]:
@@ -43,6 +43,27 @@ def unfinished_runs(folders: Sequence[str | Path]) -> list[Path]:
         for inside in sorted(each for each in folder.glob("*/") if is_run(each))
         if not (inside / "done.json").is_file()
     ]
+
+
+def read_tables(runs: Sequence[Path]) -> list[UnitTable]:
+    """Return the tables of all scored units of runs; recordings of one name have names of their own.
+
+    Raises
+    ------
+    RunError
+        Where a folder is no finished run, or two are of the same recording: its units would count twice.
+    """
+    names: dict[str, tuple[str, Path]] = {}  # by the hash of the recording
+    tables: list[UnitTable] = []
+    for run in runs:
+        sha256 = str(read_json(run / "run.json")["sha256"])
+        if sha256 in names:
+            raise RunError(f"{run}: holds the same recording as {names[sha256][1]} (name one of the two)")
+        own = read_unit_tables(run)
+        recording = own[0].recording if own else run.name
+        names[sha256] = distinct_name(recording, sha256, [name for name, _ in names.values()]), run
+        tables += [replace(table, recording=names[sha256][0]) for table in own]
+    return tables
 
 
 def read_unit_tables(folder: Path) -> list[UnitTable]:
@@ -86,7 +107,8 @@ def compare_stored(
     """Compare the models of stored runs, over everything, or ``by`` recording or unit; yield one row a pair.
 
     The rows are those of ``evaluation.across.Comparison`` with ``schema``, ``recording`` and ``unit`` (None where
-    they go over all). ``pairs`` and ``against`` choose the pairs; all are compared where neither is given.
+    they go over all), p corrected over all of them. ``pairs`` and ``against`` choose the pairs; without either, all
+    are compared.
 
     Raises
     ------
@@ -95,24 +117,27 @@ def compare_stored(
     ConfigError
         Where a model was not fitted, or folds are asked for and not stored.
     """
-    tables = [table for folder in find_runs(folders) for table in read_unit_tables(folder)]
+    tables = read_tables(find_runs(folders))
     if not tables:
         raise RunError(f"{', '.join(map(str, folders))}: no unit was scored in these runs")
     chosen = _chosen_pairs(tables, pairs, against)
     if not any(set(pair) <= table.log_likelihoods.keys() for pair in chosen for table in tables):
         wanted = ", ".join(" and ".join(pair) for pair in chosen) or "two models"
         raise RunError(f"{', '.join(map(str, folders))}: no unit was scored by {wanted} (fit it again with both)")
+    results: list[tuple[str | None, str | None, Comparison]] = []
     for (recording, unit), members in _grouped(tables, by).items():
         known = set(pairs_of(members)) | {(b, a) for a, b in pairs_of(members)}
         here = [pair for pair in chosen if pair in known]
         try:
             found = compare_runs(
-                members, np.random.default_rng(seed), pairs=here, n_draws=draws, correction=correction, folds=folds
+                members, np.random.default_rng(seed), pairs=here, n_draws=draws, correction="none", folds=folds
             )
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        for row in found:
-            yield {"schema": SCHEMA, "recording": recording, "unit": unit, **asdict(row)}
+        results += [(recording, unit, each) for each in found]
+    whole = corrected([each for _, _, each in results], correction)
+    for (recording, unit, _), row in zip(results, whole, strict=True):
+        yield {"schema": SCHEMA, "recording": recording, "unit": unit, **asdict(row)}
 
 
 def _grouped(tables: Sequence[UnitTable], by: str) -> dict[tuple[str | None, str | None], list[UnitTable]]:

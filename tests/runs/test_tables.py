@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ import pandas as pd
 import pytest
 
 from rnnspike.errors import ConfigError, RunError
+from rnnspike.evaluation.comparison import TrialBootstrap, compare_models
+from rnnspike.evaluation.resampling import holm
 from rnnspike.runs.store import safe_name, write_json, write_jsonl
 from rnnspike.runs.tables import compare_stored, find_runs, read_unit_tables, unfinished_runs
 
@@ -28,6 +32,7 @@ def write_run(folder: Path, gain: float = 0.3, n_units: int = 3, fold: bool = Tr
     rows.append({"recording": folder.name, "unit": "silent", "model": "glm", "bits_per_spike": None})
     write_jsonl(folder / "rows.jsonl", rows)
     write_json(folder / "done.json", {"schema": 1})
+    write_json(folder / "run.json", {"sha256": hashlib.sha256(str(folder).encode()).hexdigest()})
     return folder
 
 
@@ -47,6 +52,43 @@ def test_a_folder_of_runs_stands_for_all_of_them(tmp_path: Path) -> None:
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no finished run"):
         find_runs([tmp_path])
+
+
+def test_recordings_of_one_name_are_two(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / mouse / "session") for mouse in ("m1", "m2")]
+    rows = list(compare_stored(runs, by="recording", draws=200))
+    assert [row["n_recordings"] for row in rows] == [1, 1]
+    assert rows[0]["recording"] == "session"
+    assert rows[1]["recording"].startswith("session-")
+    (whole,) = compare_stored(runs, draws=200)
+    assert (whole["n_recordings"], whole["level"]) == (2, "recording")
+
+
+def test_one_recording_does_not_count_twice(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "a" / "session")
+    shutil.copytree(first, tmp_path / "b" / "session")
+    with pytest.raises(RunError, match=r"holds the same recording as .*a/session"):
+        list(compare_stored([first, tmp_path / "b" / "session"], draws=200))
+
+
+def test_p_is_corrected_over_all_rows(tmp_path: Path) -> None:
+    rows = list(compare_stored([write_run(tmp_path / "a", gain=0.05)], by="unit", draws=200))
+    assert len(rows) == 3
+    p = np.array([row["p"] for row in rows])
+    assert [row["p_adjusted"] for row in rows] == pytest.approx(holm(p).tolist())
+
+
+def test_a_unit_has_the_p_and_the_interval_of_its_own_run(tmp_path: Path) -> None:
+    """By sign flips of its trials, not by the spread of a bootstrap, which gives any p for a large gain."""
+    (row,) = compare_stored([write_run(tmp_path / "a", gain=3.0, n_units=1)])
+    assert row["level"] == "trial"
+    table = pd.read_csv(tmp_path / "a" / "units" / safe_name("u/0") / "per_trial.csv")
+    bootstrap = TrialBootstrap(30, np.random.default_rng(1))
+    found = compare_models(
+        {m: table[f"ll_{m}"].to_numpy() for m in ("glm", "lstm")}, table["n_spikes"].to_numpy(), bootstrap
+    )
+    assert row["p"] == pytest.approx(found[0].p, abs=0.01)
+    assert (row["gain"], row["gain_low"]) == pytest.approx((found[0].gain, found[0].gain_low), abs=0.02)
 
 
 def test_everything_is_compared_by_default(tmp_path: Path) -> None:
