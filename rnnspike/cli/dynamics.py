@@ -224,7 +224,7 @@ def render(rows: list[dict[str, Any]]) -> Any:
                 "stable": spread_text(row, "n_stable"),
                 "saddle": spread_text(row, "n_saddle"),
                 "slow": spread_text(row, "n_slow"),
-                "slowest tau": tau_text(row),
+                "tau at the point": tau_text(row),
                 "Hz": ", ".join(f"{f:.4g}" for f in row.get("frequencies_hz") or []) or None,
                 "gate tau ms": spread_text(row, "gate_tau_ms"),
                 "readout tau ms": spread_text(row, "measured_tau_ms"),

@@ -203,7 +203,7 @@ def reconcile(
         return describe_tau(tau_s, note)
 
     parts = [f"gates hold {words(gate_s)} (median unit)"] if np.isfinite(gate_s) else []
-    parts.append(f"the slowest mode {words(eigenvalue_s)}")
+    parts.append(f"the slowest mode {words(eigenvalue_s)} at visited states")
     parts.append(f"the readout {words(measured_s)}")
     figures = ", ".join(parts)
     # beyond the window, longer and longest cannot be told apart

@@ -129,4 +129,4 @@ def test_command_on_a_run(run_folder: Path) -> None:
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {row["input"] for row in rows} == {"silent", "mean", "closed-loop"}
     table = CliRunner().invoke(cli, [*arguments, "--no-pictures", "--format", "table"])
-    assert "slowest tau" in table.stdout and "closed-loop" in table.stdout
+    assert "tau at the point" in table.stdout and "closed-loop" in table.stdout
