@@ -79,6 +79,6 @@ def told_if_unwritable(path: object, option: str) -> Iterator[None]:
     except BrokenPipeError:
         raise  # stdout's own: ``main`` ends with its exit code
     except OSError as error:
-        raise ConfigError(
-            f"{option} {path}: cannot be written: {error.strerror or error} (try another place)"
-        ) from error
+        blocked = isinstance(error, FileExistsError)  # a file stands where a folder is needed
+        why = f"{error.filename} is no folder" if blocked else error.strerror or str(error)
+        raise ConfigError(f"{option} {path}: cannot be written: {why} (try another place)") from error

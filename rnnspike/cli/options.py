@@ -141,8 +141,8 @@ def expand_paths(arguments: Sequence[str]) -> list[Path]:
     for argument in arguments:
         if argument == "-":
             paths += [Path(line.strip()) for line in sys.stdin if line.strip()]
-            if not paths:
-                raise click.UsageError("-: nothing was named on stdin (one path a line)")
         else:
             paths.append(Path(argument))
+    if not paths:
+        raise click.UsageError("-: nothing was named on stdin (one path a line)")
     return list(dict.fromkeys(paths))

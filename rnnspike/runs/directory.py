@@ -77,8 +77,8 @@ def write_run(
     write_csv(job.folder / "pairs.csv", pairs, PAIR_COLUMNS)
     seconds = {f"{each['unit']} {each['model']}": each["seconds"] for each in rows if each["seconds"] is not None}
     write_json(job.folder / "run.json", run_provenance(job, loaded, provenance, seconds))
-    shutil.rmtree(job.work, ignore_errors=True)
     write_json(job.folder / "done.json", {"schema": SCHEMA, "id": job.id, "units": [u["unit"] for u in finished]})
+    shutil.rmtree(job.work, ignore_errors=True)  # after the mark: a fit cut short in between is known as its own
     return rows
 
 

@@ -91,7 +91,7 @@ def test_dynamics_of_a_file(file: Path, capsys) -> None:
     code, err = run(
         capsys, "dynamics", "--model-file", file.parent / "rnn.safetensors", "--dt", "10ms", "--out", file
     )
-    assert code == ExitCode.BAD_INPUT and f"--out {file}: cannot be written" in err
+    assert code == ExitCode.BAD_INPUT and f"--out {file}: cannot be written: {file} is no folder" in err
 
 
 @pytest.mark.parametrize("command", ["simulate", "psth", "compare", "dynamics"])
