@@ -14,7 +14,14 @@ import pandas as pd
 from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.data import Finding, Recording, Unit
 from rnnspike.trials.align import MAX_COUNT, BinnedSpikes, bin_spikes, count_bins, to_counts
-from rnnspike.trials.covariates import channel_names, find_covariates, resample_all
+from rnnspike.trials.covariates import (
+    Resampled,
+    channel_names,
+    check_series,
+    constant_in_windows,
+    find_covariates,
+    resample_all,
+)
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Observation, SessionCounts, TrialOptions, Trials
 from rnnspike.trials.masks import EXPECTED_IN_SILENCE, Exposure, as_intervals, exposure, intersect, observed_bins
 from rnnspike.trials.rows import TrialRows, check_window, default_window, label_conditions, trial_rows
@@ -25,6 +32,8 @@ from rnnspike.trials.units import UnitInWindows, leave_out, merged_findings, que
 BERNOULLI_UP_TO_S = 0.002
 #: Shares of windows that lie in recorded time: below the first nothing is aligned, below the second it is said.
 FEWEST_WINDOWS, FEW_WINDOWS = 0.5, 0.95
+#: A covariate missing in a smaller share of bins and spikes is no warning.
+FEW_GAPS = 0.01
 
 
 @dataclass(frozen=True)
@@ -94,14 +103,15 @@ class TrialPlan:
         return self.grid.start_s
 
     @cached_property
-    def _covariates(self) -> tuple[npt.NDArray[np.float32], BoolArray]:
+    def covariate_bins(self) -> Resampled:
+        """Requested covariates on the bins, burn-in first."""
         series = find_covariates(self.recording, self.options.covariates)
         grid = self.grid
         return resample_all(self.recording, series, grid.start_s, grid.n_bins, grid.bin_s, grid.n_before)
 
     def observed(self, unit: Unit) -> BoolArray:
         """Return the observed bins of a unit, burn-in first: bool (trial, n_before + bin)."""
-        return self.grid.observed(self.exposure.of(unit)) & self._covariates[1]
+        return self.grid.observed(self.exposure.of(unit)) & self.covariate_bins.all_known
 
     def trials(self, unit_ids: Sequence[str] | None = None) -> Trials:
         """Bin these units (default: all that will be modelled).
@@ -126,7 +136,7 @@ class TrialPlan:
             self._count(unit, observed[u], counts[u])
         counts, observed = np.moveaxis(counts, 0, 2), np.moveaxis(observed, 0, 2)  # (trial, bin, unit)
         window = slice(n_before, None)
-        values = self._covariates[0]
+        values = self.covariate_bins.values
         return Trials(
             counts=counts[:, window],
             observed=observed[:, window],
@@ -275,21 +285,54 @@ def _heard(recording: Recording, found: Exposure) -> list[FloatArray]:
 def _with_covariates(
     recording: Recording, rows: TrialRows, window_s: tuple[float, float], options: TrialOptions
 ) -> TrialRows:
-    """Drop trials in which a requested covariate is nowhere known."""
+    """Drop trials in which a requested covariate is nowhere known, and say what is odd in the covariates."""
     series = find_covariates(recording, options.covariates)
     if not series:
         return rows
     n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
-    bins = resample_all(recording, series, rows.zero_s + window_s[0], n_bins, options.bin_s, 0)[1]
-    known: BoolArray = np.any(bins, axis=1)
+    odd = check_series(recording, series, rows.zero_s[:, None] + np.array(window_s))
+    resampled = resample_all(recording, series, rows.zero_s + window_s[0], n_bins, options.bin_s, 0)
+    rows = replace(rows, findings=(*rows.findings, *odd, *constant_in_windows(series, resampled)))
+    known: BoolArray = np.any(resampled.all_known, axis=1)
     missing = int((~known).sum())
-    names = ", ".join(options.covariates)
+    names = ", ".join(name for name, bins in resampled.known.items() if not bins.any(axis=1).all())
     if missing == len(known):
-        raise RecordingError(recording.path, f"{names}: no samples in any window", "another --covariate or --window")
+        raise RecordingError(
+            recording.path,
+            f"{names or ', '.join(options.covariates)}: no samples in any window",
+            "another --covariate or --window",
+        )
     if missing == 0:
         return rows
-    message = f"{missing} trials without samples of {names}: dropped"
+    message = f"{missing} of {len(known)} trials without samples of {names or 'all covariates at once'}: dropped"
     return rows.keep(known, Finding("covariate-absent", "warning", message, count=missing))
+
+
+def _gap_findings(plan: TrialPlan, unit_ids: Sequence[str]) -> tuple[Finding, ...]:
+    """Return a finding for each covariate that is missing in bins of the trials: these are not scored."""
+    n_before, findings = plan.grid.n_before, []
+    series = find_covariates(plan.recording, plan.options.covariates)
+    gaps = {each.name: ~plan.covariate_bins.known[each.name] for each in series}
+    gaps = {name: bins for name, bins in gaps.items() if bins[:, n_before:].any()}
+    if not gaps:
+        return ()
+    n_spikes, n_lost = 0, dict.fromkeys(gaps, 0)
+    for unit in map(plan.recording.unit, unit_ids):
+        observed, binned = plan.grid.observed(plan.exposure.of(unit)), plan.grid.bin(unit)
+        inside = binned.where((binned.bin >= 0) & observed[binned.trial, binned.bin + n_before])
+        n_spikes += int(inside.n.sum())
+        for name, missing in gaps.items():
+            n_lost[name] += int(inside.n[missing[inside.trial, inside.bin + n_before]].sum())
+    for name, missing in gaps.items():
+        n_bins, n_missing = missing[:, n_before:].size, int(missing[:, n_before:].sum())
+        share = n_missing / n_bins
+        message = (
+            f"{name} is missing in {n_missing} of {n_bins} bins ({share:.1%} of the trials' time): not scored, "
+            f"nor are {n_lost[name]} of {n_spikes} spikes"
+        )
+        few = max(share, n_lost[name] / max(n_spikes, 1)) < FEW_GAPS
+        findings.append(Finding("covariate-gaps", "info" if few else "warning", message, count=n_missing))
+    return tuple(findings)
 
 
 def overlap_groups(start_s: FloatArray, stop_s: FloatArray) -> IntArray:
@@ -332,7 +375,7 @@ def _with_units(plan: TrialPlan) -> TrialPlan:
         unit_ids=kept,
         left_out=left_out,
         n_spikes={unit_id: stats[unit_id].n_spikes for unit_id in kept},
-        findings=(*plan.findings, *merged),
+        findings=(*plan.findings, *_gap_findings(plan, kept or queried), *merged),
     )
 
 

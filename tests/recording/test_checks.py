@@ -161,6 +161,13 @@ ELSEWHERE = {
     "unsorted-clusters": "test_klustakwik, test_neuralynx",
     "tables-rescaled": "test_assemble",
     "events-file": "test_events_file",
+    "covariate-clock-reset": "test_series",
+    "covariate-empty": "test_series",
+    "covariate-off-trials": "test_series",
+    "covariate-unsorted": "test_series",
+    "covariate-infinite": "test_series",
+    "covariate-constant": "test_series",
+    "covariate-nan": "test_series",
 }
 
 

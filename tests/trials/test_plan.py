@@ -183,6 +183,44 @@ def test_covariate_masks_where_it_is_absent(make_recording, rng) -> None:
     np.testing.assert_allclose(trials.covariates_burn_in[2, :, 0], np.sin(3 + np.arange(1000) * 0.001), atol=0.011)
 
 
+def with_series(make_recording, values: np.ndarray, every_s: float = 0.01):
+    """Ten trials of 1 s, one unit, and a series x that starts with the first trial."""
+    spikes = {"a": np.arange(0.005, 20, 0.05)}
+    series = {"x": (np.arange(len(values)) * every_s, values)}
+    return make_recording(spikes, back_to_back(), observed={"a": [[0, 20]]}, series=series)
+
+
+def test_bins_and_spikes_without_a_covariate_are_told(make_recording) -> None:
+    values = np.sin(np.arange(2000.0))
+    values[20:70] = np.nan  # .5 s of the first trial, but that a sample is held for .03 s
+    plan = plan_trials(with_series(make_recording, values), TrialOptions(covariates=("x",), bin_s=0.01, min_spikes=0))
+    (finding,) = [each for each in plan.findings if each.id == "covariate-gaps"]
+    assert finding.level == "warning" and finding.count == 48
+    assert (
+        "x is missing in 48 of 1000 bins (4.8% of the trials' time): not scored, nor are 9 of 200 spikes"
+        in finding.message
+    )
+    assert plan.n_spikes == {"a": 191}
+
+
+def test_a_covariate_that_does_not_vary_in_the_windows_is_told(make_recording) -> None:
+    values = np.where(np.arange(2000) % 200 < 110, 3.0, np.arange(2000))  # varies between trials only
+    plan = plan_trials(with_series(make_recording, values), TrialOptions(covariates=("x",), min_spikes=0))
+    assert [each.message for each in plan.findings if each.id == "covariate-constant"] == [
+        "x is 3 throughout the windows: of no use as a covariate"
+    ]
+
+
+def test_a_series_that_can_be_no_covariate_is_refused(make_recording) -> None:
+    options = TrialOptions(covariates=("x",), min_spikes=0)
+    with pytest.raises(RecordingError, match="none of 2000 samples of x") as error:
+        plan_trials(with_series(make_recording, np.full(2000, np.nan)), options)
+    assert error.value.finding_id == "covariate-empty"
+    late = np.where(np.arange(3000) < 2000, np.nan, 1.0)
+    with pytest.raises(RecordingError, match=r"x runs from 20 to 29.99 s, in none of the trials \(0 to 19 s\)"):
+        plan_trials(with_series(make_recording, late), options)
+
+
 def test_default_window_holds_whole_bins_only(make_recording, rng) -> None:
     plan = plan_trials(
         make_recording({"a": poisson_spikes(rng)}, back_to_back(10, 0.9997)), TrialOptions(bin_s=0.01, min_spikes=0)
