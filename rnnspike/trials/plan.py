@@ -13,7 +13,7 @@ import pandas as pd
 
 from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.data import Finding, Recording, Unit
-from rnnspike.trials.align import MAX_COUNT, BinnedSpikes, bin_spikes, count_bins, to_counts
+from rnnspike.trials.align import MAX_COUNT, BinnedSpikes, bin_spikes, count_bins, to_counts, whole_bins
 from rnnspike.trials.covariates import (
     Resampled,
     channel_names,
@@ -34,6 +34,8 @@ BERNOULLI_UP_TO_S = 0.002
 FEWEST_WINDOWS, FEW_WINDOWS = 0.5, 0.95
 #: A covariate missing in a smaller share of bins and spikes is no warning.
 FEW_GAPS = 0.01
+#: What is left over of a window after the last bin and not worth telling: a part of a bin that is small too.
+LEFT_OVER, LEFT_OVER_S = 1e-3, 2e-3
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def plan_trials(recording: Recording, options: TrialOptions | None = None) -> Tr
     rows = _within_recording(recording, rows, window_s, options, found)
     rows = _with_covariates(recording, rows, window_s, options)
     condition, conditions, rows = label_conditions(recording, rows, options.condition)
-    n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
     grid = Grid(rows.zero_s + window_s[0], n_bins, n_before, options.bin_s)
     group = overlap_groups(grid.start_s, grid.stop_s)
     plan = TrialPlan(
@@ -230,10 +232,23 @@ def _rows_and_window(recording: Recording, options: TrialOptions) -> tuple[Trial
         rows = trial_rows(recording, options)
         if window_s is None:
             window_s, rows = default_window(recording, rows)
-            # Whole bins only: the last bin must not reach over the shortest trial's end.
-            window_s = (0.0, max(np.floor(window_s[1] / options.bin_s + 1e-6), 1.0) * options.bin_s)
+            if options.bin_s > 0 and whole_bins(window_s[1], options.bin_s) < 1:
+                message = f"a bin must fit the trials, of which the shortest lasts {window_s[1]:.4g} s"
+                cure = f"--bin {window_s[1] / 10:.1g}s"
+                raise RecordingError(recording.path, f"--bin {options.bin_s:g}: {message}", cure)
     check_window(window_s, options.bin_s)
-    return rows, window_s
+    # Whole bins only: the last bin must not reach beyond what was asked for, or over the shortest trial's end.
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
+    used_s = (window_s[0], window_s[0] + n_bins * options.bin_s)
+    left_over_s = window_s[1] - used_s[1]
+    if left_over_s > max(LEFT_OVER * options.bin_s, LEFT_OVER_S):
+        message = (
+            f"the window of {window_s[1] - window_s[0]:.6g} s is cut to {n_bins} bins of {options.bin_s:g} s: "
+            f"its last {left_over_s:.3g} s are not used"
+        )
+        finding = Finding("window-cut", "info", message, count=n_bins, option="--bin")
+        rows = replace(rows, findings=(*rows.findings, finding))
+    return rows, used_s
 
 
 def _observation(options: TrialOptions) -> Observation:
@@ -246,7 +261,7 @@ def _within_recording(
     recording: Recording, rows: TrialRows, window_s: tuple[float, float], options: TrialOptions, found: Exposure
 ) -> TrialRows:
     """Drop trials whose window holds no recorded bin of any unit; refuse where they are most of them."""
-    n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
     heard = as_intervals(np.concatenate([np.empty((0, 2)), *_heard(recording, found)]))
     inside: BoolArray = np.any(observed_bins(heard, rows.zero_s + window_s[0], n_bins, options.bin_s), axis=1)
     share = float(inside.mean())
@@ -289,7 +304,7 @@ def _with_covariates(
     series = find_covariates(recording, options.covariates)
     if not series:
         return rows
-    n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
     odd = check_series(recording, series, rows.zero_s[:, None] + np.array(window_s))
     resampled = resample_all(recording, series, rows.zero_s + window_s[0], n_bins, options.bin_s, 0)
     rows = replace(rows, findings=(*rows.findings, *odd, *constant_in_windows(series, resampled)))

@@ -196,10 +196,8 @@ def test_bins_and_spikes_without_a_covariate_are_told(make_recording) -> None:
     plan = plan_trials(with_series(make_recording, values), TrialOptions(covariates=("x",), bin_s=0.01, min_spikes=0))
     (finding,) = [each for each in plan.findings if each.id == "covariate-gaps"]
     assert finding.level == "warning" and finding.count == 48
-    assert (
-        "x is missing in 48 of 1000 bins (4.8% of the trials' time): not scored, nor are 9 of 200 spikes"
-        in finding.message
-    )
+    assert "x is missing in 48 of 1000 bins (4.8% of the trials' time)" in finding.message
+    assert "nor are 9 of 200 spikes" in finding.message
     assert plan.n_spikes == {"a": 191}
 
 
@@ -226,6 +224,25 @@ def test_default_window_holds_whole_bins_only(make_recording, rng) -> None:
         make_recording({"a": poisson_spikes(rng)}, back_to_back(10, 0.9997)), TrialOptions(bin_s=0.01, min_spikes=0)
     )
     assert plan.window_s == pytest.approx((0.0, 0.99)) and plan.trials().observed.all()
+
+
+def test_a_bin_wider_than_the_trials_is_refused(make_recording, rng) -> None:
+    recording = make_recording({"a": poisson_spikes(rng)}, back_to_back())
+    for bin_s in (1.0005, 2.0):
+        with pytest.raises(RecordingError, match=rf"--bin {bin_s:g}: .* the shortest lasts 1 s \(try --bin 0.1s\)"):
+            plan_trials(recording, TrialOptions(bin_s=bin_s))
+        with pytest.raises(ConfigError, match=rf"--bin {bin_s:g}: a bin must be positive and fit the window of 1 s"):
+            plan_trials(recording, TrialOptions(bin_s=bin_s, window_s=(0.0, 1.0)))
+
+
+@pytest.mark.parametrize("asked", [{"window_s": (0.0, 1.0)}, {"segment_s": 1.0}, {}])
+def test_the_window_is_never_longer_than_asked_for(make_recording, rng, asked) -> None:
+    recording = make_recording({"a": poisson_spikes(rng)}, back_to_back())
+    plan = plan_trials(recording, TrialOptions(bin_s=0.38, min_spikes=0, **asked))
+    assert plan.window_s == pytest.approx((0.0, 0.76)) and plan.grid.n_bins == 2
+    assert [each.message for each in plan.findings if each.id == "window-cut"] == [
+        "the window of 1 s is cut to 2 bins of 0.38 s: its last 0.24 s are not used"
+    ]
 
 
 def test_overflow_and_contradictions(make_recording) -> None:
