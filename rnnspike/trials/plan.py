@@ -23,7 +23,15 @@ from rnnspike.trials.covariates import (
     resample_all,
 )
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Observation, SessionCounts, TrialOptions, Trials
-from rnnspike.trials.masks import EXPECTED_IN_SILENCE, Exposure, as_intervals, exposure, intersect, observed_bins
+from rnnspike.trials.masks import (
+    EXPECTED_IN_SILENCE,
+    SLACK_S,
+    Exposure,
+    as_intervals,
+    exposure,
+    intersect,
+    observed_bins,
+)
 from rnnspike.trials.rows import TrialRows, check_window, default_window, label_conditions, trial_rows
 from rnnspike.trials.segments import segment_rows
 from rnnspike.trials.units import UnitInWindows, leave_out, merged_findings, query_units
@@ -267,18 +275,42 @@ def _within_recording(
     share = float(inside.mean())
     missed = int((~inside).sum())
     if share < FEWEST_WINDOWS:
-        raise RecordingError(
-            recording.path,
-            f"{missed} of {len(inside)} windows lie outside the recorded time: the clock of the events differs",
-            "--event-offset SECONDS or another --align",
-            "windows-miss-recording",
-        )
+        why, cure = _why_missed(rows, window_s, options, heard)
+        message = f"{missed} of {len(inside)} windows {why}"
+        raise RecordingError(recording.path, message, cure, "windows-miss-recording")
     if missed == 0:
         return rows
     level: Literal["warning", "info"] = "warning" if share < FEW_WINDOWS else "info"
     message = f"{missed} of {len(inside)} windows lie outside the recorded time: dropped"
     finding = Finding("windows-miss-recording", level, message, count=missed, option="--event-offset")
     return rows.keep(inside, finding)
+
+
+def _why_missed(
+    rows: TrialRows, window_s: tuple[float, float], options: TrialOptions, heard: FloatArray
+) -> tuple[str, str]:
+    """Return what is wrong with windows without a recorded bin, and the option that mends it."""
+    windows = rows.zero_s[:, None] + np.array(window_s)
+    if _touched(windows, heard).mean() >= FEWEST_WINDOWS:
+        longest_s = float((heard[:, 1] - heard[:, 0]).max())
+        why = f"hold no whole bin of {options.bin_s:g} s of recorded time, whose longest stretch is {longest_s:.4g} s"
+        return why, "a finer --bin"
+    trials = rows.intervals_s + np.array([-SLACK_S, SLACK_S])
+    near = _touched(trials, heard)
+    if near.mean() < FEWEST_WINDOWS:
+        why = "lie outside the recorded time: the clock of the events differs"
+        return why, "--event-offset SECONDS or another --align"
+    first = np.searchsorted(heard[:, 1], trials[near, 0], side="right")
+    low, high = np.median(heard[first] - rows.zero_s[near, None], axis=0) + 0.0
+    asked = f"--window {window_s[0]:g} {window_s[1]:g}"
+    why = f"lie outside the recorded time, from {low:.4g} to {high:.4g} s about time zero: {asked} is too far"
+    return why, "another --window"
+
+
+def _touched(windows: FloatArray, intervals: FloatArray) -> BoolArray:
+    """Return which windows (trial, 2) share time with joined intervals."""
+    low = np.searchsorted(intervals[:, 1], windows[:, 0], side="right")
+    return np.asarray(np.searchsorted(intervals[:, 0], windows[:, 1], side="left") > low)
 
 
 def _heard(recording: Recording, found: Exposure) -> list[FloatArray]:

@@ -117,6 +117,21 @@ def test_windows_off_the_recording(make_recording, rng) -> None:
             plan_trials(make_recording({"a": poisson_spikes(rng)}, late, observed=observed), ANY)
 
 
+def test_a_window_or_a_bin_that_misses_the_recording_is_not_put_on_the_clock(make_recording) -> None:
+    trials = back_to_back()
+    held = np.stack([trials["start_time"] - 0.1, trials["start_time"] + 0.4], axis=1)
+    recording = make_recording({"a": np.arange(0.005, 20, 0.05)}, trials, observed={"a": held})
+    with pytest.raises(
+        RecordingError, match=r"from -0.1 to 0.4 s about time zero: --window 0.5 1.5 is too far"
+    ) as error:
+        plan_trials(recording, TrialOptions(window_s=(0.5, 1.5)))
+    assert error.value.option == "another --window" and error.value.finding_id == "windows-miss-recording"
+    with pytest.raises(
+        RecordingError, match=r"no whole bin of 0.6 s .* longest stretch is 0.5 s \(try a finer --bin\)"
+    ):
+        plan_trials(recording, TrialOptions(bin_s=0.6))
+
+
 def test_shared_bins_are_counted_and_units_of_many_left_out(make_recording, rng) -> None:
     clean = poisson_spikes(rng)
     some = np.sort(np.concatenate([clean, clean[:5] + 1e-5]))
