@@ -61,6 +61,12 @@ FINDINGS: dict[str, Kind] = {
         Kind("clock-reset", "error", "spike times step back by more than 1 s: two clocks"),
         Kind("trial-relative-times", "error", "spike times are relative to their trial's start"),
         Kind("spike-times-scale", "error", "spike times are not in seconds", "--time-scale"),
+        Kind(
+            "event-times-scale",
+            "error",
+            "trials are not in seconds, though spikes are",
+            "--events",
+        ),
         Kind("spike-times-infinite", "error", "infinite spike times"),
         Kind("event-times-equal", "error", "all trials start at the same time", "--events"),
         Kind("spike-times-unsorted", "warning", "spike times step back a little: sorted"),

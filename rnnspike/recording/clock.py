@@ -21,6 +21,8 @@ _SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 20_000
 COMMON_RATE_HZ = 8.0
 #: A session longer than this is doubted where its units are also slower than any neuron.
 LONG_SESSION_S = 36_000.0
+#: Trials that start further apart than this are doubted where they also end long after the spikes.
+LONG_STEP_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,29 @@ def trial_relative(
         "export them as CSV with columns trial, unit, time_s"
     )
     return found("trial-relative-times", message, count=n_spikes)
+
+
+def events_scale(trains: Mapping[str, FloatArray], tables: Mapping[str, pd.DataFrame]) -> Finding | None:
+    """Return the finding that the trials' times are in another unit than the spikes', which are in seconds; or None.
+
+    Trials that end a thousand times later than the spikes and follow one another by a minute at the least: nobody
+    records such ones, and spikes that count from their trial's start belong to shorter ones.
+    """
+    name = "trials" if "trials" in tables else next(iter(tables), "")
+    starts = np.sort(tables[name]["start_time"].to_numpy(np.float64)) if name else np.empty(0)
+    starts = starts[np.isfinite(starts)]
+    n_spikes, last = sum(map(len, trains.values())), max((t[-1] for t in trains.values() if len(t)), default=0.0)
+    if len(starts) < 5 or n_spikes < 20 or last <= 0 or np.median(np.diff(starts)) < LONG_STEP_S:
+        return None
+    unit = min(SCALES, key=lambda key: abs(np.log(SCALES[key] * starts[-1] / last)))
+    if not 1 / 3 < SCALES[unit] * starts[-1] / last < 3:
+        return None
+    message = (
+        f"the times of table {name} look like {unit}, not seconds: "
+        f"its last row is at {starts[-1]:.6g}, the last spike at {last:.6g} s"
+    )
+    cure = "--events FILE with columns start_ms, stop_ms" if unit == "milliseconds" else "--events FILE in seconds"
+    return found("event-times-scale", message, count=len(starts), option=cure)
 
 
 def starts_over(times: FloatArray) -> int:

@@ -111,6 +111,11 @@ CASES: dict[str, Case] = {
         count=60,
     ),
     "spike-times-scale": Case({"trains": [np.arange(1, 60) * 13.0]}, {"trains": [np.arange(1, 60) * 0.013]}),
+    "event-times-scale": Case(
+        {"trials": [(1000 * i, 1000 * i + 500) for i in range(6)]},
+        {"trials": [(i, i + 0.5) for i in range(5)]},
+        count=6,
+    ),
     "spike-times-infinite": Case({"trains": [[*steady(), np.inf]]}, count=1),
     "event-times-equal": Case({"trials": [(0, 1), (0, 2), (0, 3)]}, count=3),
     "spike-times-unsorted": Case({"trains": [[0.1, 0.3, 0.2, 0.5, 0.4]]}, count=2),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnspike.recording.clock import clock_signs, scale_finding, starts_over, tables_end, trial_relative
+from rnnspike.recording.clock import clock_signs, events_scale, scale_finding, starts_over, tables_end, trial_relative
 
 
 def poisson(rng: np.random.Generator, rate_hz: float, duration_s: float) -> np.ndarray:
@@ -69,6 +69,25 @@ def test_starts_over() -> None:
 
 def test_one_reset_is_no_trial() -> None:
     assert trial_relative({"a": np.linspace(0.0, 39.0, 80)}, {"a": 1}, table(20)) is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit", "cure"),
+    [
+        (1e3, "milliseconds", "start_ms, stop_ms"),
+        (3e4, "samples at 30 kHz", "in seconds"),
+        (1e6, "microseconds", "in"),
+    ],
+)
+def test_trials_in_another_unit_than_the_spikes(factor: float, unit: str, cure: str) -> None:
+    spikes = {"a": np.linspace(0.0, 39.0, 80)}
+    finding = events_scale(spikes, table(20, 2.0 * factor, factor))
+    assert finding is not None and unit in finding.message and finding.option is not None and cure in finding.option
+    assert events_scale(spikes, table(20)) is None
+
+
+def test_many_trials_of_spikes_that_count_from_their_start_are_no_milliseconds() -> None:
+    assert events_scale({"a": np.linspace(0.0, 0.99, 80)}, table(500)) is None
 
 
 def test_tables_end() -> None:
