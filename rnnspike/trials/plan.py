@@ -441,4 +441,8 @@ def _in_windows(plan: TrialPlan, unit: Unit, seen: dict[bytes, BoolArray]) -> Un
             f"unit {unit.id}: a bin holds {int(n.max())} spikes, more than {MAX_COUNT}",
             "a finer --bin",
         )
-    return UnitInWindows(int(n.sum()), int((n - 1).sum()), int(observed[:, n_before:].sum()))
+    n_repeats = 0
+    if bool(np.any(np.diff(unit.spike_times_s) == 0)):
+        once = plan.grid.bin(replace(unit, spike_times_s=np.unique(unit.spike_times_s)))
+        n_repeats = int((n - once.n[inside]).sum())  # in the same bins
+    return UnitInWindows(int(n.sum()), int((n - 1).sum()), int(observed[:, n_before:].sum()), n_repeats)

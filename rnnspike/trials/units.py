@@ -21,16 +21,27 @@ NOT_ASKED_FOR = "not in --units"
 
 @dataclass(frozen=True)
 class UnitInWindows:
-    """What of a unit falls into the windows: spikes in observed bins, those merged with another, observed bins."""
+    """What of a unit falls into the windows: spikes in observed bins, those merged with another, observed bins.
+
+    ``n_repeats`` of the merged spikes repeat a time exactly.
+    """
 
     n_spikes: int
     n_merged: int
     n_observed_bins: int
+    n_repeats: int = 0
 
     @property
     def merged_share(self) -> float:
         """Share of the spikes that a binary bin does not score."""
         return self.n_merged / max(self.n_spikes, 1)
+
+    @property
+    def cure(self) -> str:
+        """Option that keeps spikes from sharing bins: without exact repeats where these are most of them."""
+        if 2 * self.n_repeats > self.n_merged:
+            return "--drop-duplicates"
+        return "--observation poisson or a finer --bin"
 
 
 def unit_frame(recording: Recording, exposure: Exposure) -> pd.DataFrame:
@@ -102,9 +113,8 @@ def _reason(unit: UnitInWindows, options: TrialOptions, observation: Observation
         return f"{unit.n_spikes} spikes in the windows, fewer than --min-spikes {options.min_spikes}"
     if observation == "bernoulli" and unit.merged_share > MOST_MERGED:
         width = f"{options.bin_s * 1e3:g} ms"
-        return (
-            f"{unit.merged_share:.0%} of its spikes share a bin of {width} (--observation poisson or a finer --bin)"
-        )
+        most = f", {unit.n_repeats / unit.n_spikes:.0%} repeat a time exactly" if unit.n_repeats else ""
+        return f"{unit.merged_share:.0%} of its spikes share a bin of {width}{most} ({unit.cure})"
     return None
 
 
@@ -119,7 +129,7 @@ def merged_findings(
             f"unit {unit_id}: {unit.n_merged} of {unit.n_spikes} spikes share a {bin_s * 1e3:g} ms bin, not scored",
             count=unit.n_merged,
             unit=unit_id,
-            option="--observation poisson",
+            option="--observation poisson" if 2 * unit.n_repeats <= unit.n_merged else unit.cure,
         )
         for unit_id, unit in stats.items()
         if unit.n_merged and unit_id not in left_out

@@ -146,6 +146,18 @@ def test_shared_bins_are_counted_and_units_of_many_left_out(make_recording, rng)
     assert poisson.unit_ids == ("clean", "some", "many") and poisson.trials().n_merged == 0
 
 
+def test_repeated_spikes_are_told_from_close_ones(make_recording, rng) -> None:
+    clean = poisson_spikes(rng)
+    twice = np.sort(np.concatenate([clean, clean[::5]]))
+    recording = make_recording({"twice": twice, "once": np.sort([*clean, clean[7]])}, back_to_back(10, 2.0))
+    plan = plan_trials(recording)
+    assert (
+        plan.left_out["twice"]
+        == "17% of its spikes share a bin of 1 ms, 17% repeat a time exactly (--drop-duplicates)"
+    )
+    assert [each.option for each in plan.findings if each.id == "multi-spike-bins"] == ["--drop-duplicates"]
+
+
 @pytest.mark.parametrize(
     ("bin_s", "observation", "expected"),
     [
