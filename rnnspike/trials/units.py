@@ -71,11 +71,16 @@ def query_units(recording: Recording, exposure: Exposure, query: str | None) -> 
     problem: Exception | None = None
     for candidate in _frames(frame):
         try:
-            chosen = candidate.query(query, engine="python")
-            kept = [recording.units[i].id for i in sorted(chosen.index)]
+            chosen = _yes_or_no(candidate.eval(query, engine="python"), len(frame))
         except Exception as error:  # pandas lets through whatever the expression raises
             problem = problem or error
             continue
+        if chosen is None:
+            first = recording.units[0].id
+            message = f"--units {query!r} is no condition that is true or false of each unit"
+            cures = f"""--units 'id == "{first}"' or --units 'index < 3'"""
+            raise RecordingError(recording.path, f"{message} (columns: {', '.join(map(str, frame.columns))})", cures)
+        kept = [unit.id for unit, keep in zip(recording.units, chosen, strict=True) if keep]
         if kept:
             return kept
     columns = ", ".join(str(name) for name in frame.columns)
@@ -83,6 +88,14 @@ def query_units(recording: Recording, exposure: Exposure, query: str | None) -> 
         why = f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
         raise RecordingError(recording.path, f"--units {query!r}: {why} (columns: {columns})")
     raise RecordingError(recording.path, f"--units {query!r} keeps none of {len(frame)} units (columns: {columns})")
+
+
+def _yes_or_no(answer: object, n_units: int) -> list[bool] | None:
+    """Return the answer of a query as a truth value a unit, None where it is anything else; NaN is no."""
+    values = list(answer) if isinstance(answer, (pd.Series, pd.Index, np.ndarray)) else []
+    if len(values) != n_units or not all(isinstance(value, (bool, np.bool_)) or pd.isna(value) for value in values):
+        return None
+    return [bool(value) and not pd.isna(value) for value in values]
 
 
 def _frames(frame: pd.DataFrame) -> list[pd.DataFrame]:
