@@ -12,11 +12,22 @@ import pandas as pd
 from rnnspike.recording import checks
 from rnnspike.recording.checks import Train, found
 from rnnspike.recording.clean import clean_intervals, clean_table, clean_times, scale_table, shift_table
-from rnnspike.recording.clock import clock_signs, events_scale, scale_finding, starts_over, tables_end, trial_relative
+from rnnspike.recording.clock import (
+    clock_signs,
+    doubtful_rate,
+    events_scale,
+    of_sampling_rate,
+    scale_finding,
+    starts_over,
+    tables_end,
+    trial_relative,
+)
 from rnnspike.recording.contents import Contents, RawUnit, as_float
 from rnnspike.recording.data import Finding, FloatArray, ReadOptions, Recording, Unit
 from rnnspike.recording.provenance import StoredRecording
 
+#: Formats whose spike times are sample indices, which a sampling rate puts into seconds.
+SAMPLED = ("Phy", "KlustaKwik")
 #: What a unit's finding says after its count.
 _SAYS = {
     "spike-times-nan": "spike times are NaN: dropped",
@@ -46,6 +57,8 @@ def assemble(path: Path, contents: Contents, options: ReadOptions) -> Recording:
     clock = _clock_findings(contents, trains, resets)
     if clock and options.time_scale is not None:
         clock = [_of_time_scale(clock[0], options.time_scale, stored, trains, resets)]
+    elif contents.format in SAMPLED and options.sampling_rate_hz is not None:
+        clock = _of_rate(clock, trains, {**events, **intervals}, options.sampling_rate_hz)
     if any(item.id == "trial-relative-times" for item in clock):
         findings = [item for item in findings if item.id not in ("clock-reset", "spike-times-unsorted")]
     sources = contents.sources or (path,)
@@ -230,6 +243,15 @@ def _of_time_scale(
     without = _clock_findings(stored, {unit: times / scale for unit, times in trains.items()}, resets)
     message = f"with --time-scale {scale:g}, {finding.message}"
     return replace(finding, message=message, option=without[0].option if without else "leaving out --time-scale")
+
+
+def _of_rate(
+    clock: list[Finding], trains: Mapping[str, FloatArray], tables: Mapping[str, pd.DataFrame], rate_hz: float
+) -> list[Finding]:
+    if clock:
+        return [of_sampling_rate(finding, rate_hz) for finding in clock]
+    doubt = doubtful_rate(trains, tables, rate_hz)
+    return [doubt] if doubt else []
 
 
 def _credible_span(

@@ -84,6 +84,9 @@ FINDINGS: dict[str, Kind] = {
         Kind("event-times-nan", "warning", "rows without a time: dropped"),
         Kind("intervals-not-positive", "warning", "rows that stop before they start: dropped"),
         Kind("table-column-broken", "warning", "a column has not one value a row: left out"),
+        Kind(
+            "sampling-rate-doubtful", "warning", "the times that the rate given leads to are odd", "--sampling-rate"
+        ),
         Kind("covariate-broken", "warning", "a time series has no usable times: left out"),
         Kind("covariate-clock-reset", "warning", "times of a series step back by more than 1 s: no covariate"),
         Kind("covariate-empty", "warning", "a series without a single number: no covariate"),

@@ -159,6 +159,7 @@ ELSEWHERE = {
     "locked": "test_h5",
     "filter-missing": "test_h5",
     "sampling-rate-missing": "test_klustakwik, test_phy",
+    "sampling-rate-doubtful": "test_clock, test_phy",
     "pickle-refused": "test_neo_formats",
     "segments-laid-out": "test_segments",
     "trial-extent-assumed": "test_segments",
