@@ -92,9 +92,10 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 def _inspect(path: Path, options: ReadOptions, output_format: str, writer: RowWriter, log: Log) -> bool:
     """Show one recording; return whether it can be fitted."""
     from rnnspike.recording.read import error_of, examine_recording
+    from rnnspike.recording.series import with_series_findings
 
     try:
-        recording = examine_recording(path, options)
+        recording = with_series_findings(examine_recording(path, options))
     except RnnspikeError as error:
         log.error(str(error))
         if output_format != "table":

@@ -12,11 +12,22 @@ import pandas as pd
 from rnnspike.recording import checks
 from rnnspike.recording.checks import Train, found
 from rnnspike.recording.clean import clean_intervals, clean_table, clean_times, scale_table, shift_table
-from rnnspike.recording.clock import clock_signs, scale_finding, starts_over, tables_end, trial_relative
+from rnnspike.recording.clock import (
+    clock_signs,
+    doubtful_rate,
+    events_scale,
+    of_sampling_rate,
+    scale_finding,
+    starts_over,
+    tables_end,
+    trial_relative,
+)
 from rnnspike.recording.contents import Contents, RawUnit, as_float
 from rnnspike.recording.data import Finding, FloatArray, ReadOptions, Recording, Unit
 from rnnspike.recording.provenance import StoredRecording
 
+#: Formats whose spike times are sample indices, which a sampling rate puts into seconds.
+SAMPLED = ("Phy", "KlustaKwik")
 #: What a unit's finding says after its count.
 _SAYS = {
     "spike-times-nan": "spike times are NaN: dropped",
@@ -38,12 +49,16 @@ _UNIT_LEVEL_FLAG = {"silent-unit"}
 
 def assemble(path: Path, contents: Contents, options: ReadOptions) -> Recording:
     """Return the recording of a reader's contents, with every finding; nothing is raised for bad contents."""
-    contents = _on_the_clock(contents, options)
+    stored, contents = contents, _on_the_clock(contents, options)
     units, trains, findings = _checked_units(contents.units, contents.span_s, options)
     intervals, events, table_findings = _checked_tables(contents)
     back = {item.unit for item in findings if item.id in ("clock-reset", "spike-times-unsorted")}
     resets = {raw.id: starts_over(raw.times) for raw in contents.units if raw.id in back}
     clock = _clock_findings(contents, trains, resets)
+    if clock and options.time_scale is not None:
+        clock = [_of_time_scale(clock[0], options.time_scale, stored, trains, resets)]
+    elif contents.format in SAMPLED and options.sampling_rate_hz is not None:
+        clock = _of_rate(clock, trains, {**events, **intervals}, options.sampling_rate_hz)
     if any(item.id == "trial-relative-times" for item in clock):
         findings = [item for item in findings if item.id not in ("clock-reset", "spike-times-unsorted")]
     sources = contents.sources or (path,)
@@ -209,6 +224,9 @@ def _table_findings(name: str, table: pd.DataFrame) -> list[Finding]:
 def _clock_findings(contents: Contents, trains: Mapping[str, FloatArray], resets: Mapping[str, int]) -> list[Finding]:
     if any(item.id == "sampling-rate-missing" for item in contents.findings):
         return []
+    events = events_scale(trains, {**contents.events, **contents.intervals})
+    if events:
+        return [events]
     relative = trial_relative(trains, resets, contents.intervals)
     if relative:
         return [relative]
@@ -216,6 +234,24 @@ def _clock_findings(contents: Contents, trains: Mapping[str, FloatArray], resets
     stop = tables_end([*contents.intervals.values()], observed, contents.span_s)
     scale = scale_finding(clock_signs(list(trains.values()), stop), contents.resolution_s)
     return [scale] if scale else []
+
+
+def _of_time_scale(
+    finding: Finding, scale: float, stored: Contents, trains: Mapping[str, FloatArray], resets: Mapping[str, int]
+) -> Finding:
+    """Return a finding of the clock with what mends it where a time scale was given: none, or another one."""
+    without = _clock_findings(stored, {unit: times / scale for unit, times in trains.items()}, resets)
+    message = f"with --time-scale {scale:g}, {finding.message}"
+    return replace(finding, message=message, option=without[0].option if without else "leaving out --time-scale")
+
+
+def _of_rate(
+    clock: list[Finding], trains: Mapping[str, FloatArray], tables: Mapping[str, pd.DataFrame], rate_hz: float
+) -> list[Finding]:
+    if clock:
+        return [of_sampling_rate(finding, rate_hz) for finding in clock]
+    doubt = doubtful_rate(trains, tables, rate_hz)
+    return [doubt] if doubt else []
 
 
 def _credible_span(

@@ -6,7 +6,7 @@ No single sign convicts: a quiet recording has long intervals, and trials may fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,11 @@ _SAMPLE_UNITS, _SAMPLE_SPIKES = 40, 20_000
 COMMON_RATE_HZ = 8.0
 #: A session longer than this is doubted where its units are also slower than any neuron.
 LONG_SESSION_S = 36_000.0
+#: Trials that start further apart than this are doubted where they also end long after the spikes.
+LONG_STEP_S = 60.0
+#: Recordings shorter or longer than this (s), units that fire faster (Hz), and trials that end by this factor before
+#: or after the spikes make a sampling rate doubtful.
+SHORTEST_S, LONGEST_S, FASTEST_HZ, ENDS_APART = 1.0, 864_000.0, 1000.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,74 @@ def trial_relative(
         "export them as CSV with columns trial, unit, time_s"
     )
     return found("trial-relative-times", message, count=n_spikes)
+
+
+def events_scale(trains: Mapping[str, FloatArray], tables: Mapping[str, pd.DataFrame]) -> Finding | None:
+    """Return the finding that the trials' times are in another unit than the spikes', which are in seconds; or None.
+
+    Trials that end a thousand times later than the spikes and follow one another by a minute at the least: nobody
+    records such ones, and spikes that count from their trial's start belong to shorter ones.
+    """
+    name = "trials" if "trials" in tables else next(iter(tables), "")
+    starts = np.sort(tables[name]["start_time"].to_numpy(np.float64)) if name else np.empty(0)
+    starts = starts[np.isfinite(starts)]
+    n_spikes, last = sum(map(len, trains.values())), max((t[-1] for t in trains.values() if len(t)), default=0.0)
+    if len(starts) < 5 or n_spikes < 20 or last <= 0 or np.median(np.diff(starts)) < LONG_STEP_S:
+        return None
+    unit = min(SCALES, key=lambda key: abs(np.log(SCALES[key] * starts[-1] / last)))
+    if not 1 / 3 < SCALES[unit] * starts[-1] / last < 3:
+        return None
+    message = (
+        f"the times of table {name} look like {unit}, not seconds: "
+        f"its last row is at {starts[-1]:.6g}, the last spike at {last:.6g} s"
+    )
+    cure = "--events FILE with columns start_ms, stop_ms" if unit == "milliseconds" else "--events FILE in seconds"
+    return found("event-times-scale", message, count=len(starts), option=cure)
+
+
+def of_sampling_rate(finding: Finding, rate_hz: float) -> Finding:
+    """Return a finding of the clock with what mends it where spikes were put into seconds by a sampling rate."""
+    cure = "a lower --sampling-rate"
+    if finding.option and finding.option.startswith("--time-scale "):
+        scale = float(finding.option.split()[1])
+        cure = f"--sampling-rate {rate_hz / scale:.6g}" if scale < 1 else cure
+    message = f"with --sampling-rate {rate_hz:g}, {finding.message}"
+    return replace(finding, message=message, option=cure)
+
+
+def doubtful_rate(
+    trains: Mapping[str, FloatArray], tables: Mapping[str, pd.DataFrame], rate_hz: float
+) -> Finding | None:
+    """Return the finding that a sampling rate leads to a recording that hardly can be, or None.
+
+    Looked at are the length of the recording, the rate of its busiest unit, and when trials and spikes end.
+    """
+    filled = [times for times in trains.values() if len(times)]
+    n_spikes = sum(map(len, filled))
+    if n_spikes < 20:
+        return None
+    last = max(float(times[-1]) for times in filled)
+    length_s = last - min(float(times[0]) for times in filled)
+    busiest_hz = max((len(t) / (t[-1] - t[0]) for t in filled if len(t) >= 20 and t[-1] > t[0]), default=0.0)
+    ends = [
+        float(table["stop_time" if "stop_time" in table else "start_time"].max())
+        for table in tables.values()
+        if len(table) >= 5
+    ]
+    stop = max((end for end in ends if np.isfinite(end)), default=0.0)
+    if length_s < SHORTEST_S or length_s > LONGEST_S:
+        why = (
+            f"all spikes lie within {length_s:.3g} s"
+            if length_s < SHORTEST_S
+            else f"it lasts {length_s / 86400:.3g} days"
+        )
+    elif busiest_hz > FASTEST_HZ:
+        why = f"the busiest unit fires at {busiest_hz:.4g} Hz"
+    elif stop > 0 and last > 0 and not 1 / ENDS_APART < stop / last < ENDS_APART:
+        why = f"spikes end at {last:.5g} s, trials at {stop:.5g} s"
+    else:
+        return None
+    return found("sampling-rate-doubtful", f"with --sampling-rate {rate_hz:g}, {why}", count=n_spikes)
 
 
 def starts_over(times: FloatArray) -> int:

@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+
+_COMMA = re.compile(r"^[+-]?\d+,\d+$")
+#: A zero before other digits: so starts the fraction of a number, and no whole number.
+_FRACTION = re.compile(r"^[+-]?\d+,0\d+$")
+
+
+def decimal_comma(lines: Iterable[str]) -> str | None:
+    """Return a number with a decimal comma (``0,0239``) where the numbers of these lines are written so, else None.
+
+    ``0,23`` may be two numbers or one: it takes ``;`` or a tab beside it, or a fraction that starts with a zero.
+
+    Examples
+    --------
+    >>> decimal_comma(["0,02394", "0,12"]), decimal_comma(["1;0,25"]), decimal_comma(["0,23", "1,50"])
+    ('0,02394', '0,25', None)
+    """
+    for line in lines:
+        fields = re.split(r"[;\t]", line.strip())
+        commas = [field.strip() for field in fields if _COMMA.match(field.strip())]
+        if commas and (len(fields) > 1 or any(map(_FRACTION.match, commas))):
+            return commas[0]
+    return None
+
+
+def says_decimal_comma(example: str) -> str:
+    """Return in words that numbers have decimal commas, and what to do."""
+    return f"its numbers have decimal commas ({example}): write them with points"
 
 
 def header_line(path: Path) -> str:
@@ -26,5 +54,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
         raise ValueError("it is empty")
     separator = next((mark for mark in ",;\t" if mark in line), r"\s+")
     table = pd.read_csv(path, sep=separator, comment="#", skipinitialspace=True, encoding="utf-8-sig")
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError("rows have more fields than the header: numbers with decimal commas?")
     table.columns = [str(name).strip() for name in table.columns]
     return table

@@ -11,7 +11,7 @@ import pandas as pd
 from rnnspike.errors import RecordingError
 from rnnspike.recording.checks import found
 from rnnspike.recording.contents import Contents
-from rnnspike.recording.delimited import read_delimited
+from rnnspike.recording.delimited import decimal_comma, read_delimited, says_decimal_comma
 
 #: Column names that mean a row's start, stop and duration, best first; ``_ms`` names are milliseconds.
 START_NAMES = ("start_time", "start", "start_s", "time", "time_s", "times", "onset", "onset_s", "timestamp", "t")
@@ -78,6 +78,9 @@ def read_events(path: Path) -> pd.DataFrame:
 
 def _seconds(path: Path, table: pd.DataFrame, column: str) -> pd.Series[float]:
     values = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
+    written = table[column].astype(str)[values.isna()]
+    if example := decimal_comma(f"{text};" for text in written):  # fields: what is beside them is another
+        raise RecordingError(path, says_decimal_comma(example), "--events FILE")
     if len(values) and values.isna().all():
         raise RecordingError(path, f"column {column} holds no numbers", "--events FILE")
     return values * 1e-3 if column.lower() in _MS_NAMES else values

@@ -13,7 +13,7 @@ from rnnspike.errors import RecordingError
 from rnnspike.recording.checks import found
 from rnnspike.recording.contents import Contents, RawUnit
 from rnnspike.recording.data import Finding, ReadOptions
-from rnnspike.recording.phy import rate_from, to_seconds
+from rnnspike.recording.phy import rate_from, rates_differ, to_seconds
 
 _NAME = re.compile(r"^(?P<stem>.*)\.(?P<kind>res|clu|fet)(?P<group>\.\d+)?$", re.IGNORECASE)
 #: What KlustaKwik means by its first two clusters, where a file has others besides.
@@ -56,7 +56,9 @@ def _read_group(
     if len(samples) != len(clusters):
         raise RecordingError(file, f"{source.name} has {len(samples)} spikes, {clu.name} {len(clusters)}")
     xml = file.with_name(f"{stem}.xml")
-    times, findings = to_seconds(samples, rate_from(options) or _rate_of(xml), "no .xml beside them tells the rate")
+    own_hz = _rate_of(xml)
+    times, findings = to_seconds(samples, rate_from(options) or own_hz, "no .xml beside them tells the rate")
+    findings = findings + rates_differ(options, own_hz, xml.name)
     prefix = f"{group.strip('.')}." if many else ""
     labels = np.unique(clusters)
     units = [RawUnit(f"{prefix}{k}", times[clusters == k], None, _metadata(int(k), labels, group)) for k in labels]

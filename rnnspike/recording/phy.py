@@ -15,6 +15,8 @@ from rnnspike.recording.checks import found
 from rnnspike.recording.contents import Contents, RawUnit
 from rnnspike.recording.data import Finding, ReadOptions
 
+#: Rates that differ by less than this are one, rounded.
+SAME_RATE = 1e-4
 _LABELS = ("cluster_info.tsv", "cluster_group.tsv", "cluster_KSLabel.tsv", "cluster_groups.csv")
 
 
@@ -67,15 +69,26 @@ def _array(path: Path, name: str) -> npt.NDArray[Any]:
 def _seconds(
     path: Path, samples: npt.NDArray[Any], options: ReadOptions
 ) -> tuple[npt.NDArray[np.float64], list[Finding]]:
-    rate_hz = rate_from(options) or _rate_of(path / "params.py")
+    own_hz = _rate_of(path / "params.py")
+    rate_hz = rate_from(options) or own_hz
     if rate_hz is None and samples.dtype.kind == "f" and bool(np.any(samples != np.round(samples))):
         return samples.astype(np.float64), []
-    return to_seconds(samples, rate_hz, "the folder has no params.py with a sample_rate")
+    times, findings = to_seconds(samples, rate_hz, "the folder has no params.py with a sample_rate")
+    return times, findings + rates_differ(options, own_hz, "params.py")
 
 
 def rate_from(options: ReadOptions) -> float | None:
     """Return the sampling rate asked for; 1 where a time scale was given, which then does all the scaling."""
     return options.sampling_rate_hz or (1.0 if options.time_scale is not None else None)
+
+
+def rates_differ(options: ReadOptions, own_hz: float | None, file: str) -> list[Finding]:
+    """Return the finding that the rate asked for is not the one that a file beside the spikes tells."""
+    asked_hz = options.sampling_rate_hz
+    if asked_hz is None or own_hz is None or abs(asked_hz / own_hz - 1) < SAME_RATE:
+        return []
+    message = f"--sampling-rate {asked_hz:g} is taken, though {file} says {own_hz:g}"
+    return [found("sampling-rate-doubtful", message, count=1, option="leaving out --sampling-rate")]
 
 
 def to_seconds(

@@ -13,7 +13,7 @@ import pandas as pd
 from rnnspike.errors import RecordingError
 from rnnspike.recording.contents import Contents, RawUnit, as_float
 from rnnspike.recording.data import FloatArray, ReadOptions
-from rnnspike.recording.delimited import header_fields, header_line, read_delimited
+from rnnspike.recording.delimited import decimal_comma, header_fields, header_line, read_delimited, says_decimal_comma
 from rnnspike.recording.segments import Segment, lay_out
 
 TIME_NAMES = ("time", "spike_time", "spike_times", "times", "timestamp", "timestamps", "t", "spikes")
@@ -60,6 +60,9 @@ def _rows(path: Path) -> tuple[list[str] | None, list[list[str]]]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise RecordingError(path, "this is no text file, though its suffix says so") from error
+    example = decimal_comma(line for line in lines if not line.lstrip().startswith("#"))
+    if example:
+        raise RecordingError(path, says_decimal_comma(example))
     fields = [
         _SPLIT.split(line.strip()) if line.strip() else [] for line in lines if not line.lstrip().startswith("#")
     ]
@@ -205,6 +208,8 @@ def _seconds(path: Path, table: pd.DataFrame, column: str) -> FloatArray:
     bad = table[column].notna().to_numpy() & np.isnan(values)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
+        if example := decimal_comma([f"{table[column][row]};"]):  # a field: what is beside it is another
+            raise RecordingError(path, says_decimal_comma(example))
         raise RecordingError(
             path, f"row {row + 1}, column {column} holds {str(table[column][row])[:30]!r}, no spike time"
         )

@@ -76,11 +76,29 @@ def load_recording(path: Path, settings: FitSettings) -> Loaded:
         raise RecordingError(path, f"no unit is left to fit: {'; '.join(reasons)}", "--units or --min-spikes 10")
     n_folds = min(settings.folds, len(np.unique(plan.group)))
     if n_folds < 3:
-        raise RecordingError(
-            path, f"{plan.n_trials} trials are too few to hold any out (3 at the least)", "--segment 2s"
-        )
+        raise _too_few(path, plan)
     folds = assign_folds(strata(plan), plan.group, n_folds, settings.fold_scheme)
     return Loaded(recording, plan, folds, n_folds)
+
+
+def _too_few(path: Path, plan: TrialPlan) -> RecordingError:
+    """Return the refusal of trials that cannot be held out, with the option that mends it."""
+    n_apart = len(np.unique(plan.group))
+    if plan.n_trials < 3 or n_apart == plan.n_trials:
+        segment_s = plan.options.segment_s
+        cure = "--segment 2s" if segment_s is None else f"--segment {segment_s / 4:.2g}s"
+        return RecordingError(path, f"{plan.n_trials} trials are too few to hold any out (3 at the least)", cure)
+    low, high = plan.window_s
+    message = (
+        f"the windows of {plan.n_trials} trials overlap: {n_apart} {'group' if n_apart == 1 else 'groups'} of them "
+        "can be held out apart from the others (3 at the least)"
+    )
+    # The same window shrunk about time zero until nine in ten neighbours stand apart.
+    steps_s = np.diff(plan.start_s)
+    share = float(np.quantile(steps_s, 0.1)) / (high - low)
+    low, high = (np.trunc(end * share * 100 + np.sign(end) * 1e-6) / 100 + 0.0 for end in (low, high))
+    fits = high - low >= plan.bin_s
+    return RecordingError(path, message, f"--window {low:g} {high:g}" if fits else "a shorter --window")
 
 
 def strata(plan: TrialPlan) -> IntArray:

@@ -48,6 +48,17 @@ def count_bins(duration_s: float, bin_s: float) -> int:
     return round(duration_s / bin_s)
 
 
+def whole_bins(duration_s: float, bin_s: float) -> int:
+    """Return how many whole bins fit a duration.
+
+    Examples
+    --------
+    >>> whole_bins(0.3, 0.1), whole_bins(1.0, 0.38)
+    (3, 2)
+    """
+    return int(np.floor(duration_s / bin_s + EDGE_TOLERANCE))
+
+
 def bin_spikes(
     spike_times_s: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float, n_before: int = 0
 ) -> BinnedSpikes:

@@ -13,10 +13,25 @@ import pandas as pd
 
 from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.data import Finding, Recording, Unit
-from rnnspike.trials.align import MAX_COUNT, BinnedSpikes, bin_spikes, count_bins, to_counts
-from rnnspike.trials.covariates import channel_names, find_covariates, resample_all
+from rnnspike.trials.align import MAX_COUNT, BinnedSpikes, bin_spikes, count_bins, to_counts, whole_bins
+from rnnspike.trials.covariates import (
+    Resampled,
+    channel_names,
+    check_series,
+    constant_in_windows,
+    find_covariates,
+    resample_all,
+)
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Observation, SessionCounts, TrialOptions, Trials
-from rnnspike.trials.masks import EXPECTED_IN_SILENCE, Exposure, as_intervals, exposure, intersect, observed_bins
+from rnnspike.trials.masks import (
+    EXPECTED_IN_SILENCE,
+    SLACK_S,
+    Exposure,
+    as_intervals,
+    exposure,
+    intersect,
+    observed_bins,
+)
 from rnnspike.trials.rows import TrialRows, check_window, default_window, label_conditions, trial_rows
 from rnnspike.trials.segments import segment_rows
 from rnnspike.trials.units import UnitInWindows, leave_out, merged_findings, query_units
@@ -25,6 +40,10 @@ from rnnspike.trials.units import UnitInWindows, leave_out, merged_findings, que
 BERNOULLI_UP_TO_S = 0.002
 #: Shares of windows that lie in recorded time: below the first nothing is aligned, below the second it is said.
 FEWEST_WINDOWS, FEW_WINDOWS = 0.5, 0.95
+#: A covariate missing in a smaller share of bins and spikes is no warning.
+FEW_GAPS = 0.01
+#: What is left over of a window after the last bin and not worth telling: a part of a bin that is small too.
+LEFT_OVER, LEFT_OVER_S = 1e-3, 2e-3
 
 
 @dataclass(frozen=True)
@@ -94,14 +113,15 @@ class TrialPlan:
         return self.grid.start_s
 
     @cached_property
-    def _covariates(self) -> tuple[npt.NDArray[np.float32], BoolArray]:
+    def covariate_bins(self) -> Resampled:
+        """Requested covariates on the bins, burn-in first."""
         series = find_covariates(self.recording, self.options.covariates)
         grid = self.grid
         return resample_all(self.recording, series, grid.start_s, grid.n_bins, grid.bin_s, grid.n_before)
 
     def observed(self, unit: Unit) -> BoolArray:
         """Return the observed bins of a unit, burn-in first: bool (trial, n_before + bin)."""
-        return self.grid.observed(self.exposure.of(unit)) & self._covariates[1]
+        return self.grid.observed(self.exposure.of(unit)) & self.covariate_bins.all_known
 
     def trials(self, unit_ids: Sequence[str] | None = None) -> Trials:
         """Bin these units (default: all that will be modelled).
@@ -126,7 +146,7 @@ class TrialPlan:
             self._count(unit, observed[u], counts[u])
         counts, observed = np.moveaxis(counts, 0, 2), np.moveaxis(observed, 0, 2)  # (trial, bin, unit)
         window = slice(n_before, None)
-        values = self._covariates[0]
+        values = self.covariate_bins.values
         return Trials(
             counts=counts[:, window],
             observed=observed[:, window],
@@ -189,7 +209,7 @@ def plan_trials(recording: Recording, options: TrialOptions | None = None) -> Tr
     rows = _within_recording(recording, rows, window_s, options, found)
     rows = _with_covariates(recording, rows, window_s, options)
     condition, conditions, rows = label_conditions(recording, rows, options.condition)
-    n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
     grid = Grid(rows.zero_s + window_s[0], n_bins, n_before, options.bin_s)
     group = overlap_groups(grid.start_s, grid.stop_s)
     plan = TrialPlan(
@@ -220,10 +240,23 @@ def _rows_and_window(recording: Recording, options: TrialOptions) -> tuple[Trial
         rows = trial_rows(recording, options)
         if window_s is None:
             window_s, rows = default_window(recording, rows)
-            # Whole bins only: the last bin must not reach over the shortest trial's end.
-            window_s = (0.0, max(np.floor(window_s[1] / options.bin_s + 1e-6), 1.0) * options.bin_s)
+            if options.bin_s > 0 and whole_bins(window_s[1], options.bin_s) < 1:
+                message = f"a bin must fit the trials, of which the shortest lasts {window_s[1]:.4g} s"
+                cure = f"--bin {window_s[1] / 10:.1g}s"
+                raise RecordingError(recording.path, f"--bin {options.bin_s:g}: {message}", cure)
     check_window(window_s, options.bin_s)
-    return rows, window_s
+    # Whole bins only: the last bin must not reach beyond what was asked for, or over the shortest trial's end.
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
+    used_s = (window_s[0], window_s[0] + n_bins * options.bin_s)
+    left_over_s = window_s[1] - used_s[1]
+    if left_over_s > max(LEFT_OVER * options.bin_s, LEFT_OVER_S):
+        message = (
+            f"the window of {window_s[1] - window_s[0]:.6g} s is cut to {n_bins} bins of {options.bin_s:g} s: "
+            f"its last {left_over_s:.3g} s are not used"
+        )
+        finding = Finding("window-cut", "info", message, count=n_bins, option="--bin")
+        rows = replace(rows, findings=(*rows.findings, finding))
+    return rows, used_s
 
 
 def _observation(options: TrialOptions) -> Observation:
@@ -236,24 +269,48 @@ def _within_recording(
     recording: Recording, rows: TrialRows, window_s: tuple[float, float], options: TrialOptions, found: Exposure
 ) -> TrialRows:
     """Drop trials whose window holds no recorded bin of any unit; refuse where they are most of them."""
-    n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
     heard = as_intervals(np.concatenate([np.empty((0, 2)), *_heard(recording, found)]))
     inside: BoolArray = np.any(observed_bins(heard, rows.zero_s + window_s[0], n_bins, options.bin_s), axis=1)
     share = float(inside.mean())
     missed = int((~inside).sum())
     if share < FEWEST_WINDOWS:
-        raise RecordingError(
-            recording.path,
-            f"{missed} of {len(inside)} windows lie outside the recorded time: the clock of the events differs",
-            "--event-offset SECONDS or another --align",
-            "windows-miss-recording",
-        )
+        why, cure = _why_missed(rows, window_s, options, heard)
+        message = f"{missed} of {len(inside)} windows {why}"
+        raise RecordingError(recording.path, message, cure, "windows-miss-recording")
     if missed == 0:
         return rows
     level: Literal["warning", "info"] = "warning" if share < FEW_WINDOWS else "info"
     message = f"{missed} of {len(inside)} windows lie outside the recorded time: dropped"
     finding = Finding("windows-miss-recording", level, message, count=missed, option="--event-offset")
     return rows.keep(inside, finding)
+
+
+def _why_missed(
+    rows: TrialRows, window_s: tuple[float, float], options: TrialOptions, heard: FloatArray
+) -> tuple[str, str]:
+    """Return what is wrong with windows without a recorded bin, and the option that mends it."""
+    windows = rows.zero_s[:, None] + np.array(window_s)
+    if _touched(windows, heard).mean() >= FEWEST_WINDOWS:
+        longest_s = float((heard[:, 1] - heard[:, 0]).max())
+        why = f"hold no whole bin of {options.bin_s:g} s of recorded time, whose longest stretch is {longest_s:.4g} s"
+        return why, "a finer --bin"
+    trials = rows.intervals_s + np.array([-SLACK_S, SLACK_S])
+    near = _touched(trials, heard)
+    if near.mean() < FEWEST_WINDOWS:
+        why = "lie outside the recorded time: the clock of the events differs"
+        return why, "--event-offset SECONDS or another --align"
+    first = np.searchsorted(heard[:, 1], trials[near, 0], side="right")
+    low, high = np.median(heard[first] - rows.zero_s[near, None], axis=0) + 0.0
+    asked = f"--window {window_s[0]:g} {window_s[1]:g}"
+    why = f"lie outside the recorded time, from {low:.4g} to {high:.4g} s about time zero: {asked} is too far"
+    return why, "another --window"
+
+
+def _touched(windows: FloatArray, intervals: FloatArray) -> BoolArray:
+    """Return which windows (trial, 2) share time with joined intervals."""
+    low = np.searchsorted(intervals[:, 1], windows[:, 0], side="right")
+    return np.asarray(np.searchsorted(intervals[:, 0], windows[:, 1], side="left") > low)
 
 
 def _heard(recording: Recording, found: Exposure) -> list[FloatArray]:
@@ -275,21 +332,54 @@ def _heard(recording: Recording, found: Exposure) -> list[FloatArray]:
 def _with_covariates(
     recording: Recording, rows: TrialRows, window_s: tuple[float, float], options: TrialOptions
 ) -> TrialRows:
-    """Drop trials in which a requested covariate is nowhere known."""
+    """Drop trials in which a requested covariate is nowhere known, and say what is odd in the covariates."""
     series = find_covariates(recording, options.covariates)
     if not series:
         return rows
-    n_bins = count_bins(window_s[1] - window_s[0], options.bin_s)
-    bins = resample_all(recording, series, rows.zero_s + window_s[0], n_bins, options.bin_s, 0)[1]
-    known: BoolArray = np.any(bins, axis=1)
+    n_bins = whole_bins(window_s[1] - window_s[0], options.bin_s)
+    odd = check_series(recording, series, rows.zero_s[:, None] + np.array(window_s))
+    resampled = resample_all(recording, series, rows.zero_s + window_s[0], n_bins, options.bin_s, 0)
+    rows = replace(rows, findings=(*rows.findings, *odd, *constant_in_windows(series, resampled)))
+    known: BoolArray = np.any(resampled.all_known, axis=1)
     missing = int((~known).sum())
-    names = ", ".join(options.covariates)
+    names = ", ".join(name for name, bins in resampled.known.items() if not bins.any(axis=1).all())
     if missing == len(known):
-        raise RecordingError(recording.path, f"{names}: no samples in any window", "another --covariate or --window")
+        raise RecordingError(
+            recording.path,
+            f"{names or ', '.join(options.covariates)}: no samples in any window",
+            "another --covariate or --window",
+        )
     if missing == 0:
         return rows
-    message = f"{missing} trials without samples of {names}: dropped"
+    message = f"{missing} of {len(known)} trials without samples of {names or 'all covariates at once'}: dropped"
     return rows.keep(known, Finding("covariate-absent", "warning", message, count=missing))
+
+
+def _gap_findings(plan: TrialPlan, unit_ids: Sequence[str]) -> tuple[Finding, ...]:
+    """Return a finding for each covariate that is missing in bins of the trials: these are not scored."""
+    n_before, findings = plan.grid.n_before, []
+    series = find_covariates(plan.recording, plan.options.covariates)
+    gaps = {each.name: ~plan.covariate_bins.known[each.name] for each in series}
+    gaps = {name: bins for name, bins in gaps.items() if bins[:, n_before:].any()}
+    if not gaps:
+        return ()
+    n_spikes, n_lost = 0, dict.fromkeys(gaps, 0)
+    for unit in map(plan.recording.unit, unit_ids):
+        observed, binned = plan.grid.observed(plan.exposure.of(unit)), plan.grid.bin(unit)
+        inside = binned.where((binned.bin >= 0) & observed[binned.trial, binned.bin + n_before])
+        n_spikes += int(inside.n.sum())
+        for name, missing in gaps.items():
+            n_lost[name] += int(inside.n[missing[inside.trial, inside.bin + n_before]].sum())
+    for name, missing in gaps.items():
+        n_bins, n_missing = missing[:, n_before:].size, int(missing[:, n_before:].sum())
+        share = n_missing / n_bins
+        message = (
+            f"{name} is missing in {n_missing} of {n_bins} bins ({share:.1%} of the trials' time): not scored, "
+            f"nor are {n_lost[name]} of {n_spikes} spikes"
+        )
+        few = max(share, n_lost[name] / max(n_spikes, 1)) < FEW_GAPS
+        findings.append(Finding("covariate-gaps", "info" if few else "warning", message, count=n_missing))
+    return tuple(findings)
 
 
 def overlap_groups(start_s: FloatArray, stop_s: FloatArray) -> IntArray:
@@ -332,7 +422,7 @@ def _with_units(plan: TrialPlan) -> TrialPlan:
         unit_ids=kept,
         left_out=left_out,
         n_spikes={unit_id: stats[unit_id].n_spikes for unit_id in kept},
-        findings=(*plan.findings, *merged),
+        findings=(*plan.findings, *_gap_findings(plan, kept or queried), *merged),
     )
 
 
@@ -351,4 +441,8 @@ def _in_windows(plan: TrialPlan, unit: Unit, seen: dict[bytes, BoolArray]) -> Un
             f"unit {unit.id}: a bin holds {int(n.max())} spikes, more than {MAX_COUNT}",
             "a finer --bin",
         )
-    return UnitInWindows(int(n.sum()), int((n - 1).sum()), int(observed[:, n_before:].sum()))
+    n_repeats = 0
+    if bool(np.any(np.diff(unit.spike_times_s) == 0)):
+        once = plan.grid.bin(replace(unit, spike_times_s=np.unique(unit.spike_times_s)))
+        n_repeats = int((n - once.n[inside]).sum())  # in the same bins
+    return UnitInWindows(int(n.sum()), int((n - 1).sum()), int(observed[:, n_before:].sum()), n_repeats)

@@ -13,6 +13,7 @@ import pandas as pd
 from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.assemble import alignable_tables
 from rnnspike.recording.data import Finding, Recording
+from rnnspike.trials.align import whole_bins
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, TrialOptions
 
 #: A trial shorter than this share of the median is an outlier if at most ``FEW`` of the trials are so short.
@@ -235,5 +236,5 @@ def check_window(window_s: tuple[float, float], bin_s: float) -> None:
     low, high = window_s
     if not (np.isfinite(low) and np.isfinite(high) and high > low):
         raise ConfigError(f"--window {low:g} {high:g}: the window must end after it starts")
-    if bin_s <= 0 or high - low < 0.999 * bin_s:
+    if bin_s <= 0 or whole_bins(high - low, bin_s) < 1:
         raise ConfigError(f"--bin {bin_s:g}: a bin must be positive and fit the window of {high - low:g} s")

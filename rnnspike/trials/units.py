@@ -23,16 +23,27 @@ NOT_ASKED_FOR = "not in --units"
 
 @dataclass(frozen=True)
 class UnitInWindows:
-    """What of a unit falls into the windows: spikes in observed bins, those merged with another, observed bins."""
+    """What of a unit falls into the windows: spikes in observed bins, those merged with another, observed bins.
+
+    ``n_repeats`` of the merged spikes repeat a time exactly.
+    """
 
     n_spikes: int
     n_merged: int
     n_observed_bins: int
+    n_repeats: int = 0
 
     @property
     def merged_share(self) -> float:
         """Share of the spikes that a binary bin does not score."""
         return self.n_merged / max(self.n_spikes, 1)
+
+    @property
+    def cure(self) -> str:
+        """Option that keeps spikes from sharing bins: without exact repeats where these are most of them."""
+        if 2 * self.n_repeats > self.n_merged:
+            return "--drop-duplicates"
+        return "--observation poisson or a finer --bin"
 
 
 def unit_frame(recording: Recording, exposure: Exposure) -> pd.DataFrame:
@@ -62,11 +73,16 @@ def query_units(recording: Recording, exposure: Exposure, query: str | None) -> 
     problem: Exception | None = None
     for candidate in _frames(frame):
         try:
-            chosen = candidate.query(query, engine="python")
-            kept = [recording.units[i].id for i in sorted(chosen.index)]
+            chosen = _yes_or_no(candidate.eval(query, engine="python"), len(frame))
         except Exception as error:  # pandas lets through whatever the expression raises
             problem = problem or error
             continue
+        if chosen is None:
+            first = recording.units[0].id
+            message = f"--units {query!r} is no condition that is true or false of each unit"
+            cures = f"""--units 'id == "{first}"' or --units 'index < 3'"""
+            raise RecordingError(recording.path, f"{message} (columns: {', '.join(map(str, frame.columns))})", cures)
+        kept = [unit.id for unit, keep in zip(recording.units, chosen, strict=True) if keep]
         if kept:
             return kept
     columns = ", ".join(str(name) for name in frame.columns)
@@ -74,6 +90,14 @@ def query_units(recording: Recording, exposure: Exposure, query: str | None) -> 
         why = f"{problem}".splitlines()[0] if f"{problem}" else type(problem).__name__
         raise RecordingError(recording.path, f"--units {query!r}: {why} (columns: {columns})")
     raise RecordingError(recording.path, f"--units {query!r} keeps none of {len(frame)} units (columns: {columns})")
+
+
+def _yes_or_no(answer: object, n_units: int) -> list[bool] | None:
+    """Return the answer of a query as a truth value a unit, None where it is anything else; NaN is no."""
+    values = list(answer) if isinstance(answer, (pd.Series, pd.Index, np.ndarray)) else []
+    if len(values) != n_units or not all(isinstance(value, (bool, np.bool_)) or pd.isna(value) for value in values):
+        return None
+    return [bool(value) and not pd.isna(value) for value in values]
 
 
 def _frames(frame: pd.DataFrame) -> list[pd.DataFrame]:
@@ -108,9 +132,8 @@ def _reason(unit: UnitInWindows, options: TrialOptions, observation: Observation
         return f"{per_bin:.0f} spikes a bin on average, too many for models of single spikes (--bin {finer_ms:g}ms)"
     if observation == "bernoulli" and unit.merged_share > MOST_MERGED:
         width = f"{options.bin_s * 1e3:g} ms"
-        return (
-            f"{unit.merged_share:.0%} of its spikes share a bin of {width} (--observation poisson or a finer --bin)"
-        )
+        most = f", {unit.n_repeats / unit.n_spikes:.0%} repeat a time exactly" if unit.n_repeats else ""
+        return f"{unit.merged_share:.0%} of its spikes share a bin of {width}{most} ({unit.cure})"
     return None
 
 
@@ -125,7 +148,7 @@ def merged_findings(
             f"unit {unit_id}: {unit.n_merged} of {unit.n_spikes} spikes share a {bin_s * 1e3:g} ms bin, not scored",
             count=unit.n_merged,
             unit=unit_id,
-            option="--observation poisson",
+            option="--observation poisson" if 2 * unit.n_repeats <= unit.n_merged else unit.cure,
         )
         for unit_id, unit in stats.items()
         if unit.n_merged and unit_id not in left_out

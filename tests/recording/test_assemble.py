@@ -41,6 +41,25 @@ def test_time_scale_of_the_spikes_alone() -> None:
     assert "tables-rescaled" not in {item.id for item in recording.findings}
 
 
+@pytest.mark.parametrize(
+    ("scale", "of_spikes", "cure"),
+    [
+        (60.0, 1.0, "leaving out --time-scale"),
+        (1e-3, 1.0, "leaving out --time-scale"),
+        (1.0, 1e3, "--time-scale 0.001"),
+        (1e-6, 1e3, "--time-scale 0.001"),
+    ],
+)
+def test_a_wrong_time_scale_is_told_as_such(
+    scale: float, of_spikes: float, cure: str, rng: np.random.Generator
+) -> None:
+    raw = (RawUnit("a", np.cumsum(0.02 + rng.exponential(0.1, 8000)) * of_spikes),)
+    tables = {"trials": trials(100, every=8.0)}
+    findings = assembled(ReadOptions(time_scale=scale), units=raw, intervals=tables).findings
+    (error,) = [item for item in findings if item.level == "error"]
+    assert error.message.startswith(f"with --time-scale {scale:g}, ") and error.option == cure
+
+
 def test_time_scale_takes_tables_of_the_same_unit_along() -> None:
     raw = (RawUnit("a", TIMES * 1000, np.array([[0.0, 10_000.0]])),)
     recording = assembled(ReadOptions(time_scale=0.001), units=raw, intervals={"trials": trials(scale=1000)})

@@ -111,6 +111,11 @@ CASES: dict[str, Case] = {
         count=60,
     ),
     "spike-times-scale": Case({"trains": [np.arange(1, 60) * 13.0]}, {"trains": [np.arange(1, 60) * 0.013]}),
+    "event-times-scale": Case(
+        {"trials": [(1000 * i, 1000 * i + 500) for i in range(6)]},
+        {"trials": [(i, i + 0.5) for i in range(5)]},
+        count=6,
+    ),
     "spike-times-infinite": Case({"trains": [[*steady(), np.inf]]}, count=1),
     "event-times-equal": Case({"trials": [(0, 1), (0, 2), (0, 3)]}, count=3),
     "spike-times-unsorted": Case({"trains": [[0.1, 0.3, 0.2, 0.5, 0.4]]}, count=2),
@@ -154,6 +159,7 @@ ELSEWHERE = {
     "locked": "test_h5",
     "filter-missing": "test_h5",
     "sampling-rate-missing": "test_klustakwik, test_phy",
+    "sampling-rate-doubtful": "test_clock, test_phy",
     "pickle-refused": "test_neo_formats",
     "segments-laid-out": "test_segments",
     "trial-extent-assumed": "test_segments",
@@ -161,6 +167,13 @@ ELSEWHERE = {
     "unsorted-clusters": "test_klustakwik, test_neuralynx",
     "tables-rescaled": "test_assemble",
     "events-file": "test_events_file",
+    "covariate-clock-reset": "test_series",
+    "covariate-empty": "test_series",
+    "covariate-off-trials": "test_series",
+    "covariate-unsorted": "test_series",
+    "covariate-infinite": "test_series",
+    "covariate-constant": "test_series",
+    "covariate-nan": "test_series",
 }
 
 

@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnspike.recording.clock import clock_signs, scale_finding, starts_over, tables_end, trial_relative
+from rnnspike.recording.clock import (
+    clock_signs,
+    doubtful_rate,
+    events_scale,
+    of_sampling_rate,
+    scale_finding,
+    starts_over,
+    tables_end,
+    trial_relative,
+)
 
 
 def poisson(rng: np.random.Generator, rate_hz: float, duration_s: float) -> np.ndarray:
@@ -69,6 +78,54 @@ def test_starts_over() -> None:
 
 def test_one_reset_is_no_trial() -> None:
     assert trial_relative({"a": np.linspace(0.0, 39.0, 80)}, {"a": 1}, table(20)) is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit", "cure"),
+    [
+        (1e3, "milliseconds", "start_ms, stop_ms"),
+        (3e4, "samples at 30 kHz", "in seconds"),
+        (1e6, "microseconds", "in"),
+    ],
+)
+def test_trials_in_another_unit_than_the_spikes(factor: float, unit: str, cure: str) -> None:
+    spikes = {"a": np.linspace(0.0, 39.0, 80)}
+    finding = events_scale(spikes, table(20, 2.0 * factor, factor))
+    assert finding is not None and unit in finding.message and finding.option is not None and cure in finding.option
+    assert events_scale(spikes, table(20)) is None
+
+
+def test_many_trials_of_spikes_that_count_from_their_start_are_no_milliseconds() -> None:
+    assert events_scale({"a": np.linspace(0.0, 0.99, 80)}, table(500)) is None
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (np.linspace(0.0, 0.9, 80), "within 0.9 s"),
+        (np.linspace(0.0, 1e6, 80), "lasts 11.6 days"),
+        (np.linspace(0.0, 30.0, 60_000), "fires at 2000 Hz"),
+        (np.linspace(0.0, 120.0, 80), "spikes end at 120 s, trials at 39 s"),
+        (np.linspace(0.0, 10.0, 80), "spikes end at 10 s, trials at 39 s"),
+    ],
+)
+def test_a_sampling_rate_that_leads_to_odd_times_is_doubted(times: np.ndarray, says: str) -> None:
+    finding = doubtful_rate({"a": times}, table(20), 30000.0)
+    assert finding is not None and (finding.id, finding.option) == ("sampling-rate-doubtful", "--sampling-rate")
+    assert finding.message.startswith("with --sampling-rate 30000, ") and says in finding.message
+
+
+def test_a_sampling_rate_that_fits_is_not_doubted() -> None:
+    assert doubtful_rate({"a": np.linspace(0.0, 45.0, 80)}, table(20), 30000.0) is None
+    assert doubtful_rate({"a": np.array([0.1, 0.2])}, {}, 30000.0) is None
+
+
+def test_a_scale_that_a_sampling_rate_leads_to_is_put_on_it() -> None:
+    finding = scale_finding(clock_signs([np.arange(1, 60) * 13.0], None))
+    assert finding is not None
+    mended = of_sampling_rate(finding, 30.0)
+    assert mended.message.startswith("with --sampling-rate 30, spike times look like")
+    assert mended.option is not None and mended.option.startswith("--sampling-rate ")
 
 
 def test_tables_end() -> None:

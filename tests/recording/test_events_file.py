@@ -7,6 +7,7 @@ import pytest
 
 from rnnspike.errors import RecordingError
 from rnnspike.recording.data import ReadOptions, Recording
+from rnnspike.recording.events_file import read_events
 from rnnspike.recording.read import read_recording
 
 Build = Callable[..., Path]
@@ -59,3 +60,10 @@ def test_files_that_say_nothing(nwb: Build, tmp_path: Path, content: str, match:
 def test_a_missing_file(nwb: Build, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"gone.csv: the events file cannot be read \(No such file"):
         read_recording(nwb(), ReadOptions(events_file=tmp_path / "gone.csv"))
+
+
+def test_decimal_commas_are_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text("start_time;stop_time\n1,5;2\n3,5;4\n")
+    with pytest.raises(RecordingError, match=r"decimal commas \(1,5\)"):
+        read_events(file)

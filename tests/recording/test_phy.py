@@ -54,6 +54,23 @@ def test_without_a_rate_it_is_asked_for(phy: Path) -> None:
     assert read_recording(phy, ReadOptions(time_scale=1e-4)).units[1].spike_times_s == pytest.approx([0.3, 0.9])
 
 
+def test_a_rate_other_than_the_folders_is_said(phy: Path) -> None:
+    findings = read_recording(phy, ReadOptions(sampling_rate_hz=10000)).findings
+    (finding,) = [item for item in findings if item.id == "sampling-rate-doubtful"]
+    assert finding.message == "--sampling-rate 10000 is taken, though params.py says 30000"
+    same = read_recording(phy, ReadOptions(sampling_rate_hz=30000)).findings
+    assert "sampling-rate-doubtful" not in {item.id for item in same}
+
+
+def test_a_rate_that_makes_a_recording_of_less_than_a_second_is_said(phy: Path) -> None:
+    np.save(phy / "spike_times.npy", np.arange(0, 300_000, 10_000))
+    np.save(phy / "spike_clusters.npy", np.zeros(30, np.int32))
+    (phy / "params.py").unlink()
+    said = {rate: read_recording(phy, ReadOptions(sampling_rate_hz=rate)).findings for rate in (30e3, 30e5)}
+    doubts = {rate: [item.message for item in found if "rate" in item.id] for rate, found in said.items()}
+    assert doubts == {30e3: [], 30e5: ["with --sampling-rate 3e+06, all spikes lie within 0.0967 s"]}
+
+
 def test_examining_still_counts_spikes_without_a_rate(phy: Path) -> None:
     (phy / "params.py").unlink()
     recording = examine_recording(phy)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspike.errors import RecordingError
-from rnnspike.recording.read import read_recording
+from rnnspike.recording.read import examine_recording, read_recording
 from rnnspike.recording.text import _units_of
 
 
@@ -125,3 +125,24 @@ def test_whole_numbers_are_not_taken_for_seconds(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"--time-scale 0.001") as caught:
         read(tmp_path, "\n".join(str(17 * i * i % 40 + 60 * i) for i in range(1, 60)))
     assert caught.value.finding_id == "spike-times-scale"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.txt", "0,02394\n0,15785\n0,26243\n"),
+        ("x.txt", "0;1,5\n0;2,25\n1;1,75\n"),
+        ("x.csv", "time\n0,5\n1,5\n"),
+        ("x.csv", "unit;time_s\n1;0,5\n1;1,5\n"),
+        ("x.csv", "unit,time_s\n1,0,5\n1,1,5\n"),
+    ],
+)
+def test_decimal_commas_are_told_as_such(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(RecordingError, match="decimal commas"):
+        read_recording(tmp_path / name)
+
+
+def test_pairs_of_whole_numbers_have_no_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("0,100\n0,250\n1,150\n1,300\n")
+    assert len(examine_recording(tmp_path / "x.txt").units) >= 2

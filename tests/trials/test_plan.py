@@ -117,6 +117,21 @@ def test_windows_off_the_recording(make_recording, rng) -> None:
             plan_trials(make_recording({"a": poisson_spikes(rng)}, late, observed=observed), ANY)
 
 
+def test_a_window_or_a_bin_that_misses_the_recording_is_not_put_on_the_clock(make_recording) -> None:
+    trials = back_to_back()
+    held = np.stack([trials["start_time"] - 0.1, trials["start_time"] + 0.4], axis=1)
+    recording = make_recording({"a": np.arange(0.005, 20, 0.05)}, trials, observed={"a": held})
+    with pytest.raises(
+        RecordingError, match=r"from -0.1 to 0.4 s about time zero: --window 0.5 1.5 is too far"
+    ) as error:
+        plan_trials(recording, TrialOptions(window_s=(0.5, 1.5)))
+    assert error.value.option == "another --window" and error.value.finding_id == "windows-miss-recording"
+    with pytest.raises(
+        RecordingError, match=r"no whole bin of 0.6 s .* longest stretch is 0.5 s \(try a finer --bin\)"
+    ):
+        plan_trials(recording, TrialOptions(bin_s=0.6))
+
+
 def test_shared_bins_are_counted_and_units_of_many_left_out(make_recording, rng) -> None:
     clean = poisson_spikes(rng)
     some = np.sort(np.concatenate([clean, clean[:5] + 1e-5]))
@@ -129,6 +144,18 @@ def test_shared_bins_are_counted_and_units_of_many_left_out(make_recording, rng)
     assert [(finding.unit, finding.count) for finding in merged] == [("some", plan.trials(["some"]).n_merged)]
     poisson = plan_trials(recording, TrialOptions(observation="poisson"))
     assert poisson.unit_ids == ("clean", "some", "many") and poisson.trials().n_merged == 0
+
+
+def test_repeated_spikes_are_told_from_close_ones(make_recording, rng) -> None:
+    clean = poisson_spikes(rng)
+    twice = np.sort(np.concatenate([clean, clean[::5]]))
+    recording = make_recording({"twice": twice, "once": np.sort([*clean, clean[7]])}, back_to_back(10, 2.0))
+    plan = plan_trials(recording)
+    assert (
+        plan.left_out["twice"]
+        == "17% of its spikes share a bin of 1 ms, 17% repeat a time exactly (--drop-duplicates)"
+    )
+    assert [each.option for each in plan.findings if each.id == "multi-spike-bins"] == ["--drop-duplicates"]
 
 
 @pytest.mark.parametrize(
@@ -183,11 +210,66 @@ def test_covariate_masks_where_it_is_absent(make_recording, rng) -> None:
     np.testing.assert_allclose(trials.covariates_burn_in[2, :, 0], np.sin(3 + np.arange(1000) * 0.001), atol=0.011)
 
 
+def with_series(make_recording, values: np.ndarray, every_s: float = 0.01):
+    """Ten trials of 1 s, one unit, and a series x that starts with the first trial."""
+    spikes = {"a": np.arange(0.005, 20, 0.05)}
+    series = {"x": (np.arange(len(values)) * every_s, values)}
+    return make_recording(spikes, back_to_back(), observed={"a": [[0, 20]]}, series=series)
+
+
+def test_bins_and_spikes_without_a_covariate_are_told(make_recording) -> None:
+    values = np.sin(np.arange(2000.0))
+    values[20:70] = np.nan  # .5 s of the first trial, but that a sample is held for .03 s
+    plan = plan_trials(with_series(make_recording, values), TrialOptions(covariates=("x",), bin_s=0.01, min_spikes=0))
+    (finding,) = [each for each in plan.findings if each.id == "covariate-gaps"]
+    assert finding.level == "warning" and finding.count == 48
+    assert "x is missing in 48 of 1000 bins (4.8% of the trials' time)" in finding.message
+    assert "nor are 9 of 200 spikes" in finding.message
+    assert plan.n_spikes == {"a": 191}
+
+
+def test_a_covariate_that_does_not_vary_in_the_windows_is_told(make_recording) -> None:
+    values = np.where(np.arange(2000) % 200 < 110, 3.0, np.arange(2000))  # varies between trials only
+    plan = plan_trials(with_series(make_recording, values), TrialOptions(covariates=("x",), min_spikes=0))
+    assert [each.message for each in plan.findings if each.id == "covariate-constant"] == [
+        "x is 3 throughout the windows: of no use as a covariate"
+    ]
+
+
+def test_a_series_that_can_be_no_covariate_is_refused(make_recording) -> None:
+    options = TrialOptions(covariates=("x",), min_spikes=0)
+    with pytest.raises(RecordingError, match="none of 2000 samples of x") as error:
+        plan_trials(with_series(make_recording, np.full(2000, np.nan)), options)
+    assert error.value.finding_id == "covariate-empty"
+    late = np.where(np.arange(3000) < 2000, np.nan, 1.0)
+    with pytest.raises(RecordingError, match=r"x runs from 20 to 29.99 s, in none of the trials \(0 to 19 s\)"):
+        plan_trials(with_series(make_recording, late), options)
+
+
 def test_default_window_holds_whole_bins_only(make_recording, rng) -> None:
     plan = plan_trials(
         make_recording({"a": poisson_spikes(rng)}, back_to_back(10, 0.9997)), TrialOptions(bin_s=0.01, min_spikes=0)
     )
     assert plan.window_s == pytest.approx((0.0, 0.99)) and plan.trials().observed.all()
+
+
+def test_a_bin_wider_than_the_trials_is_refused(make_recording, rng) -> None:
+    recording = make_recording({"a": poisson_spikes(rng)}, back_to_back())
+    for bin_s in (1.0005, 2.0):
+        with pytest.raises(RecordingError, match=rf"--bin {bin_s:g}: .* the shortest lasts 1 s \(try --bin 0.1s\)"):
+            plan_trials(recording, TrialOptions(bin_s=bin_s))
+        with pytest.raises(ConfigError, match=rf"--bin {bin_s:g}: a bin must be positive and fit the window of 1 s"):
+            plan_trials(recording, TrialOptions(bin_s=bin_s, window_s=(0.0, 1.0)))
+
+
+@pytest.mark.parametrize("asked", [{"window_s": (0.0, 1.0)}, {"segment_s": 1.0}, {}])
+def test_the_window_is_never_longer_than_asked_for(make_recording, rng, asked) -> None:
+    recording = make_recording({"a": poisson_spikes(rng)}, back_to_back())
+    plan = plan_trials(recording, TrialOptions(bin_s=0.38, min_spikes=0, **asked))
+    assert plan.window_s == pytest.approx((0.0, 0.76)) and plan.grid.n_bins == 2
+    assert [each.message for each in plan.findings if each.id == "window-cut"] == [
+        "the window of 1 s is cut to 2 bins of 0.38 s: its last 0.24 s are not used"
+    ]
 
 
 def test_overflow_and_contradictions(make_recording) -> None:

@@ -152,7 +152,9 @@ def test_trials_without_a_condition_are_dropped_and_counted(make_recording) -> N
     assert condition.tolist() == [0, 1, 0, 1] and labels == ("side=a", "side=b")
 
 
-@pytest.mark.parametrize(("window", "bin_s"), [((1.0, 0.0), 0.001), ((0.0, 0.1), 0.2), ((0.0, 1.0), -1.0)])
+@pytest.mark.parametrize(
+    ("window", "bin_s"), [((1.0, 0.0), 0.001), ((0.0, 0.1), 0.2), ((0.0, 0.1), 0.10005), ((0.0, 1.0), -1.0)]
+)
 def test_windows_that_cannot_be(window: tuple[float, float], bin_s: float) -> None:
     with pytest.raises(ConfigError, match="--"):
         check_window(window, bin_s)
