@@ -98,7 +98,8 @@ MEMORY = (
         "Adaptation",
         "Recorded over expected spikes by the number of spikes in the window named, beyond the recovery from the "
         "last spike. 1 is calibrated; bars: exact 95 % Poisson intervals.",
-        "Bins are grouped by how much the unit has fired lately; those within the recovery horizon are left out.",
+        "Bins are grouped by how much the unit has fired lately; those within the recovery horizon are left out, and "
+        "expectations are brought to the recorded number of spikes in each window.",
         "All points at 1.",
         "Below 1 at high counts: the unit adapts and the model does not know. Above 1: rate drifts or bursts.",
     ),
