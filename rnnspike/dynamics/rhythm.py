@@ -184,7 +184,8 @@ def _period_in_lags(levels: FloatArray, noise: FloatArray) -> tuple[float | None
             if _level(np.array(k)) != level or 2 * k > last:
                 continue
             trough = float(score[1:k].min(initial=0.0))
-            comes_back = curve[2 * k] > curve[3 * k // 2] < 0.5 * curve[k]
+            between = curve[3 * k // 2]  # a flat tail comes back by chance every other time
+            comes_back = curve[2 * k] - between > 3 * noise[level, 2 * k] and between < 0.5 * curve[k]
             if score[k] > 4 and trough < -2 and comes_back:
                 strengths[k, level] = float(score[k]) - trough
     if not strengths:

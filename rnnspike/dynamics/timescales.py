@@ -216,9 +216,9 @@ def reconcile(
     elif held > 3 * max(measured_s, bin_s):
         verdict = "memory is held that the readout does not show"
     elif np.isfinite(gate_s) and eigenvalue_s > 1.3 * gate_s:
-        verdict = "recurrence lengthens what the gates hold, and the readout shows it"
+        verdict = "some mode outlasts the typical gate, and the readout shows it"
     elif np.isfinite(gate_s) and eigenvalue_s < gate_s / 1.3:
-        verdict = "recurrence shortens what the gates hold"
+        verdict = "no mode lasts as long as the typical gate"
     else:
         verdict = "they agree"
     return f"{figures}: {verdict}"

@@ -10,7 +10,7 @@ Per trial (``per_trial``): ``trial`` (number in the session), ``start_s``, ``con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from rnnspike.evaluation.calibration import Calibration, calibration_arrays, calibration_fields
-from rnnspike.evaluation.capture import Capture, significant_over_units, verdict
+from rnnspike.evaluation.capture import MEMORYLESS, Capture, significant_over_units, verdict
 from rnnspike.evaluation.comparison import TrialBootstrap, attained_share, compare_models, score_models
 from rnnspike.evaluation.curves import UnitCurves, smoothed_psth
 from rnnspike.evaluation.departures import Departures
@@ -154,12 +154,14 @@ def evaluate_unit(
 def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of all units of a recording with verdicts corrected over units (science.md a).
 
-    A model's deviance is significant at .05 by Benjamini and Hochberg over the units that have something to
-    capture. Likewise over units, ``calibration_rejected`` lists the kinds of strata in which a model is off
-    ("none" where it is not). Rows of models that were not scored pass unchanged; needs nothing but the rows.
+    A departure from the reference is there to be captured, and a model's deviance is significant, at .05 by Benjamini
+    and Hochberg: the one over all units, the other over those that have something to capture. Likewise over units,
+    ``calibration_rejected`` lists the kinds of strata in which a model is off ("none" where it is not). Rows of
+    models that were not scored pass unchanged; needs nothing but the rows.
     """
     finished = [dict(row) for row in rows]
     for kind in ("refractory", "adaptation"):
+        _clear_chance_departures(finished, kind)
         for group in _by_model(finished, f"{kind}_capture"):
             significant = significant_over_units(np.array([row[f"{kind}_p"] for row in group]))
             for row, is_significant in zip(group, significant, strict=True):
@@ -174,6 +176,16 @@ def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
                 known = [] if row["calibration_rejected"] == "none" else [row["calibration_rejected"]]
                 row["calibration_rejected"] = ", ".join([*known, key.removeprefix(CALIBRATION_P)])
     return finished
+
+
+def _clear_chance_departures(rows: Sequence[Row], kind: str) -> None:
+    """Leave nothing to capture in units whose departure from the reference is not significant over all units."""
+    by_unit = {row["unit"]: row[f"{kind}_reference_p"] for row in rows if row.get(f"{kind}_reference_p") is not None}
+    real = dict(zip(by_unit, significant_over_units(np.array(list(by_unit.values()))), strict=True))
+    for row in rows:
+        if row.get(f"{kind}_capture") is not None and not real.get(row["unit"], True):
+            row |= {f"{kind}_capture{end}": None for end in ("", "_low", "_high")}
+            row[f"{kind}_verdict"] = "nothing to capture"
 
 
 def _by_model(rows: Iterable[Row], key: str) -> Iterable[list[Row]]:
@@ -344,9 +356,11 @@ class _Unit:
     def _design_effect(self, name: str, index: IntArray) -> float:
         """Return the factor from a ratio to the data of the simulated trials to one to those of all trials.
 
-        What a model expects of both, given their recorded past, tells how far the few that were simulated are off.
+        What a model without memory expects of both tells how far the few that were simulated are off: for one with
+        memory, the reference. Its own expectation follows the recorded past, which a free run does not.
         """
-        by_trial = self._expected_spikes.get(name, np.zeros(self.trials.n_trials))
+        without_memory = name if name in MEMORYLESS else self.reference
+        by_trial = self._expected_spikes.get(without_memory, np.zeros(self.trials.n_trials))
         if not by_trial[index].sum() > 0:
             return 1.0
         expected, recorded = by_trial[index].sum() / by_trial.sum(), self.n_spikes[index].sum() / self.total

@@ -109,7 +109,7 @@ def tiles(run: Run, model: str) -> list[dict[str, Any]]:
         found.append({"title": title, "count": counts.get("captured", 0), "of": judged, "rest": rest})
     tested = [row for row in rows if row["ks_p"] is not None]
     passed = sum(row["ks_p"] >= 0.05 for row in tested)
-    chance = "at 5 %; 1 in 20 fails by chance"
+    chance = "at 5 %; by chance at most 1 in 20 fails"
     found.append({"title": "KS test passed", "count": passed, "of": len(tested), "rest": [chance]})
     run_free = [row for row in rows if row.get("free_run_stability")]
     stable = sum(row["free_run_stability"] == "stable" for row in run_free)

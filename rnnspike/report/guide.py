@@ -323,12 +323,14 @@ DEFINITIONS = {
     "refractory capture": "1 - (D(model) - S)/(D(reference) - S), D the deviance of spikes by time since the last "
     "spike, S the number of strata. 1: as good as the truth; 0: no better than the trial average with a slow gain.",
     "adaptation capture": "The same by number of spikes in the last 100, 500 and 1000 ms, beyond the recovery from "
-    "the last spike.",
+    "the last spike; expectations are brought to the recorded number of spikes in each window, and S is one less "
+    "for each.",
     "captured, partly, missed": "Captured: the deviance is not significant at 5 % (Benjamini and Hochberg over "
-    "units), or the interval of the capture is above .9. Partly: it is above 0. Nothing to capture: the reference is "
-    "not off.",
-    "free run": "The model fed its own spikes over held-out trials. Stable: the rate stays within half and one and a "
-    "half of the recorded one and at most one trial in 200 runs away.",
+    "units), or the interval of the capture is above .9. Partly: it is above .05. Nothing to capture: the "
+    "reference is not off. Rungs that know no spike capture nothing.",
+    "free run": "The model fed its own spikes over held-out trials. A trial runs away when 100 ms hold over three "
+    "times what any 100 ms of the data hold. Divergent: over ten such escapes a minute of running, or a rate over "
+    "ten times the recorded one; fragile: over one in twenty minutes; else stable, however wrong the rate.",
 }
 NOT_CLAIMED = (
     "A gain in bits/spike says that the past helps to predict spikes, not by which mechanism.",

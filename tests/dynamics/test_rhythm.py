@@ -39,6 +39,20 @@ def test_poisson_trains_have_no_rhythm(rng):
     assert sum(period is not None for period in found) <= 1
 
 
+def test_a_renewal_train_with_a_short_preferred_interval_has_no_rhythm(rng):
+    """One peak after the refractory period that does not return: a flat tail is not taken for its return."""
+    found = 0
+    for _ in range(20):
+        spikes = np.zeros((40, 1500), np.uint8)
+        for row in spikes:
+            short = rng.random(600) < 0.3
+            intervals = 4 + np.where(short, rng.poisson(2, 600), rng.geometric(0.04, 600))
+            at = np.cumsum(intervals) - int(intervals[:20].sum())
+            row[at[(at >= 0) & (at < 1500)]] = 1
+        found += spike_rhythm(spikes, BIN_S).period_s is not None
+    assert found <= 2
+
+
 def test_gaps_are_not_silence(rng):
     """Unobserved every 100 ms for 30 ms: a rhythm of the mask, not of the spikes."""
     counts = rng.random((30, 2000)) < 0.03

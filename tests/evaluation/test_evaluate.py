@@ -259,3 +259,19 @@ def test_calibration_is_corrected_over_units() -> None:
     off, fine = {"calibration_p_lag": 1e-6, "calibration_p_position": 0.04}, {"calibration_p_lag": 0.5}
     rows = [scored("a", 0.5, **off), scored("b", 0.5, **fine, calibration_p_position=0.9)]
     assert [row["calibration_rejected"] for row in finalise_verdicts(rows)] == ["lag", "none"]
+
+
+def test_of_many_poisson_units_those_off_by_chance_have_nothing_to_capture() -> None:
+    """One p in twenty is below .05: corrected over units, none is left, and a unit that is off stays."""
+    p = [0.03, 0.04, *np.linspace(0.1, 0.9, 38), 1e-9]
+    rows = [
+        {
+            "unit": str(k), "model": "glm", "refractory_capture": 0.9, "refractory_capture_low": 0.8,
+            "refractory_capture_high": 1.0, "refractory_p": 0.5, "refractory_reference_p": each,
+        }
+        for k, each in enumerate(p)
+    ]  # fmt: skip
+    found = finalise_verdicts(rows)
+    assert [row["refractory_verdict"] for row in found] == ["nothing to capture"] * 40 + ["captured"]
+    assert found[0]["refractory_capture"] is None
+    assert found[-1]["refractory_capture"] == 0.9
