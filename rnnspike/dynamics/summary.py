@@ -17,13 +17,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return one row per recording, unit, model and input: medians over seeds, with ``_low`` and ``_high``.
 
     ``seed`` is null in these rows and ``n_seeds`` says how many networks they stand on; sentences are on the medians.
+    Lists and words that are not made from all are those of the first network.
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row.get(key) for key in ("recording", "unit", "model", "input")), []).append(row)
     summaries = []
     for members in groups.values():
-        summary: Row = {**members[0], "seed": None, "n_seeds": len(members)}
+        summary: Row = {**members[0], **_medians(members), "seed": None, "n_seeds": len(members)}
         for name in FIGURES:
             values = [row[name] for row in members if row.get(name) is not None]
             summary[name] = float(np.median(values)) if values else None
@@ -32,6 +33,17 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         summary |= summary_sentences(members, summary)
         summaries.append({name: summary[name] for name in COLUMNS if name in summary})
     return summaries
+
+
+def _medians(members: Sequence[Mapping[str, Any]]) -> Row:
+    """Return the medians of what is a number in every member that has it; what all agree on stays as it is."""
+    medians: Row = {}
+    for name in members[0]:
+        values = [row[name] for row in members if row.get(name) is not None]
+        numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+        if values and numbers and len(set(values)) > 1:
+            medians[name] = float(np.median(values))
+    return medians
 
 
 def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> Row:

@@ -93,6 +93,23 @@ def test_summary_has_the_range_over_seeds():
     assert spread_text(summary[0], "n_fixed") == "1" and spread_text(summary[0], "memory_horizon_ms") is None
 
 
+def test_a_summary_has_medians_of_all_numbers():
+    rows = [
+        {
+            "recording": "r",
+            "input": "mean",
+            "seed": k,
+            "bin_ms": 1.0,
+            "loop_period_ms": period,
+            "rhythm_learned": True,
+        }
+        for k, period in enumerate((20.0, 21.0, 21.0))
+    ]
+    (summary,) = summarise(rows)
+    assert (summary["loop_period_ms"], summary["bin_ms"]) == (21.0, 1.0)
+    assert summary["rhythm_learned"] is True
+
+
 def test_summary_keeps_inputs_apart():
     rows = [{"recording": "r", "unit": "1", "model": "m", "input": name, "seed": 0} for name in ("silent", "mean")]
     assert [row["input"] for row in summarise(rows)] == ["silent", "mean"]

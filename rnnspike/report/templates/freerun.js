@@ -31,5 +31,5 @@ figure("f-predictive", (id) => {
 function freeWords(data, row) {
   const c = data.curves, place = byId("free-words"), n = (c["free_run.trials"] || []).length;
   if (!row || !row.free_run_stability) { place.textContent = ""; return; }
-  place.textContent = row.model + ": " + row.free_run_stability + "; rate " + number(row.free_run_rate_ratio, 2) + " of the recorded one, " + number(100 * (row.free_run_runaway || 0), 1) + " % of simulated trials run away" + (row.quasi_renewal ? "; quasi-renewal analysis says " + row.quasi_renewal : "") + "." + (n && n < row.n_trials ? " Statistics are of " + n + " of " + row.n_trials + " trials, recorded and simulated alike" + (n < 20 ? ": few, so only large differences can be seen (more --effort or fewer --replicates leave room for more)." : ".") : "");
+  place.textContent = row.model + ": " + row.free_run_stability + "; rate " + number(row.free_run_rate_ratio, 2) + " of the recorded one, " + number(100 * (row.free_run_runaway || 0), 1) + " % of simulated trials run away" + (row.quasi_renewal ? "; quasi-renewal analysis says " + row.quasi_renewal : "") + "." + (n && n < row.n_trials ? " Statistics are of " + n + " of " + row.n_trials + " trials, recorded and simulated alike" + (n < 20 ? ": few, so only large differences can be seen (--effort thorough simulates more)." : ".") : "");
 }
