@@ -47,7 +47,7 @@ THINNED = {
     "autocorrelation": (("lag_ms", "data", "mean", "low", "high"), 100),
     "ogata": (("time", "wiener", "wiener_band"), 101),
     "psth": (("time_s", "model_hz"), 200),
-    "smooth": (("time_s", "rate_hz", "low_hz", "high_hz"), 200),
+    "smooth": (("time_s", "rate_hz", "low_hz", "high_hz"), 1000),
 }
 OGATA_VARIANCE = ("ogata.window", "ogata.variance", "ogata.variance_low", "ogata.variance_high")
 
