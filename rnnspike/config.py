@@ -137,9 +137,13 @@ class FitSettings(BaseModel):
             segment_s=self.segment,
             observation=self.observation,
             min_spikes=self.min_spikes,
+            most_per_bin=MOST_PER_BIN,
         )
 
 
+#: Spikes a bin on average beyond which a unit is not modelled: what comes within a bin is then all there is to know,
+#: and no model claims more than ten times as many (``models.protocol.MU_CEILING``).
+MOST_PER_BIN = 10.0
 #: Settings that change where and how fast, not what is computed: no part of a run's content id.
 INCIDENTAL = frozenset({"out", "workers", "report"})
 

@@ -17,8 +17,7 @@ from rnnspike.trials.data import CountArray, FloatArray, IntArray, Observation, 
 
 #: Smallest expected count of a bin that a model may return: rarer than one spike in 10^9 bins is not claimed.
 MU_FLOOR = 1e-9
-#: Largest: a free run is bounded by it, whatever the model (science.md b.5), and its counts fit into a byte. Units
-#: with more than ``trials.units.MOST_PER_BIN`` spikes a bin on average are not modelled.
+#: Largest: a free run is bounded by it, whatever the model (science.md b.5), and its counts fit into a byte.
 MU_CEILING = 100.0
 #: Both in log.
 LOG_MU_RANGE = (math.log(MU_FLOOR), math.log(MU_CEILING))

@@ -110,7 +110,13 @@ def hierarchical(runs: Sequence[Run], names: Sequence[str], model: str, base: st
             found += [
                 {**_gain(row), "recording": name} for row in compare_stored([run.folder], pairs=[(model, base)])
             ]
-    folders = list({run.provenance["sha256"]: run.folder for run in reversed(runs)}.values())[::-1]  # each once
+    folders: list[Path] = []
+    held: set[tuple[Any, str]] = set()
+    for run in runs:  # a unit fitted twice counts once
+        units = {(run.provenance["sha256"], unit) for unit in run.units}
+        if not units & held:
+            folders.append(run.folder)
+            held |= units
     found += [{**_gain(row), "recording": None} for row in compare_stored(folders, pairs=[(model, base)])]
     return found
 

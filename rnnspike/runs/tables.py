@@ -46,23 +46,28 @@ def unfinished_runs(folders: Sequence[str | Path]) -> list[Path]:
 
 
 def read_tables(runs: Sequence[Path]) -> list[UnitTable]:
-    """Return the tables of all scored units of runs; recordings of one name have names of their own.
+    """Return the tables of all scored units of runs.
+
+    Recordings are told apart by their content: those of one name have names of their own, and runs of different
+    units of one recording are of that one.
 
     Raises
     ------
     RunError
-        Where a folder is no finished run, or two are of the same recording: its units would count twice.
+        Where a folder is no finished run, or a unit of a recording is in two: it would count twice.
     """
-    names: dict[str, tuple[str, Path]] = {}  # by the hash of the recording
+    names: dict[str, str] = {}  # of each recording, by its hash
+    held: dict[tuple[str, str], Path] = {}  # the run of each unit
     tables: list[UnitTable] = []
     for run in runs:
         sha256 = str(read_json(run / "run.json")["sha256"])
-        if sha256 in names:
-            raise RunError(f"{run}: holds the same recording as {names[sha256][1]} (name one of the two)")
-        own = read_unit_tables(run)
-        recording = own[0].recording if own else run.name
-        names[sha256] = distinct_name(recording, sha256, [name for name, _ in names.values()]), run
-        tables += [replace(table, recording=names[sha256][0]) for table in own]
+        for table in read_unit_tables(run):
+            names.setdefault(sha256, distinct_name(table.recording, sha256, names.values()))
+            if (other := held.setdefault((sha256, table.unit), run)) is not run:
+                raise RunError(
+                    f"{run}: holds unit {table.unit} of the same recording as {other} (name one of the two)"
+                )
+            tables.append(replace(table, recording=names[sha256]))
     return tables
 
 

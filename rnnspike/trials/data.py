@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -155,7 +156,7 @@ class TrialOptions:
 
     ``window_s`` None means the shortest common window of the table's intervals. ``segment_s`` cuts a recording
     without trials. ``observation`` auto is Bernoulli up to 2 ms bins, Poisson above. ``min_spikes`` leaves out
-    units with fewer spikes in the windows.
+    units with fewer spikes in the windows, ``most_per_bin`` those with more spikes a bin on average.
     """
 
     table: str | None = None
@@ -169,3 +170,4 @@ class TrialOptions:
     segment_s: float | None = None
     observation: Literal["auto", "bernoulli", "poisson"] = "auto"
     min_spikes: int = 50
+    most_per_bin: float = math.inf

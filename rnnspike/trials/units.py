@@ -13,8 +13,6 @@ from rnnspike.recording.data import Finding, Recording
 from rnnspike.trials.data import Observation, TrialOptions
 from rnnspike.trials.masks import Exposure, duration_s
 
-#: Spikes a bin on average beyond which a unit is left out: what comes within a bin is then all there is to know.
-MOST_PER_BIN = 10.0
 #: Units with a greater share of spikes merged into shared bins are left out of a Bernoulli run.
 MOST_MERGED = 0.05
 #: The reason of units that the query leaves out.
@@ -127,7 +125,7 @@ def _reason(unit: UnitInWindows, options: TrialOptions, observation: Observation
     if unit.n_spikes < options.min_spikes:
         return f"{unit.n_spikes} spikes in the windows, fewer than --min-spikes {options.min_spikes}"
     per_bin = unit.n_spikes / unit.n_observed_bins
-    if per_bin > MOST_PER_BIN:
+    if per_bin > options.most_per_bin:
         finer_ms = float(f"{1e3 * options.bin_s / per_bin:.1g}")
         return f"{per_bin:.0f} spikes a bin on average, too many for models of single spikes (--bin {finer_ms:g}ms)"
     if observation == "bernoulli" and unit.merged_share > MOST_MERGED:

@@ -67,8 +67,19 @@ def test_recordings_of_one_name_are_two(tmp_path: Path) -> None:
 def test_one_recording_does_not_count_twice(tmp_path: Path) -> None:
     first = write_run(tmp_path / "a" / "session")
     shutil.copytree(first, tmp_path / "b" / "session")
-    with pytest.raises(RunError, match=r"holds the same recording as .*a/session"):
+    with pytest.raises(RunError, match=r"holds unit u/0 of the same recording as .*a/session"):
         list(compare_stored([first, tmp_path / "b" / "session"], draws=200))
+
+
+def test_units_of_one_recording_may_lie_in_several_runs(tmp_path: Path) -> None:
+    first, second = write_run(tmp_path / "a" / "session"), write_run(tmp_path / "b" / "session")
+    shutil.copy(first / "run.json", second / "run.json")
+    for folder in (second / "units").iterdir():
+        folder.rename(folder.with_name(folder.name.replace("u", "v", 1)))
+    rows = (second / "rows.jsonl").read_text().replace('"u/', '"v/')
+    (second / "rows.jsonl").write_text(rows)
+    (row,) = compare_stored([first, second], draws=200)
+    assert (row["n_recordings"], row["n_units"], row["level"]) == (1, 6, "unit")
 
 
 def test_p_is_corrected_over_all_rows(tmp_path: Path) -> None:

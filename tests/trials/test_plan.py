@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -170,6 +171,18 @@ def test_repeated_spikes_are_told_from_close_ones(make_recording, rng) -> None:
 def test_observation_follows_the_bin(make_recording, rng, bin_s: float, observation, expected: str) -> None:
     options = TrialOptions(bin_s=bin_s, observation=observation, min_spikes=0)
     assert plan_trials(make_recording({"a": poisson_spikes(rng)}, back_to_back()), options).observation == expected
+
+
+def test_units_with_many_spikes_a_bin_are_left_out_where_that_is_asked_for(make_recording) -> None:
+    """A PSTH may have any bins, a model of single spikes may not."""
+    recording = make_recording(
+        {"fast": np.arange(0.001, 12, 0.004), "slow": np.arange(0.005, 12, 0.1)}, back_to_back(5, 2.0)
+    )
+    wide = TrialOptions(bin_s=0.1, min_spikes=0)
+    assert plan_trials(recording, wide).unit_ids == ("fast", "slow")
+    plan = plan_trials(recording, replace(wide, most_per_bin=10.0))
+    assert plan.unit_ids == ("slow",)
+    assert "25 spikes a bin on average" in plan.left_out["fast"] and "--bin 4ms" in plan.left_out["fast"]
 
 
 def test_units_chosen_and_left_out_with_reasons(make_recording, rng) -> None:
