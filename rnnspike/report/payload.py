@@ -15,6 +15,8 @@ from rnnspike.trials.data import FloatArray, IntArray
 
 #: Spikes of a raster, example trials and bins of each, and trials of the session that a page keeps per unit.
 MAX_RASTER, MAX_EXAMPLES, MAX_EXAMPLE_BINS, MAX_SESSION = 6000, 6, 700, 150
+#: A raster shows trials that were run free where these are so many at the least, else recorded ones alone.
+FEWEST_ROWS = 5
 #: With more conditions than this no PSTH of each is drawn.
 MAX_CONDITIONS = 6
 SMOOTH_CURVES = ("smooth.time_s", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
@@ -136,9 +138,9 @@ def garwood(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def shown_trials(curves: Curves, observed: IntArray, most_spikes: int) -> IntArray:
-    """Return which of the observed trials a raster shows: whole ones, evenly spaced, and run free if many are."""
+    """Return which of the observed trials a raster shows: whole ones, evenly spaced, and run free if a few are."""
     free = np.intersect1d(observed, curves.get("free_raster.trials", curves.get("free_run.trials", ())))
-    rows = observed if len(free) < min(10, len(observed)) else free.astype(np.int64)
+    rows = observed if len(free) < min(FEWEST_ROWS, len(observed)) else free.astype(np.int64)
     n_spikes = max(1, int(np.isin(curves["raster.trial"], rows).sum()))
     return np.asarray(rows[spread(len(rows), max(1, len(rows) * most_spikes // n_spikes))])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnspike.evaluation.capture import MEMORYLESS
 from rnnspike.evaluation.evaluate import Intensity, evaluate_unit
 from rnnspike.evaluation.free_run import folds_to_simulate, long_run, simulate_long, simulated_trials
 from rnnspike.evaluation.predictive import raster_arrays
@@ -28,8 +29,8 @@ from rnnspike.trials.data import CountArray, IntArray, Trials
 FREE_RUNS = {"fast": 15, "standard": 20, "thorough": 200}
 #: Bins times rows that the free runs of one model may take: a sub-design of trials keeps it bounded.
 FREE_RUN_BINS = {"fast": 200_000, "standard": 400_000, "thorough": 40_000_000}
-#: Bins of all trials of the raster of a free run.
-RASTER_BINS = 100_000
+#: Bins of all trials of the raster of a free run, and how many long trials it shows at the least.
+RASTER_BINS, FEWEST_SHOWN = 100_000, 10
 #: Length of a long free run, s, and how many trials of a fold it takes.
 LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
 #: With fewer trials in which the unit was held, rows carry a warning.
@@ -100,7 +101,8 @@ def trials_to_run(trials: Trials, folds: IntArray, n_runs: int, most_bins: int) 
     n_trials = len(simulated_trials(trials, n_runs, most_bins))
     around = np.flatnonzero(held & np.isin(folds, folds_to_simulate(folds[held], n_trials)))
     some = trials.take(around)
-    return around[simulated_trials(some, n_runs, most_bins)], around[simulated_trials(some, 1, RASTER_BINS)]
+    shown = simulated_trials(some, 1, max(RASTER_BINS, FEWEST_SHOWN * trials.n_bins))
+    return around[simulated_trials(some, n_runs, most_bins)], around[shown]
 
 
 def rung_outcome(rung: Rung) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int, share: flo
 
 def without_feedback(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row; a rung that does not read its own spikes cannot run away, however far off its rate is."""
-    feeds_back = row["model"] not in CLOSED_FORM or row.get("free_run_stability") is None
+    feeds_back = row["model"] not in MEMORYLESS or row.get("free_run_stability") is None
     return dict(row) if feeds_back else {**row, "free_run_stability": "stable"}
 
 

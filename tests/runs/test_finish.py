@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnspike.runs import training
-from rnnspike.runs.finish import n_beyond_training, with_warnings
+from rnnspike.runs.finish import n_beyond_training, trials_to_run, with_warnings
 from rnnspike.runs.training import enough
 
 
@@ -36,3 +36,14 @@ def test_of_very_many_spikes_a_training_takes_trials_evenly_and_says_so(make_tri
     assert enough(trials).session_index.tolist() == [0, 4, 9, 13, 17, 22, 26, 30, 35, 39]
     row = with_warnings({"model": "glm", "message": None}, trials, 0, share=10 / 32)
     assert "31% of the training trials" in str(row["message"])
+
+
+def test_a_raster_of_long_trials_shows_ten_of_them(make_trials: Callable) -> None:
+    """Of two folds at the least, so that few models are run."""
+    trials, folds = make_trials(np.zeros((60, 20_000, 1), np.uint8)), np.arange(60) % 5
+    often, once = trials_to_run(trials, folds, 20, 400_000)
+    assert len(often) == 2 and len(once) == 10
+    assert set(folds[once]) <= {0, 1}
+    assert (
+        len(trials_to_run(make_trials(np.zeros((15, 12_000, 1), np.uint8)), np.arange(15) % 5, 20, 400_000)[1]) == 6
+    )
