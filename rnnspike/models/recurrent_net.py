@@ -15,7 +15,7 @@ from torch import nn
 
 from rnnspike.models.cells import N_GATES, Architecture
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.scans import GruLayer, TanhLayer
+from rnnspike.models.scans import GruLayer, LstmLayer, TanhLayer
 from rnnspike.trials.data import Observation
 
 #: W_y and c are this much larger than the parameters that AdamW moves, which need not travel as far.
@@ -57,7 +57,7 @@ LAYERS: dict[Architecture, type[nn.Module]] = {
     "linear": LinearLayer,
     "rnn": TanhLayer,
     "gru": GruLayer,
-    "lstm": nn.LSTM,
+    "lstm": LstmLayer,
 }
 
 

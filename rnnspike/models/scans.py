@@ -1,171 +1,174 @@
-"""GRU and tanh layers stepped by hand on a CPU: at 8 to 32 rows torch's own take four times as long.
+"""LSTM, GRU and tanh layers for few rows on a CPU, by compiled loops (``kernels.py``).
 
-The loops hold only what depends on the step before; all else, the gradients of the weights too, is done for all
-steps at once. Names, shapes and values are those of ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve
-on other devices.
+Names, shapes and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve on
+other devices and in other precisions. Products over all steps at once are numpy's: of such long and narrow matrices
+torch's take up to ten times as long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-Array = npt.NDArray[np.floating]
+from rnnspike.models import kernels
+from rnnspike.models.kernels import Array
+
+
+class LstmLayer(nn.LSTM):
+    """``nn.LSTM``, quicker on a CPU."""
+
+    def forward(self, inputs: torch.Tensor, state: Any = None) -> Any:  # type: ignore[override]
+        """Return h (time, row, hidden) and the last (h, c), each (1, row, hidden)."""
+        if not _is_ours(inputs):
+            return super().forward(inputs, state)
+        h, c = (None, None) if state is None else (state[0][0], state[1][0])
+        states, last_c = _scan(_LstmScan, self, inputs, h, c)
+        return states, (states[-1:], last_c[None])
 
 
 class GruLayer(nn.GRU):
-    """``nn.GRU``, quicker for few rows on a CPU."""
-
-    weight_ih_l0: torch.Tensor
-    weight_hh_l0: torch.Tensor
-    bias_ih_l0: torch.Tensor
-    bias_hh_l0: torch.Tensor
+    """``nn.GRU``, quicker on a CPU."""
 
     def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> Any:  # type: ignore[override]
         """Return h (time, row, hidden) and the last h (1, row, hidden)."""
-        if inputs.device.type != "cpu":
+        if not _is_ours(inputs):
             return super().forward(inputs, state)
-        projected = inputs @ self.weight_ih_l0.T + self.bias_ih_l0
-        states = _scan(_GruScan, projected, self.weight_hh_l0, self.bias_hh_l0, _begin(self, inputs, state))
+        states = _scan(_GruScan, self, inputs, None if state is None else state[0])
         return states, states[-1:]
 
 
 class TanhLayer(nn.RNN):
-    """``nn.RNN`` with tanh, quicker for few rows on a CPU."""
-
-    weight_ih_l0: torch.Tensor
-    weight_hh_l0: torch.Tensor
-    bias_ih_l0: torch.Tensor
-    bias_hh_l0: torch.Tensor
+    """``nn.RNN`` with tanh, quicker on a CPU."""
 
     def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> Any:  # type: ignore[override]
         """Return h (time, row, hidden) and the last h (1, row, hidden)."""
-        if inputs.device.type != "cpu":
+        if not _is_ours(inputs):
             return super().forward(inputs, state)
-        projected = inputs @ self.weight_ih_l0.T + (self.bias_ih_l0 + self.bias_hh_l0)
-        states = _scan(_TanhScan, projected, self.weight_hh_l0, _begin(self, inputs, state))
+        states = _scan(_TanhScan, self, inputs, None if state is None else state[0])
         return states, states[-1:]
 
 
-def _begin(layer: nn.RNNBase, inputs: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
-    return inputs.new_zeros(inputs.shape[1], layer.hidden_size) if state is None else state[0]
+def _is_ours(inputs: torch.Tensor) -> bool:
+    return inputs.device.type == "cpu" and inputs.dtype == torch.float32 and len(inputs) > 0
 
 
-def _scan(function: type[torch.autograd.Function], *tensors: torch.Tensor) -> torch.Tensor:
-    states: torch.Tensor = function.apply(*tensors)  # type: ignore[no-untyped-call]
-    return states
+def _scan(
+    function: type[torch.autograd.Function], layer: nn.RNNBase, inputs: torch.Tensor, *first: torch.Tensor | None
+) -> Any:
+    """Apply a scan to inputs, the layer's weights and first states (row, hidden), zeros where there are none."""
+    named = dict(layer.named_parameters())
+    weights = [named[f"{what}_{of}_l0"] for what in ("weight", "bias") for of in ("ih", "hh")]
+    states = [inputs.new_zeros(inputs.shape[1], layer.hidden_size) if each is None else each for each in first]
+    return function.apply(inputs, *weights, *states)  # type: ignore[no-untyped-call]
 
 
-class _TanhScan(torch.autograd.Function):
-    """h_t = tanh(projected_t + W h_(t-1)); projected (time, row, hidden), first h (row, hidden)."""
+class _LstmScan(torch.autograd.Function):
+    """(inputs, W_x, W_h, b_x, b_h, first h, first c) -> h of all steps, last c; like the others, differentiated once.
 
-    @staticmethod
-    def forward(ctx: Any, projected: torch.Tensor, weight: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-        states = projected.numpy().copy()
-        w, h = np.ascontiguousarray(weight.numpy().T), first.numpy()
-        recurrent = np.empty_like(states[0])
-        for now in states:
-            np.matmul(h, w, out=recurrent)
-            now += recurrent
-            h = np.tanh(now, out=now)
-        result = torch.from_numpy(states)
-        ctx.save_for_backward(weight, first, result)
-        return result
+    The way back turns what was kept of the way there into gradients.
+    """
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        weight, first, result = ctx.saved_tensors
-        states, w, along = result.numpy(), weight.numpy(), gradients[0].numpy()
-        slope = 1.0 - states**2
-        inner = np.empty_like(states)  # d loss / d projected
-        back = np.zeros_like(states[0])
-        for t in range(len(states) - 1, -1, -1):
-            back += along[t]
-            np.multiply(back, slope[t], out=inner[t])
-            np.matmul(inner[t], w, out=back)
-        d_weight = _outer(inner, _before(states, first.numpy()))
-        return torch.from_numpy(inner), torch.from_numpy(d_weight), torch.from_numpy(back)
+    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, w_x, w_h, b_x, b_h, h, c = map(_array, tensors)
+        gates = _project(inputs, w_x, b_x + b_h)
+        cells, bounded, states = (_empty(gates, w_h) for _ in range(3))
+        kernels.lstm_forward(_transposed(w_h), h, c, gates, cells, bounded, states)
+        ctx.kept = inputs, w_x, w_h, h, c, gates, cells, bounded, states
+        return torch.from_numpy(states), torch.from_numpy(cells[-1].copy())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        inputs, w_x, w_h, h, c, gates, cells, bounded, states = ctx.kept
+        along, dc = (_array(each) for each in gradients)
+        dh, dc = np.zeros_like(h), dc.copy()
+        kernels.lstm_backward(along, w_h, c, gates, cells, bounded, dh, dc)
+        bias = _by_bias(gates)
+        return _gradients(ctx, inputs, w_x, gates, _by_states(gates, h, states), bias, bias, dh, dc)
 
 
 class _GruScan(torch.autograd.Function):
-    """The GRU's steps, h' = n + z (h - n); projected (time, row, 3 hidden) holds W_x x + b_ih of r, z, n."""
+    """(inputs, W_x, W_h, b_x, b_h, first h) -> h of all steps."""
 
     @staticmethod
-    def forward(
-        ctx: Any, projected: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, first: torch.Tensor
-    ) -> torch.Tensor:
-        n_hidden = weight.shape[1]
-        halved = np.asarray([0.5, 0.5, 1.0], projected.numpy().dtype)[:, None, None]  # sigmoid by tanh
-        by_gate = projected.numpy().reshape(*projected.shape[:2], 3, n_hidden).transpose(0, 2, 1, 3)
-        gates = np.multiply(by_gate, halved, order="C")  # (time, gate, row, hidden), becomes r, z, n
-        b_r, b_z, b_n = bias.numpy().reshape(3, n_hidden)
-        gates[:, 0] += 0.5 * b_r
-        gates[:, 1] += 0.5 * b_z
-        w = np.ascontiguousarray(weight.numpy().reshape(3, n_hidden, n_hidden).transpose(0, 2, 1) * halved)
-        from_h = np.empty_like(gates)  # W_h h; of n with its bias, before the reset
-        states = np.empty_like(gates[:, 0])
-        h = first.numpy()
-        for (switches, candidate), recurrent, following in zip(_split(gates), from_h, states, strict=True):
-            np.matmul(h, w, out=recurrent)
-            recurrent[2] += b_n
-            switches += recurrent[:2]
-            np.tanh(switches, out=switches)
-            switches += 1.0
-            switches *= 0.5
-            np.multiply(switches[0], recurrent[2], out=following)
-            candidate += following
-            np.tanh(candidate, out=candidate)
-            np.subtract(h, candidate, out=following)
-            following *= switches[1]
-            following += candidate
-            h = following
-        result = torch.from_numpy(states)
-        ctx.save_for_backward(weight, first, result)
-        ctx.gates, ctx.before_reset = gates, from_h[:, 2]
-        return result
+    def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
+        inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
+        gates = _project(inputs, w_x, b_x)
+        own, states = np.empty_like(gates), _empty(gates, w_h)
+        kernels.gru_forward(_transposed(w_h), b_h, h, gates, own, states)
+        ctx.kept = inputs, w_x, w_h, h, gates, own, states
+        return torch.from_numpy(states)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        weight, first, result = ctx.saved_tensors
-        w, along = weight.numpy(), gradients[0].numpy()
-        r, z, n = ctx.gates[:, 0], ctx.gates[:, 1], ctx.gates[:, 2]
-        before = _before(result.numpy(), first.numpy())
-        by_n = (1 - z) * (1 - n**2)  # d h' / d (what n is the tanh of), and so on
-        slopes = np.empty((*before.shape[:2], 3, before.shape[2]), before.dtype)  # (time, row, gate, hidden)
-        slopes[:, :, 0] = by_n * ctx.before_reset * r * (1 - r)
-        slopes[:, :, 1] = (before - n) * z * (1 - z)
-        slopes[:, :, 2] = by_n * r
-        inner = slopes  # becomes d loss / d (W_h h + b_hh)
-        flat = inner.reshape(*inner.shape[:2], -1)
-        total = np.empty_like(before)  # d loss / d h'
-        back = np.zeros_like(total[0])
-        for t in range(len(total) - 1, -1, -1):
-            now = np.add(back, along[t], out=total[t])
-            inner[t] *= now[:, None]
-            np.matmul(flat[t], w, out=back)
-            now = now * z[t]
-            back += now
-        d_weight, d_bias = _outer(flat, before), flat.sum(axis=(0, 1))
-        inner[:, :, 2] = total * by_n  # d loss / d projected differs in n alone, which the reset does not touch
-        return tuple(torch.from_numpy(array) for array in (flat, d_weight, d_bias, back))
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        inputs, w_x, w_h, h, gates, own, states = ctx.kept
+        dh = np.zeros_like(h)
+        kernels.gru_backward(_array(gradients[0]), w_h, h, gates, own, states, dh)
+        return _gradients(ctx, inputs, w_x, gates, _by_states(own, h, states), _by_bias(gates), _by_bias(own), dh)
 
 
-def _split(gates: Array) -> Iterator[tuple[Array, Array]]:
-    """Yield r and z (2, row, hidden), and n (row, hidden), of each time."""
-    return zip(gates[:, :2], gates[:, 2], strict=True)
+class _TanhScan(torch.autograd.Function):
+    """(inputs, W_x, W_h, b_x, b_h, first h) -> h of all steps."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
+        inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
+        states = _project(inputs, w_x, b_x + b_h)
+        kernels.tanh_forward(_transposed(w_h), h, states)
+        ctx.kept = inputs, w_x, w_h, h, states
+        return torch.from_numpy(states)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        inputs, w_x, w_h, h, states = ctx.kept
+        inner, dh = np.empty_like(states), np.zeros_like(h)
+        kernels.tanh_backward(_array(gradients[0]), w_h, states, inner, dh)
+        bias = _by_bias(inner)
+        return _gradients(ctx, inputs, w_x, inner, _by_states(inner, h, states), bias, bias, dh)
 
 
-def _before(states: Array, first: Array) -> Array:
-    """Return h_(t-1) (time, row, hidden) of the states h_t."""
-    return np.concatenate([first[None], states[:-1]])
+def _array(tensor: torch.Tensor) -> Array:
+    """Return a tensor's own memory, in C order."""
+    array: Array = tensor.detach().contiguous().numpy()
+    return array
 
 
-def _outer(gradient: Array, states: Array) -> Array:
-    """Return the gradient of a weight, summed over times and rows."""
-    product: Array = gradient.reshape(-1, gradient.shape[2]).T @ states.reshape(-1, states.shape[2])
-    return product
+def _transposed(weight: Array) -> Array:
+    return np.ascontiguousarray(weight.T)
+
+
+def _project(inputs: Array, w_x: Array, bias: Array) -> Array:
+    """Return W_x x + b (time, row, gate)."""
+    projected: Array = inputs.reshape(-1, inputs.shape[2]) @ w_x.T
+    projected += bias
+    return projected.reshape(*inputs.shape[:2], len(w_x))
+
+
+def _empty(gates: Array, w_h: Array) -> Array:
+    """Return an array (time, row, hidden) to be filled."""
+    return np.empty((*gates.shape[:2], w_h.shape[1]), np.float32)
+
+
+def _by_states(inner: Array, first: Array, states: Array) -> Array:
+    """Return the gradient of W_h: d loss / d (W_h h_(t-1)) times h_(t-1), summed over times and rows."""
+    gradient: Array = inner[1:].reshape(-1, inner.shape[2]).T @ states[:-1].reshape(-1, states.shape[2])
+    gradient += inner[0].T @ first
+    return gradient
+
+
+def _by_bias(inner: Array) -> Array:
+    """Return the gradient of a bias; a product of matrices is quicker than a sum."""
+    flat = inner.reshape(-1, inner.shape[2])
+    gradient: Array = np.ones(len(flat), np.float32) @ flat
+    return gradient
+
+
+def _gradients(ctx: Any, inputs: Array, w_x: Array, projected: Array, *others: Array) -> tuple[torch.Tensor | None, ...]:
+    """Return the gradients in the order of the scan's tensors, from that of W_x x + b; of inputs where wanted."""
+    flat = projected.reshape(-1, projected.shape[2])
+    of_weight = flat.T @ inputs.reshape(-1, inputs.shape[2])
+    of_inputs = torch.from_numpy((flat @ w_x).reshape(inputs.shape)) if ctx.needs_input_grad[0] else None
+    return of_inputs, *(torch.from_numpy(each) for each in (of_weight, *others))
