@@ -167,3 +167,47 @@ def tanh_backward(along: Array, w: Array, states: Array, inner: Array, dh: Array
             for k in range(n):
                 out[k] = (back[k] + now[k]) * (_ONE - state[k] * state[k])
         np.dot(inner[t], w, dh)
+
+
+@compiled
+def hazard_forward(opened: Array, slope: Array, x: Array, v: Array, hidden: Array, gain: Array) -> None:
+    """Add ``opened`` (interval, hidden) to W_x x ``hidden`` (interval, point, hidden), and fill the head's ``gain``.
+
+    gain (interval, point) = slope.x + v.silu(hidden); x (interval, point, column), slope (interval, column).
+    """
+    n_intervals, n_points, n_hidden = hidden.shape
+    n_columns = x.shape[2]
+    for i in range(n_intervals):
+        own, along = opened[i], slope[i]
+        for p in range(n_points):
+            z, column = hidden[i, p], x[i, p]
+            total = np.float32(0.0)
+            for k in range(n_hidden):
+                a = z[k] + own[k]
+                z[k] = a
+                total += v[k] * a * sigmoid(a)
+            for k in range(n_columns):
+                total += along[k] * column[k]
+            gain[i, p] = total
+
+
+@compiled
+def hazard_backward(
+    given: Array, x: Array, v: Array, hidden: Array, d_opened: Array, d_slope: Array, d_v: Array
+) -> None:
+    """Turn ``hidden`` into d loss / d hidden, from d loss / d gain ``given``, and add to what begins as zeros."""
+    n_intervals, n_points, n_hidden = hidden.shape
+    n_columns = x.shape[2]
+    for i in range(n_intervals):
+        own, along = d_opened[i], d_slope[i]
+        for p in range(n_points):
+            z, column, d = hidden[i, p], x[i, p], given[i, p]
+            for k in range(n_hidden):
+                a = z[k]
+                s = sigmoid(a)
+                d_v[k] += d * a * s
+                a = d * v[k] * s * (_ONE + a * (_ONE - s))
+                z[k] = a
+                own[k] += a
+            for k in range(n_columns):
+                along[k] += d * column[k]

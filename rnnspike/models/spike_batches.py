@@ -34,7 +34,7 @@ def make_batch(
     each = np.broadcast_to(event[:, None], points.bins.shape)
     units = design.units[design.events.unit]
     return Batch(
-        inputs=tensor(design.inputs[index]),
+        inputs=tensor(design.inputs[index.T]),
         sequence_unit=tensor(units[sequences.first]),
         which=tensor(which),
         at=tensor(at),
