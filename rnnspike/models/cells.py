@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
 from rnnspike.trials.data import FloatArray, Trials
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Architecture = Literal["linear", "rnn", "gru", "lstm"]
 
@@ -102,7 +99,8 @@ class RecurrentCell:
         n_bins, n_rows = inputs.shape[:2]
         state = self.initial_state(n_rows) if state is None else state
         if self.architecture == "lstm":
-            return _run_lstm(self.weights, inputs, state)
+            run = _run_lstm_single if inputs.dtype == np.float32 else _run_lstm
+            return run(self.weights, inputs, state)
         states = np.empty((n_bins, n_rows, self.n_state), inputs.dtype)
         for k, projected in enumerate(self.project(inputs)):
             states[k] = state = self.step_projected(state, projected)
@@ -130,21 +128,6 @@ class RecurrentCell:
             weights["bias_hn"] = bias_hh[2 * n_hidden :]
         zeros, ones = (0.0,) * len(input_names), (1.0,) * len(input_names)
         return cls(architecture, weights, input_names, input_mean or zeros, input_sd or ones, bin_s)
-
-    def to_torch(self) -> nn.LSTM:
-        """Return an LSTM's cell as torch's layer, in single precision."""
-        import torch
-
-        with torch.random.fork_rng(devices=[]):  # its initial values draw from the global generator
-            layer = torch.nn.LSTM(self.n_inputs, self.n_hidden)
-        arrays = {
-            "weight_ih_l0": self.weights["weight_ih"],
-            "weight_hh_l0": self.weights["weight_hh"],
-            "bias_ih_l0": self.weights["bias"],
-            "bias_hh_l0": np.zeros_like(self.weights["bias"]),
-        }
-        layer.load_state_dict({name: torch.from_numpy(array).float() for name, array in arrays.items()})
-        return layer
 
 
 def _gru(h: FloatArray, projected: FloatArray, recurrent: FloatArray, bias_hn: FloatArray) -> FloatArray:
@@ -193,6 +176,21 @@ def _run_lstm(
         h = np.tanh(c, out=following[:n_hidden])
         h *= o
     return states.swapaxes(1, 2)
+
+
+def _run_lstm_single(
+    weights: Mapping[str, FloatArray], inputs: npt.NDArray[np.float32], state: npt.NDArray[Any]
+) -> npt.NDArray[np.float32]:
+    """Return the states (time, row, [h; c]) in single precision, compiled."""
+    from rnnspike.models import kernels  # numba takes half a second to begin
+
+    w_x, w_h, bias = (weights[name].astype(np.float32) for name in ("weight_ih", "weight_hh", "bias"))
+    n_steps, n_rows, n_hidden = *inputs.shape[:2], w_h.shape[1]
+    gates = (inputs.reshape(-1, inputs.shape[2]) @ w_x.T + bias).reshape(n_steps, n_rows, len(w_x))
+    h, c = (np.ascontiguousarray(part, np.float32) for part in (state[:, :n_hidden], state[:, n_hidden:]))
+    cells, bounded, hidden = (np.empty((n_steps, n_rows, n_hidden), np.float32) for _ in range(3))
+    kernels.lstm_forward(np.ascontiguousarray(w_h.T), h, c, gates, cells, bounded, hidden)
+    return np.concatenate([hidden, cells], axis=2)
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,10 @@ class FittedRecurrent:
         log_drive = self._log_drive(trials)
         log_mu = np.empty_like(log_drive)
         inputs = self._inputs(trials, log_drive).astype(np.float32)
-        for first, hidden in self._hidden_blocks(inputs):
+        for first, states in self._blocks(inputs):
             begin = max(self.warm_up - first, 0)  # bins of the block that are still warm-up
-            at = slice(max(first - self.warm_up, 0), first + len(hidden) - self.warm_up)
-            gain = self.readout.log_gain(hidden[begin:])  # (time, trial)
+            at = slice(max(first - self.warm_up, 0), first + len(states) - self.warm_up)
+            gain = self.readout.log_gain(self.cell.hidden(states[begin:]))  # (time, trial)
             if gain.size:
                 log_mu[:, at] = log_drive[:, at] + gain.T
         return bounded_mu(log_mu, self.log_mu_range)[:, :, None]
@@ -94,21 +94,6 @@ class FittedRecurrent:
             states = self.cell.run(inputs[:, first : first + length].swapaxes(0, 1), state)
             yield first, states
             state = states[-1]
-
-    def _hidden_blocks(self, inputs: npt.NDArray[np.float32]) -> Iterator[tuple[int, FloatArray]]:
-        """Yield first bin and h (time, trial, hidden); an LSTM is run by torch, in a fifth of the time."""
-        if self.cell.architecture != "lstm":
-            yield from ((first, self.cell.hidden(states)) for first, states in self._blocks(inputs))
-            return
-        import torch
-
-        layer, state = self.cell.to_torch(), None
-        length = max(1, _BLOCK // max(len(inputs), 1))
-        with torch.no_grad():
-            for first in range(0, inputs.shape[1], length):
-                block = torch.from_numpy(np.ascontiguousarray(inputs[:, first : first + length].swapaxes(0, 1)))
-                hidden, state = layer(block, state)
-                yield first, hidden.numpy()
 
     def _check(self, trials: Trials) -> None:
         if trials.n_units != 1:
