@@ -26,4 +26,3 @@ def inlined(function: Function) -> Function:
     """Compile into the loops that call it, so that these become vector instructions."""
     result: Function = numba.njit(fastmath=_FAST_MATH, error_model="numpy", inline="always")(function)
     return result
-

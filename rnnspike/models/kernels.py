@@ -14,6 +14,8 @@ import numpy.typing as npt
 from rnnspike.models.compiled import compiled, inlined
 
 Array = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _END = np.float32(7.905311)  # from here on tanh is 1 in single precision
@@ -211,3 +213,72 @@ def hazard_backward(
                 own[k] += a
             for k in range(n_columns):
                 along[k] += d * column[k]
+
+
+@compiled
+def hazard_run(
+    first: Index,
+    n_bins: Index,
+    lag: Index,
+    known: Index,
+    trial: Index,
+    slope: Array,
+    bias: Array,
+    opened: Array,
+    by_lag: Array,
+    hidden_by_lag: Array,
+    weight: Array,
+    v: Array,
+    log_drive: Array,
+    covariates: Array,
+    drive_lags: Index,
+    out_row: Index,
+    out_first: Index,
+    out: Array,
+) -> None:
+    """Add the head's log gain at every bin of some intervals to ``out`` (row, bin); ``HeadTables`` says what is what.
+
+    Interval i runs over ``n_bins[i]`` bins of its trial from bin ``first[i]``, ``lag[i]`` after the event that opened
+    it; they are the bins of row ``out_row[i]`` from ``out_first[i]`` on.
+    """
+    n_own, n_covariates, n_hidden = by_lag.shape[2], covariates.shape[2], len(v)
+    n_others = 2 + len(drive_lags) + n_covariates
+    column, hidden = np.empty(n_others, np.float32), np.empty(n_hidden, np.float32)
+    scale = np.float32(2.0 / log_drive.shape[1])
+    for i in range(len(first)):
+        drive, along, own = log_drive[trial[i]], slope[i], opened[i]
+        for j in range(n_bins[i]):
+            at = first[i] + j
+            functions, begin = by_lag[known[i], lag[i] + j], hidden_by_lag[known[i], lag[i] + j]
+            column[0], column[1] = drive[at], scale * (np.float32(at) + _HALF) - _ONE
+            for k in range(len(drive_lags)):
+                column[2 + k] = drive[at] - drive[max(at - drive_lags[k], 0)]
+            for k in range(n_covariates):
+                column[2 + len(drive_lags) + k] = covariates[trial[i], at, k]
+            for k in range(n_hidden):
+                hidden[k] = begin[k] + own[k]
+            total = bias[i]
+            for c in range(n_others):
+                x, w = column[c], weight[c]
+                for k in range(n_hidden):
+                    hidden[k] += x * w[k]
+                total += along[n_own + c] * x
+            for k in range(n_hidden):
+                total += v[k] * hidden[k] * sigmoid(hidden[k])
+            for k in range(n_own):
+                total += along[k] * functions[k]
+            out[out_row[i], out_first[i] + j] += total
+
+
+@compiled
+def traces(
+    row: Index, known_s: Double, masked_s: Double, count: Double, tau: Double, spikes: Double, known: Double
+) -> None:
+    """Fill the traces after each event (event, time constant), from 0 in each row: ``Traces.advanced`` in turn."""
+    for e in range(len(row)):
+        goes_on = e > 0 and row[e] == row[e - 1]
+        for k in range(len(tau)):
+            decay, masked = np.exp(-known_s[e] / tau[k]), np.exp(-masked_s[e] / tau[k])
+            before, before_known = (spikes[e - 1, k], known[e - 1, k]) if goes_on else (0.0, 0.0)
+            spikes[e, k] = before * decay * masked + count[e]
+            known[e, k] = (before_known * decay + tau[k] * (1.0 - decay)) * masked

@@ -7,6 +7,7 @@ torch's take up to ten times as long.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ import torch
 from torch import nn
 
 from rnnspike.models import kernels
+from rnnspike.models.cells import Architecture
 from rnnspike.models.kernels import Array
+
+#: h, or h and c of the LSTM, each (row, hidden).
+States = tuple[torch.Tensor, ...]
 
 
 class LstmLayer(nn.LSTM):
@@ -22,11 +27,10 @@ class LstmLayer(nn.LSTM):
 
     def forward(self, inputs: torch.Tensor, state: Any = None) -> Any:  # type: ignore[override]
         """Return h (time, row, hidden) and the last (h, c), each (1, row, hidden)."""
-        if not _is_ours(inputs):
+        if not is_ours(inputs):
             return super().forward(inputs, state)
-        h, c = (None, None) if state is None else (state[0][0], state[1][0])
-        states, last_c = _scan(_LstmScan, self, inputs, h, c)
-        return states, (states[-1:], last_c[None])
+        states, last = scan("lstm", inputs, _weights(self), None if state is None else (state[0][0], state[1][0]))
+        return states, tuple(each[None] for each in last)
 
 
 class GruLayer(nn.GRU):
@@ -34,10 +38,10 @@ class GruLayer(nn.GRU):
 
     def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> Any:  # type: ignore[override]
         """Return h (time, row, hidden) and the last h (1, row, hidden)."""
-        if not _is_ours(inputs):
+        if not is_ours(inputs):
             return super().forward(inputs, state)
-        states = _scan(_GruScan, self, inputs, None if state is None else state[0])
-        return states, states[-1:]
+        states, last = scan("gru", inputs, _weights(self), None if state is None else (state[0],))
+        return states, last[0][None]
 
 
 class TanhLayer(nn.RNN):
@@ -45,24 +49,34 @@ class TanhLayer(nn.RNN):
 
     def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> Any:  # type: ignore[override]
         """Return h (time, row, hidden) and the last h (1, row, hidden)."""
-        if not _is_ours(inputs):
+        if not is_ours(inputs):
             return super().forward(inputs, state)
-        states = _scan(_TanhScan, self, inputs, None if state is None else state[0])
-        return states, states[-1:]
+        states, last = scan("rnn", inputs, _weights(self), None if state is None else (state[0],))
+        return states, last[0][None]
 
 
-def _is_ours(inputs: torch.Tensor) -> bool:
+def is_ours(inputs: torch.Tensor) -> bool:
+    """Say whether inputs (time, ...) are of the kind that is compiled: on a CPU, in single precision, and some."""
     return inputs.device.type == "cpu" and inputs.dtype == torch.float32 and len(inputs) > 0
 
 
-def _scan(
-    function: type[torch.autograd.Function], layer: nn.RNNBase, inputs: torch.Tensor, *first: torch.Tensor | None
-) -> Any:
-    """Apply a scan to inputs, the layer's weights and first states (row, hidden), zeros where there are none."""
+def _weights(layer: nn.Module) -> list[torch.Tensor]:
     named = dict(layer.named_parameters())
-    weights = [named[f"{what}_{of}_l0"] for what in ("weight", "bias") for of in ("ih", "hh")]
-    states = [inputs.new_zeros(inputs.shape[1], layer.hidden_size) if each is None else each for each in first]
-    return function.apply(inputs, *weights, *states)  # type: ignore[no-untyped-call]
+    return [named[f"{what}_{of}_l0"] for what in ("weight", "bias") for of in ("ih", "hh")]
+
+
+def scan(
+    architecture: Architecture, inputs: torch.Tensor, weights: Sequence[torch.Tensor], state: States | None = None
+) -> tuple[torch.Tensor, States]:
+    """Return h of all steps (time, row, hidden) and the last state, compiled.
+
+    ``weights`` are W_x, W_h, b_x and b_h in torch's layout; the state begins as zeros where there is none.
+    """
+    if state is None:
+        zeros = inputs.new_zeros(inputs.shape[1], weights[1].shape[1])
+        state = (zeros, zeros) if architecture == "lstm" else (zeros,)
+    states, *last = _SCANS[architecture].apply(inputs, *weights, *state)  # type: ignore[no-untyped-call]
+    return states, (states[-1], *last)
 
 
 class _LstmScan(torch.autograd.Function):
@@ -72,7 +86,7 @@ class _LstmScan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h, c = map(_array, tensors)
         gates = _project(inputs, w_x, b_x + b_h)
         cells, bounded, states = (_empty(gates, w_h) for _ in range(3))
@@ -94,13 +108,13 @@ class _GruScan(torch.autograd.Function):
     """(inputs, W_x, W_h, b_x, b_h, first h) -> h of all steps."""
 
     @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
         gates = _project(inputs, w_x, b_x)
         own, states = np.empty_like(gates), _empty(gates, w_h)
         kernels.gru_forward(_transposed(w_h), b_h, h, gates, own, states)
         ctx.kept = inputs, w_x, w_h, h, gates, own, states
-        return torch.from_numpy(states)
+        return (torch.from_numpy(states),)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -114,12 +128,12 @@ class _TanhScan(torch.autograd.Function):
     """(inputs, W_x, W_h, b_x, b_h, first h) -> h of all steps."""
 
     @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
         states = _project(inputs, w_x, b_x + b_h)
         kernels.tanh_forward(_transposed(w_h), h, states)
         ctx.kept = inputs, w_x, w_h, h, states
-        return torch.from_numpy(states)
+        return (torch.from_numpy(states),)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -128,6 +142,9 @@ class _TanhScan(torch.autograd.Function):
         kernels.tanh_backward(_array(gradients[0]), w_h, states, inner, dh)
         bias = _by_bias(inner)
         return _gradients(ctx, inputs, w_x, inner, _by_states(inner, h, states), bias, bias, dh)
+
+
+_SCANS: dict[Architecture, type[torch.autograd.Function]] = {"lstm": _LstmScan, "gru": _GruScan, "rnn": _TanhScan}
 
 
 def _array(tensor: torch.Tensor) -> Array:
@@ -166,7 +183,9 @@ def _by_bias(inner: Array) -> Array:
     return gradient
 
 
-def _gradients(ctx: Any, inputs: Array, w_x: Array, projected: Array, *others: Array) -> tuple[torch.Tensor | None, ...]:
+def _gradients(
+    ctx: Any, inputs: Array, w_x: Array, projected: Array, *others: Array
+) -> tuple[torch.Tensor | None, ...]:
     """Return the gradients in the order of the scan's tensors, from that of W_x x + b; of inputs where wanted."""
     flat = projected.reshape(-1, projected.shape[2])
     of_weight = flat.T @ inputs.reshape(-1, inputs.shape[2])

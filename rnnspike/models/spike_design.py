@@ -229,9 +229,14 @@ def head_width(n_lag_functions: int, n_covariates: int) -> int:
     return n_lag_functions + 4 + len(DRIVE_LAGS_S) + n_covariates
 
 
+def lags_in_bins(bin_s: float) -> list[int]:
+    """Return ``DRIVE_LAGS_S`` in bins, at least one."""
+    return [max(1, round(lag / bin_s)) for lag in DRIVE_LAGS_S]
+
+
 def lagged_bins(bins: IntArray, bin_s: float) -> list[IntArray]:
     """Return the bins ``DRIVE_LAGS_S`` before these, at the earliest the window's first."""
-    return [np.maximum(bins - max(1, round(lag / bin_s)), 0) for lag in DRIVE_LAGS_S]
+    return [np.maximum(bins - lag, 0) for lag in lags_in_bins(bin_s)]
 
 
 def compose_head(

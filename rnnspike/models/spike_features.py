@@ -12,7 +12,6 @@ Bins count from the window's start; bins of the burn-in are negative. A *row* is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -144,18 +143,18 @@ class Traces:
 
 def traces_at(events: Events, bin_s: float) -> Traces:
     """Return the traces just after each event (event, time constant), carried over masked gaps."""
-    first_of_row = np.searchsorted(events.row, events.row)
-    place = np.arange(events.n_events) - first_of_row
-    by_place = np.argsort(place, kind="stable")
-    ends = np.searchsorted(place[by_place], np.arange(place.max(initial=-1) + 2))
+    from rnnspike.models import kernels  # numba takes half a second to begin
+
     result = Traces.empty(events.n_events)
-    for at, end in pairwise(ends):  # the j-th event of every row at once
-        now = by_place[at:end]
-        before = Traces(result.spikes[now - 1], result.known_s[now - 1]) if at else Traces.empty(len(now))
-        known_s = np.asarray(events.known_bins[now] * bin_s, dtype=np.float64)
-        masked_s = np.asarray(events.masked_bins[now] * bin_s, dtype=np.float64)
-        following = before.advanced(known_s, masked_s, events.count[now])
-        result.spikes[now], result.known_s[now] = following.spikes, following.known_s
+    kernels.traces(
+        events.row,
+        events.known_bins * bin_s,
+        events.masked_bins * bin_s,
+        events.count.astype(np.float64),
+        np.asarray(TRACE_S),
+        result.spikes,
+        result.known_s,
+    )
     return result
 
 

@@ -14,14 +14,12 @@ from rnnspike.errors import ModelError
 from rnnspike.models.bag import bounded, load_members, save_members
 from rnnspike.models.protocol import FittedModel, Stepper
 from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design, input_names
-from rnnspike.models.spike_head import HeadTables
+from rnnspike.models.spike_head import HeadTables, Place
 from rnnspike.models.spike_net import HazardWeights
 from rnnspike.models.spike_sequences import cut_sequences
 from rnnspike.models.spike_stepper import SpikeStepper
 from rnnspike.models.weights import load_weights, save_weights
 from rnnspike.trials.data import FloatArray, Trials
-
-_CHUNK_BINS = 16384
 
 
 def log_rows(model: FittedModel, trials: Trials, dtype: Any = np.float64) -> npt.NDArray[Any]:
@@ -55,19 +53,15 @@ def exact_log_mu(weights: HazardWeights, design: Design) -> FloatArray:
     """
     events = design.events
     scored = np.flatnonzero(events.is_scored)
-    opened = weights.opened(hidden_states(weights, design), design.units[events.unit]).astype(np.float32)
+    opened = weights.opened(hidden_states(weights, design), design.units[events.unit])
     longest = int((events.stop - events.bin).max(initial=0))
     log_drive = design.log_drive - design.log_mean[0]
-    head = HeadTables.of(weights, log_drive, design.covariates, longest=longest, bin_s=design.bin_s, dtype=np.float32)
-    length = (events.stop - events.first_scored + 1)[scored]
-    event = np.repeat(scored, length)
-    bins = np.arange(len(event)) - np.repeat(np.cumsum(length) - length, length) + events.first_scored[event]
-    log_mu = design.log_base.astype(np.float64)
-    for at in range(0, len(event), _CHUNK_BINS):
-        e, k = event[at : at + _CHUNK_BINS], bins[at : at + _CHUNK_BINS]
-        lag, row = (k - events.bin[e])[:, None], events.row[e]
-        log_mu[row, k] += head.log_gain(opened.at(e), lag, events.is_start[e], row, k[:, None])[:, 0]
-    return log_mu
+    head = HeadTables.of(weights, log_drive, design.covariates, longest=longest, bin_s=design.bin_s)
+    row, first = events.row[scored], events.first_scored[scored]
+    log_gain = np.zeros(design.log_base.shape, np.float32)
+    place = Place(log_gain, row, first, events.stop[scored] - first + 1)
+    head.add_log_gain(opened.at(scored), first - events.bin[scored], events.is_start[scored], row, first, place)
+    return np.asarray(design.log_base + log_gain.astype(np.float64))
 
 
 @dataclass(frozen=True)

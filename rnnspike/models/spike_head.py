@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.models.spike_design import DRIVE_LAGS_S, compose_head, lag_table, lagged_bins
+from rnnspike.models.spike_design import DRIVE_LAGS_S, compose_head, lag_table, lags_in_bins
 from rnnspike.models.spike_net import HazardWeights, Opened
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class HeadTables:
-    """Everything that the head needs but the opened interval.
+    """Everything that the head needs but the opened interval, in single precision as it was trained.
 
     ``by_lag`` (2, lag, own column) are the head's inputs that hang on the lag, its last spike known (1) or not (0),
     ``hidden_by_lag`` (2, lag, hidden) what they add to the hidden layer; ``log_drive`` (trial, bin) is relative to
-    the mean, ``covariates`` (trial, bin, filter); ``weight`` (other column, hidden) is of the other inputs.
+    the mean, ``covariates`` (trial, bin, filter); ``weight`` (other column, hidden) is of the other inputs,
+    ``out`` (hidden,) of the hidden layer; ``drive_lags`` are in bins.
     """
 
     by_lag: Array
@@ -30,7 +30,7 @@ class HeadTables:
     out: Array
     log_drive: Array
     covariates: Array
-    bin_s: float
+    drive_lags: IntArray
 
     @classmethod
     def of(
@@ -41,9 +41,8 @@ class HeadTables:
         *,
         longest: int,
         bin_s: float,
-        dtype: Any = np.float64,
     ) -> HeadTables:
-        """Return the tables of a network, good for lags of up to ``longest`` bins, in a precision."""
+        """Return the tables of a network, good for lags of up to ``longest`` bins."""
         lags, lag = lag_table(bin_s), np.arange(longest + 1)
         zero = np.zeros(len(lag))
         own = lags.shape[1] + 2
@@ -64,7 +63,7 @@ class HeadTables:
         stacked = np.stack(by_lag)
 
         def cast(array: FloatArray) -> Array:
-            return np.ascontiguousarray(array, dtype=dtype)
+            return np.ascontiguousarray(array, dtype=np.float32)
 
         return cls(
             by_lag=cast(stacked),
@@ -73,33 +72,43 @@ class HeadTables:
             out=cast(weights.head["v.weight"][0]),
             log_drive=cast(log_drive),
             covariates=cast(covariates),
-            bin_s=bin_s,
+            drive_lags=np.array(lags_in_bins(bin_s)),
         )
 
-    def log_gain(
-        self, opened: Opened, lag: IntArray, after_start: BoolArray, trial: IntArray, bins: IntArray
-    ) -> Array:
-        """Return log mu minus log base (row, n) at these lags and bins (row, n), an opened interval a row."""
-        known = (~after_start).astype(np.int64)[:, None]
-        others = self._others(trial, bins)
-        hidden = self.hidden_by_lag[known, lag]
-        hidden += others @ self.weight
-        hidden += opened.hidden.astype(hidden.dtype, copy=False)[:, None, :]
-        gate = np.tanh(0.5 * hidden)  # silu(x) = x (1 + tanh(x / 2)) / 2
-        gate += 1.0
-        gate *= hidden
-        slope, own = opened.slope.astype(hidden.dtype, copy=False)[:, :, None], self.by_lag.shape[2]
-        gain = gate @ (0.5 * self.out)
-        gain += (self.by_lag[known, lag] @ slope[:, :own])[:, :, 0]
-        gain += (others @ slope[:, own:])[:, :, 0]
-        gain += opened.bias.astype(hidden.dtype, copy=False)[:, None]
-        return np.asarray(gain)
+    def add_log_gain(
+        self, opened: Opened, lag: IntArray, after_start: BoolArray, trial: IntArray, first: IntArray, to: Place
+    ) -> None:
+        """Add log mu minus log base at all bins of some intervals to ``to``, compiled.
 
-    def _others(self, trial: IntArray, bins: IntArray) -> Array:
-        """Return the inputs that do not hang on the lag (row, n, other column), in ``compose_head``'s order."""
-        trial = trial[:, None]
-        now = self.log_drive[trial, bins]
-        columns = [now, (2.0 * (bins + 0.5) / self.log_drive.shape[1] - 1.0).astype(now.dtype)]
-        columns += [now - self.log_drive[trial, before] for before in lagged_bins(bins, self.bin_s)]
-        others = np.stack(columns, axis=2)
-        return np.concatenate([others, self.covariates[trial, bins]], axis=2) if self.covariates.shape[2] else others
+        ``lag`` (interval,) is that of an interval's bin ``first``, from which on it runs over ``to.n_bins`` bins.
+        """
+        from rnnspike.models import kernels  # numba takes half a second to begin
+
+        kernels.hazard_run(
+            first,
+            to.n_bins,
+            lag,
+            (~after_start).astype(np.int64),
+            trial,
+            *(np.ascontiguousarray(part, np.float32) for part in (opened.slope, opened.bias, opened.hidden)),
+            self.by_lag,
+            self.hidden_by_lag,
+            self.weight,
+            self.out,
+            self.log_drive,
+            self.covariates,
+            self.drive_lags,
+            to.row,
+            to.first,
+            to.log_mu,
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where intervals lie in ``log_mu`` (row, bin), float32: ``row``, ``first`` bin and ``n_bins``, (interval,)."""
+
+    log_mu: Array
+    row: IntArray
+    first: IntArray
+    n_bins: IntArray

@@ -10,7 +10,7 @@ from rnnspike.models.bag import bounded
 from rnnspike.models.protocol import Stepper
 from rnnspike.models.spike_design import Scales, compose_inputs
 from rnnspike.models.spike_features import Traces, read_events, session_gains
-from rnnspike.models.spike_head import HeadTables
+from rnnspike.models.spike_head import HeadTables, Place
 from rnnspike.models.spike_net import HazardWeights
 from rnnspike.models.table import bins_ahead
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
@@ -55,7 +55,6 @@ class SpikeStepper:
             covariates,
             longest=trials.n_burn_in + trials.n_bins + 1,
             bin_s=trials.bin_s,
-            dtype=np.float32,
         )
         observed = trials.past_and_window()[1][:, :, 0]  # (trial, burn_bin + bin)
         self.observed: BoolArray = observed[:, trials.n_burn_in :]
@@ -93,16 +92,14 @@ class SpikeStepper:
 
     def ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
         """Return mu (row, n) of the bins that come next, should no spike come in them."""
-        bins, trial = bins_ahead(at, n, self.log_drive.shape[1]), self.trial[rows]
         self._log_base = self._base_ahead(rows, at, n)
-        log_mu = self._log_base.copy()
-        known = np.flatnonzero(self.observed[trial, at])
-        here = rows[known]
-        lag = bins[known] - self.last[here][:, None]
-        log_mu[known] += self.head.log_gain(
-            self.opened.at(here), lag, self.after_start[here], trial[known], bins[known]
-        )
-        return bounded(np.exp(log_mu))
+        log_gain = np.zeros(self._log_base.shape, np.float32)
+        known = np.flatnonzero(self.observed[self.trial[rows], at])
+        here, first = rows[known], at[known]
+        place = Place(log_gain, known, np.zeros_like(known), np.minimum(self.log_drive.shape[1] - first, n))
+        trial, lag = self.trial[here], first - self.last[here]
+        self.head.add_log_gain(self.opened.at(here), lag, self.after_start[here], trial, first, place)
+        return bounded(np.exp(self._log_base + log_gain))
 
     def _base_ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
         if self.base is not None:
