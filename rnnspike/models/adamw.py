@@ -24,14 +24,17 @@ class AdamW:
     ) -> None:
         named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
         self.parameters = [p for _, p in named]
-        self.factors = [(rate_factors or {}).get(name, 1.0) for name, _ in named]
         several = getattr(module, "n_nets", None)
         self.n_nets, matrix = several or 1, 2 if several is None else 3
-        self.sizes = [p.numel() // self.n_nets for p in self.parameters]
+        factors = [torch.full_like(p, (rate_factors or {}).get(name, 1.0)) for name, p in named]
         decays = [torch.full_like(p, weight_decay if p.ndim >= matrix else 0.0) for p in self.parameters]
-        self.decay = self._flat(decays).detach()
+        self.factor, self.decay = self._flat(factors).detach(), self._flat(decays).detach()
         self.mean, self.square = torch.zeros_like(self.decay), torch.zeros_like(self.decay)
         self.steps = 0
+        self.values = self._flat(self.parameters).detach()  # (net, parameter), of which the parameters become views
+        sizes = [p.numel() // self.n_nets for p in self.parameters]
+        for p, part in zip(self.parameters, self.values.split(sizes, 1), strict=True):
+            p.data = part.view(p.shape)
 
     def gradient(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the gradient of a loss (net, parameter)."""
@@ -50,10 +53,6 @@ class AdamW:
         self.steps += 1
         self.mean.lerp_(gradient, 1 - betas[0])
         self.square.lerp_(gradient.square(), 1 - betas[1])
-        mean, square = (
-            moment / (1 - beta**self.steps) for moment, beta in zip((self.mean, self.square), betas, strict=True)
-        )
-        direction = mean / (square.sqrt() + 1e-8)
-        parts = zip(torch.split(direction, self.sizes, 1), torch.split(self.decay, self.sizes, 1), strict=True)
-        for p, factor, (along, decay) in zip(self.parameters, self.factors, parts, strict=True):
-            p.sub_(rate * factor * (along.view_as(p) + decay.view_as(p) * p))
+        mean = self.mean / (1 - betas[0] ** self.steps)
+        direction = mean.div_((self.square / (1 - betas[1] ** self.steps)).sqrt_().add_(1e-8))
+        self.values.sub_(direction.addcmul_(self.decay, self.values).mul_(self.factor), alpha=rate)

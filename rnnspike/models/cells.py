@@ -186,10 +186,10 @@ def _run_lstm_single(
 
     w_x, w_h, bias = (weights[name].astype(np.float32) for name in ("weight_ih", "weight_hh", "bias"))
     n_steps, n_rows, n_hidden = *inputs.shape[:2], w_h.shape[1]
-    gates = (inputs.reshape(-1, inputs.shape[2]) @ w_x.T + bias).reshape(n_steps, n_rows, len(w_x))
+    gates = (inputs.reshape(-1, inputs.shape[2]) @ w_x.T).reshape(n_steps, n_rows, len(w_x))
     h, c = (np.ascontiguousarray(part, np.float32) for part in (state[:, :n_hidden], state[:, n_hidden:]))
     cells, bounded, hidden = (np.empty((n_steps, n_rows, n_hidden), np.float32) for _ in range(3))
-    kernels.lstm_forward(np.ascontiguousarray(w_h.T), h, c, gates, cells, bounded, hidden)
+    kernels.lstm_forward(np.ascontiguousarray(w_h.T), bias, h, c, gates, cells, bounded, hidden)
     return np.concatenate([hidden, cells], axis=2)
 
 

@@ -85,7 +85,8 @@ class GlmStepper:
 
     def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
         """Move on; spikes of bins that were not observed are not known to the model."""
-        kernel = self.model.kernel
+        from rnnspike.models import kernels  # numba takes half a second to begin
+
         for i, tau in enumerate(self.model.layout.trace_taus):
             self.traces[i, rows] *= np.exp(-n_bins / tau)
         here = at + n_bins - 1
@@ -95,6 +96,4 @@ class GlmStepper:
         rows, here, spikes = rows[seen], here[seen], counts[seen].astype(np.float64)
         self.traces[:, rows] += spikes
         self.last[rows] = here
-        for row, k, count in zip(rows.tolist(), here.tolist(), spikes.tolist(), strict=True):
-            following = self.log_mu[row, k + 1 : k + 1 + len(kernel)]
-            following += count * kernel[: len(following)]
+        kernels.add_history(self.log_mu, rows, here, spikes, np.ascontiguousarray(self.model.kernel))

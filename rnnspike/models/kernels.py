@@ -48,8 +48,10 @@ def sigmoid(x: np.float32) -> np.float32:
 
 
 @compiled
-def lstm_forward(w: Array, h0: Array, c0: Array, gates: Array, cells: Array, bounded: Array, states: Array) -> None:
-    """Turn W_x x + b ``gates`` into i, f, g, o and fill cells c, tanh(c) and states h; ``w`` is W_h'."""
+def lstm_forward(
+    w: Array, bias: Array, h0: Array, c0: Array, gates: Array, cells: Array, bounded: Array, states: Array
+) -> None:
+    """Turn W_x x ``gates`` into i, f, g, o and fill cells c, tanh(c) and states h; ``w`` is W_h'."""
     n_steps, n_rows, n_gates = gates.shape
     n = n_gates // 4
     recurrent = np.empty((n_rows, n_gates), np.float32)
@@ -59,11 +61,11 @@ def lstm_forward(w: Array, h0: Array, c0: Array, gates: Array, cells: Array, bou
         for r in range(n_rows):
             gate, own = gates[t, r], recurrent[r]
             for k in range(2 * n):
-                gate[k] = sigmoid(gate[k] + own[k])
+                gate[k] = sigmoid(gate[k] + own[k] + bias[k])
             for k in range(2 * n, 3 * n):
-                gate[k] = tanh(gate[k] + own[k])
+                gate[k] = tanh(gate[k] + own[k] + bias[k])
             for k in range(3 * n, 4 * n):
-                gate[k] = sigmoid(gate[k] + own[k])
+                gate[k] = sigmoid(gate[k] + own[k] + bias[k])
             cell, tanh_c, state, last = cells[t, r], bounded[t, r], states[t, r], before[r]
             for k in range(n):
                 c = gate[n + k] * last[k] + gate[k] * gate[2 * n + k]
@@ -100,8 +102,8 @@ def lstm_backward(
 
 
 @compiled
-def gru_forward(w: Array, bias: Array, h0: Array, gates: Array, own: Array, states: Array) -> None:
-    """Turn W_x x + b_x ``gates`` into r, z, n and fill W_h h + b_h ``own`` and states h' = n + z (h - n)."""
+def gru_forward(w: Array, b_x: Array, b_h: Array, h0: Array, gates: Array, own: Array, states: Array) -> None:
+    """Turn W_x x ``gates`` into r, z, n and fill W_h h + b_h ``own`` and states h' = n + z (h - n)."""
     n_steps, n_rows, n_gates = gates.shape
     n = n_gates // 3
     for t in range(n_steps):
@@ -110,7 +112,8 @@ def gru_forward(w: Array, bias: Array, h0: Array, gates: Array, own: Array, stat
         for r in range(n_rows):
             gate, recurrent, state, last = gates[t, r], own[t, r], states[t, r], before[r]
             for k in range(3 * n):
-                recurrent[k] += bias[k]
+                recurrent[k] += b_h[k]
+                gate[k] += b_x[k]
             for k in range(2 * n):
                 gate[k] = sigmoid(gate[k] + recurrent[k])
             for k in range(n):
@@ -147,8 +150,8 @@ def gru_backward(along: Array, w: Array, h0: Array, gates: Array, own: Array, st
 
 
 @compiled
-def tanh_forward(w: Array, h0: Array, states: Array) -> None:
-    """Turn W_x x + b ``states`` into h' = tanh(W_x x + b + W_h h)."""
+def tanh_forward(w: Array, bias: Array, h0: Array, states: Array) -> None:
+    """Turn W_x x ``states`` into h' = tanh(W_x x + b + W_h h)."""
     n_steps, n_rows, n = states.shape
     recurrent = np.empty((n_rows, n), np.float32)
     for t in range(n_steps):
@@ -156,7 +159,7 @@ def tanh_forward(w: Array, h0: Array, states: Array) -> None:
         for r in range(n_rows):
             own, state = recurrent[r], states[t, r]
             for k in range(n):
-                state[k] = tanh(state[k] + own[k])
+                state[k] = tanh(state[k] + own[k] + bias[k])
 
 
 @compiled
@@ -215,6 +218,44 @@ def hazard_backward(
                 along[k] += d * column[k]
 
 
+@inlined
+def fill_others(
+    column: Array, drive: Array, mean: float, at: int, drive_lags: Index, covariates: Array, begin: int
+) -> None:
+    """Fill the head's inputs at a bin that do not hang on the lag, from column ``begin`` on (``head_inputs``)."""
+    column[begin] = drive[at] - mean
+    column[begin + 1] = 2.0 * (at + 0.5) / len(drive) - 1.0
+    for k in range(len(drive_lags)):
+        column[begin + 2 + k] = drive[at] - drive[max(at - drive_lags[k], 0)]
+    for k in range(covariates.shape[1]):
+        column[begin + 2 + len(drive_lags) + k] = covariates[at, k]
+
+
+@compiled
+def head_inputs(
+    bins: Index,
+    opened_at: Index,
+    known: Index,
+    row: Index,
+    trial: Index,
+    mean: Array,
+    by_lag: Array,
+    log_drive: Array,
+    covariates: Array,
+    drive_lags: Index,
+    out: Array,
+) -> None:
+    """Fill the head's inputs (interval, point, column) at ``bins`` (interval, point): ``Design.head_inputs``."""
+    n_own = by_lag.shape[2]
+    for i in range(bins.shape[0]):
+        for p in range(bins.shape[1]):
+            at, column = bins[i, p], out[i, p]
+            functions = by_lag[known[i], at - opened_at[i]]
+            for k in range(n_own):
+                column[k] = functions[k]
+            fill_others(column, log_drive[row[i]], mean[i], at, drive_lags, covariates[trial[i]], n_own)
+
+
 @compiled
 def hazard_run(
     first: Index,
@@ -241,20 +282,14 @@ def hazard_run(
     Interval i runs over ``n_bins[i]`` bins of its trial from bin ``first[i]``, ``lag[i]`` after the event that opened
     it; they are the bins of row ``out_row[i]`` from ``out_first[i]`` on.
     """
-    n_own, n_covariates, n_hidden = by_lag.shape[2], covariates.shape[2], len(v)
-    n_others = 2 + len(drive_lags) + n_covariates
+    n_own, n_others, n_hidden = by_lag.shape[2], len(weight), len(v)
     column, hidden = np.empty(n_others, np.float32), np.empty(n_hidden, np.float32)
-    scale = np.float32(2.0 / log_drive.shape[1])
     for i in range(len(first)):
         drive, along, own = log_drive[trial[i]], slope[i], opened[i]
         for j in range(n_bins[i]):
             at = first[i] + j
             functions, begin = by_lag[known[i], lag[i] + j], hidden_by_lag[known[i], lag[i] + j]
-            column[0], column[1] = drive[at], scale * (np.float32(at) + _HALF) - _ONE
-            for k in range(len(drive_lags)):
-                column[2 + k] = drive[at] - drive[max(at - drive_lags[k], 0)]
-            for k in range(n_covariates):
-                column[2 + len(drive_lags) + k] = covariates[trial[i], at, k]
+            fill_others(column, drive, 0.0, at, drive_lags, covariates[trial[i]], 0)
             for k in range(n_hidden):
                 hidden[k] = begin[k] + own[k]
             total = bias[i]
@@ -282,3 +317,32 @@ def traces(
             before, before_known = (spikes[e - 1, k], known[e - 1, k]) if goes_on else (0.0, 0.0)
             spikes[e, k] = before * decay * masked + count[e]
             known[e, k] = (before_known * decay + tau[k] * (1.0 - decay)) * masked
+
+
+@compiled
+def draw_points(opened: Index, stop: Index, stop_count: Index, uniform: Double, bins: Index, weight: Double) -> None:
+    """Fill the bins (interval, point) at which intervals are scored and what each stands for: see ``Points``.
+
+    ``uniform`` (interval, stratum) between 0 and 1 decides on the bin of each stratum, log-spaced in the lag.
+    """
+    n_strata = uniform.shape[1]
+    for i in range(len(opened)):
+        first = max(opened[i] + 1, 0) - opened[i]  # lags, from 1
+        beyond = stop[i] - opened[i] + (stop_count[i] == 0)  # one beyond the last lag without a spike
+        ratio, edge = max(beyond, first) / first, first
+        for s in range(n_strata):
+            following = int(np.rint(first * ratio ** ((s + 1) / n_strata)))
+            lag = edge + int(uniform[i, s] * (following - edge))
+            bins[i, s] = min(opened[i] + lag, stop[i])
+            weight[i, s] = following - edge
+            edge = following
+        bins[i, n_strata], weight[i, n_strata] = stop[i], 0.0
+
+
+@compiled
+def add_history(log_mu: Double, row: Index, at: Index, count: Double, kernel: Double) -> None:
+    """Add the history filter to the bins of ``log_mu`` (row, bin) that follow some spikes (spike,)."""
+    for i in range(len(row)):
+        following = log_mu[row[i], at[i] + 1 :]
+        for k in range(min(len(kernel), len(following))):
+            following[k] += count[i] * kernel[k]

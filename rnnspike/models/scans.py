@@ -88,9 +88,9 @@ class _LstmScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h, c = map(_array, tensors)
-        gates = _project(inputs, w_x, b_x + b_h)
+        gates = _project(inputs, w_x)
         cells, bounded, states = (_empty(gates, w_h) for _ in range(3))
-        kernels.lstm_forward(_transposed(w_h), h, c, gates, cells, bounded, states)
+        kernels.lstm_forward(_transposed(w_h), b_x + b_h, h, c, gates, cells, bounded, states)
         ctx.kept = inputs, w_x, w_h, h, c, gates, cells, bounded, states
         return torch.from_numpy(states), torch.from_numpy(cells[-1].copy())
 
@@ -110,9 +110,9 @@ class _GruScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
-        gates = _project(inputs, w_x, b_x)
+        gates = _project(inputs, w_x)
         own, states = np.empty_like(gates), _empty(gates, w_h)
-        kernels.gru_forward(_transposed(w_h), b_h, h, gates, own, states)
+        kernels.gru_forward(_transposed(w_h), b_x, b_h, h, gates, own, states)
         ctx.kept = inputs, w_x, w_h, h, gates, own, states
         return (torch.from_numpy(states),)
 
@@ -130,8 +130,8 @@ class _TanhScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
-        states = _project(inputs, w_x, b_x + b_h)
-        kernels.tanh_forward(_transposed(w_h), h, states)
+        states = _project(inputs, w_x)
+        kernels.tanh_forward(_transposed(w_h), b_x + b_h, h, states)
         ctx.kept = inputs, w_x, w_h, h, states
         return (torch.from_numpy(states),)
 
@@ -157,10 +157,9 @@ def _transposed(weight: Array) -> Array:
     return np.ascontiguousarray(weight.T)
 
 
-def _project(inputs: Array, w_x: Array, bias: Array) -> Array:
-    """Return W_x x + b (time, row, gate)."""
+def _project(inputs: Array, w_x: Array) -> Array:
+    """Return W_x x (time, row, gate)."""
     projected: Array = inputs.reshape(-1, inputs.shape[2]) @ w_x.T
-    projected += bias
     return projected.reshape(*inputs.shape[:2], len(w_x))
 
 

@@ -39,7 +39,7 @@ def make_batch(
         which=tensor(which),
         at=tensor(at),
         unit=tensor(units[event]),
-        head=tensor(design.head_inputs(each, points.bins)),
+        head=tensor(design.head_inputs(event, points.bins)),
         log_base=tensor(design.log_base[design.events.row[each], points.bins]),
         weight=tensor(points.weight.astype(design.inputs.dtype)),
         stop_count=tensor(points.stop_count.astype(design.inputs.dtype)),

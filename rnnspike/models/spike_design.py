@@ -108,6 +108,8 @@ class Design:
         (trial, unit, memory).
     log_mean
         (unit,) log expected count of a bin at the mean rate.
+    by_lag
+        (2, lag, column), ``lag_functions``.
     """
 
     events: Events
@@ -116,7 +118,7 @@ class Design:
     log_base: npt.NDArray[Any]
     covariates: npt.NDArray[Any]
     log_mean: npt.NDArray[Any]
-    lags: npt.NDArray[Any]
+    by_lag: npt.NDArray[Any]
     units: IntArray
     bin_s: float
 
@@ -128,23 +130,25 @@ class Design:
     @property
     def n_head_inputs(self) -> int:
         """Columns of ``head_inputs``."""
-        return head_width(self.lags.shape[1], self.covariates.shape[2])
+        return int(self.by_lag.shape[2]) + 2 + len(DRIVE_LAGS_S) + int(self.covariates.shape[2])
 
     def head_inputs(self, event: IntArray, bins: IntArray) -> npt.NDArray[Any]:
-        """Return inputs (..., column) of the head at window bins (...), each within the interval of its event."""
-        events = self.events
-        row, unit = events.row[event], events.unit[event]
-        trial = row // len(self.units)
-        return compose_head(
-            lag=bins - events.bin[event],
-            known=~events.is_start[event],
-            log_drive=self.log_drive[row, bins] - self.log_mean[unit],
-            lagged=[self.log_drive[row, at] - self.log_mean[unit] for at in lagged_bins(bins, self.bin_s)],
-            position=(bins + 0.5) / self.n_bins,
-            covariates=self.covariates[trial, bins],
-            lags=self.lags,
-            bin_s=self.bin_s,
+        """Return inputs (interval, point, column) of the head, at window bins (interval, point) of events' intervals.
+
+        Columns are those of ``lag_functions``, then log drive relative to the unit's mean, place in the window from
+        -1 to 1, change of the log drive since each of ``DRIVE_LAGS_S``, covariates.
+        """
+        from rnnspike.models import kernels  # numba takes half a second to begin
+
+        events, row = self.events, self.events.row[event]
+        out = np.empty((*bins.shape, self.n_head_inputs), self.by_lag.dtype)
+        known = (~events.is_start[event]).astype(np.int64)
+        lags = lags_in_bins(self.bin_s)
+        trial, mean = row // len(self.units), self.log_mean[events.unit[event]]
+        kernels.head_inputs(
+            bins, events.bin[event], known, row, trial, mean, self.by_lag, self.log_drive, self.covariates, lags, out
         )
+        return out
 
 
 def build_design(
@@ -180,14 +184,23 @@ def build_design(
         rate_hz=scales.rate_hz[events.unit],
         bin_s=trials.bin_s,
     ).astype(dtype)
-    lags = lag_table(trials.bin_s).astype(dtype)
-    return Design(events, inputs, log_drive, log_base, covariates.astype(dtype), log_mean, lags, units, trials.bin_s)
+    by_lag = lag_functions(int((events.stop - events.bin).max(initial=0)), trials.bin_s).astype(dtype)
+    covariates = np.ascontiguousarray(covariates, dtype)
+    return Design(events, inputs, log_drive, log_base, covariates, log_mean, by_lag, units, trials.bin_s)
 
 
-def lag_table(bin_s: float) -> FloatArray:
-    """Return functions of the time since the last spike (lag, function), the last row 0 and good for all beyond."""
-    table = LogTimeBasis(bin_s, last_s=max(LONGEST_LAG_S, 20 * bin_s)).table()
-    return np.concatenate([table, np.zeros((1, table.shape[1]))])
+def lag_functions(longest: int, bin_s: float) -> FloatArray:
+    """Return functions of the time since the last event (2, lag, function), for lags of up to ``longest`` bins.
+
+    A basis, whether the event was a spike (1) or a start (0), and the log lag. After a start the time since the last
+    spike is not known: the basis is 0, the log lag stays (censored).
+    """
+    basis, lag = LogTimeBasis(bin_s, last_s=max(LONGEST_LAG_S, 20 * bin_s)).table(), np.arange(longest + 1)
+    functions = np.zeros((2, len(lag), basis.shape[1] + 2))
+    functions[1, : len(basis), :-2] = basis[: len(lag)]
+    functions[1, :, -2] = 1.0
+    functions[:, :, -1] = 0.5 * np.log(np.maximum(lag, 1) * bin_s / 0.05)
+    return functions
 
 
 def compose_inputs(
@@ -224,44 +237,6 @@ def input_names(covariate_names: Sequence[str]) -> tuple[str, ...]:
     return own + traces + gains + tuple(covariate_names)
 
 
-def head_width(n_lag_functions: int, n_covariates: int) -> int:
-    """Return the number of inputs of the head."""
-    return n_lag_functions + 4 + len(DRIVE_LAGS_S) + n_covariates
-
-
-def lags_in_bins(bin_s: float) -> list[int]:
+def lags_in_bins(bin_s: float) -> IntArray:
     """Return ``DRIVE_LAGS_S`` in bins, at least one."""
-    return [max(1, round(lag / bin_s)) for lag in DRIVE_LAGS_S]
-
-
-def lagged_bins(bins: IntArray, bin_s: float) -> list[IntArray]:
-    """Return the bins ``DRIVE_LAGS_S`` before these, at the earliest the window's first."""
-    return [np.maximum(bins - lag, 0) for lag in lags_in_bins(bin_s)]
-
-
-def compose_head(
-    *,
-    lag: IntArray,
-    known: BoolArray,
-    log_drive: npt.NDArray[Any],
-    lagged: Sequence[npt.NDArray[Any]],
-    position: FloatArray,
-    covariates: npt.NDArray[Any],
-    lags: npt.NDArray[Any],
-    bin_s: float,
-) -> npt.NDArray[Any]:
-    """Return the head's inputs (..., column); ``lag`` (...) is in bins, drives are relative to the unit's mean.
-
-    After a start the time since the last spike is not ``known``: its basis is 0, the log lag stays (censored).
-    """
-    out = np.empty((*lag.shape, head_width(lags.shape[1], covariates.shape[-1])), dtype=lags.dtype)
-    n = lags.shape[1]
-    out[..., :n] = lags[np.minimum(lag, len(lags) - 1)] * known[..., None]
-    out[..., n] = known
-    out[..., n + 1] = 0.5 * np.log(lag * bin_s / 0.05)
-    out[..., n + 2] = log_drive
-    out[..., n + 3] = 2.0 * position - 1.0
-    for i, before in enumerate(lagged):
-        out[..., n + 4 + i] = log_drive - before
-    out[..., n + 4 + len(lagged) :] = covariates
-    return out
+    return np.array([max(1, round(lag / bin_s)) for lag in DRIVE_LAGS_S])

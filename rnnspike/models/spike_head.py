@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.models.spike_design import DRIVE_LAGS_S, compose_head, lag_table, lags_in_bins
+from rnnspike.models.spike_design import lag_functions, lags_in_bins
 from rnnspike.models.spike_net import HazardWeights, Opened
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
@@ -18,10 +18,10 @@ Array = npt.NDArray[np.float32]
 class HeadTables:
     """Everything that the head needs but the opened interval, in single precision as it was trained.
 
-    ``by_lag`` (2, lag, own column) are the head's inputs that hang on the lag, its last spike known (1) or not (0),
-    ``hidden_by_lag`` (2, lag, hidden) what they add to the hidden layer; ``log_drive`` (trial, bin) is relative to
-    the mean, ``covariates`` (trial, bin, filter); ``weight`` (other column, hidden) is of the other inputs,
-    ``out`` (hidden,) of the hidden layer; ``drive_lags`` are in bins.
+    ``by_lag`` (2, lag, own column) are the head's inputs that hang on the lag (``lag_functions``), ``hidden_by_lag``
+    (2, lag, hidden) what they add to the hidden layer; ``log_drive`` (trial, bin) is relative to the mean,
+    ``covariates`` (trial, bin, filter); ``weight`` (other column, hidden) is of the other inputs, ``out`` (hidden,)
+    of the hidden layer; ``drive_lags`` are in bins.
     """
 
     by_lag: Array
@@ -43,36 +43,21 @@ class HeadTables:
         bin_s: float,
     ) -> HeadTables:
         """Return the tables of a network, good for lags of up to ``longest`` bins."""
-        lags, lag = lag_table(bin_s), np.arange(longest + 1)
-        zero = np.zeros(len(lag))
-        own = lags.shape[1] + 2
-        by_lag = [
-            compose_head(
-                lag=np.maximum(lag, 1),
-                known=np.full(len(lag), known),
-                log_drive=zero,
-                lagged=[zero] * len(DRIVE_LAGS_S),
-                position=zero,
-                covariates=np.zeros((len(lag), 0)),
-                lags=lags,
-                bin_s=bin_s,
-            )[:, :own]
-            for known in (False, True)
-        ]
+        by_lag = lag_functions(longest, bin_s)
+        own = by_lag.shape[2]
         weight = weights.head["w_x.weight"].T
-        stacked = np.stack(by_lag)
 
         def cast(array: FloatArray) -> Array:
             return np.ascontiguousarray(array, dtype=np.float32)
 
         return cls(
-            by_lag=cast(stacked),
-            hidden_by_lag=cast(stacked @ weight[:own]),
+            by_lag=cast(by_lag),
+            hidden_by_lag=cast(by_lag @ weight[:own]),
             weight=cast(weight[own:]),
             out=cast(weights.head["v.weight"][0]),
             log_drive=cast(log_drive),
             covariates=cast(covariates),
-            drive_lags=np.array(lags_in_bins(bin_s)),
+            drive_lags=lags_in_bins(bin_s),
         )
 
     def add_log_gain(

@@ -71,14 +71,9 @@ def draw_points(events: Events, index: IntArray, n_strata: int, rng: np.random.G
 
     The weighted sum over points is an unbiased estimate of the sum over all bins of the interval in the window.
     """
-    opened, stop_count = events.bin[index], events.stop_count[index]
-    first = events.first_scored[index] - opened  # lags, from 1
-    beyond = events.stop[index] - opened + (stop_count == 0)  # one beyond the last lag without a spike
-    power = np.arange(n_strata + 1) / n_strata
-    edges = np.rint(first[:, None] * (np.maximum(beyond, first) / first)[:, None] ** power).astype(np.int64)
-    size = np.diff(edges, axis=1)
-    lag = edges[:, :-1] + (rng.random(size.shape) * size).astype(np.int64)
-    lag = np.minimum(lag, (events.stop[index] - opened)[:, None])
-    bins = np.concatenate([opened[:, None] + lag, events.stop[index][:, None]], axis=1)
-    weight = np.concatenate([size, np.zeros((len(index), 1))], axis=1).astype(np.float64)
+    from rnnspike.models import kernels  # numba takes half a second to begin
+
+    opened, stop, stop_count = events.bin[index], events.stop[index], events.stop_count[index]
+    bins, weight = np.empty((len(index), n_strata + 1), np.int64), np.empty((len(index), n_strata + 1))
+    kernels.draw_points(opened, stop, stop_count, rng.random((len(index), n_strata)), bins, weight)
     return Points(bins, weight, stop_count)
