@@ -184,12 +184,12 @@ def _run_lstm_single(
     """Return the states (time, row, [h; c]) in single precision, compiled."""
     from rnnspike.models import kernels  # numba takes half a second to begin
 
-    w_x, w_h, bias = (weights[name].astype(np.float32) for name in ("weight_ih", "weight_hh", "bias"))
-    n_steps, n_rows, n_hidden = *inputs.shape[:2], w_h.shape[1]
-    gates = (inputs.reshape(-1, inputs.shape[2]) @ w_x.T).reshape(n_steps, n_rows, len(w_x))
+    w_x, w_h = (np.ascontiguousarray(weights[f"weight_{of}"].T, np.float32) for of in ("ih", "hh"))
+    n_hidden = len(w_h)
     h, c = (np.ascontiguousarray(part, np.float32) for part in (state[:, :n_hidden], state[:, n_hidden:]))
-    cells, bounded, hidden = (np.empty((n_steps, n_rows, n_hidden), np.float32) for _ in range(3))
-    kernels.lstm_forward(np.ascontiguousarray(w_h.T), bias, h, c, gates, cells, bounded, hidden)
+    hidden, cells = (np.empty((*inputs.shape[:2], n_hidden), np.float32) for _ in range(2))
+    bias = weights["bias"].astype(np.float32)
+    kernels.lstm_run(np.ascontiguousarray(inputs), w_x, w_h, bias, h, c, hidden, cells)
     return np.concatenate([hidden, cells], axis=2)
 
 

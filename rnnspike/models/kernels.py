@@ -1,9 +1,7 @@
 """Steps of LSTM, GRU and tanh layers and their gradients, compiled, in single precision (science.md b.8).
 
 Arrays are (time, row, unit) as in torch, gates in torch's order along the last axis (LSTM i, f, g, o; GRU r, z, n).
-Only what depends on the step before is here; projections of inputs and gradients of weights are products of matrices
-over all steps at once (``scans.py``). At 8 rows of 16 units a step and its gradient take a third of the time of
-torch's LSTM, most of it for starting its operations.
+Gradients of weights are products of matrices over all steps at once (``scans.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +14,9 @@ from rnnspike.models.compiled import compiled, inlined
 Array = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+
+#: Rows whose steps are made together where no gradient is wanted.
+ROWS_AT_A_TIME = 16
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _END = np.float32(7.905311)  # from here on tanh is 1 in single precision
@@ -49,30 +50,65 @@ def sigmoid(x: np.float32) -> np.float32:
 
 @compiled
 def lstm_forward(
-    w: Array, bias: Array, h0: Array, c0: Array, gates: Array, cells: Array, bounded: Array, states: Array
+    inputs: Array,
+    w_x: Array,
+    w_h: Array,
+    bias: Array,
+    h0: Array,
+    c0: Array,
+    gates: Array,
+    cells: Array,
+    bounded: Array,
+    states: Array,
 ) -> None:
-    """Turn W_x x ``gates`` into i, f, g, o and fill cells c, tanh(c) and states h; ``w`` is W_h'."""
+    """Fill gates i, f, g, o, cells c, tanh(c) and states h; ``w_x`` and ``w_h`` are W_x' and W_h'."""
     n_steps, n_rows, n_gates = gates.shape
     n = n_gates // 4
     recurrent = np.empty((n_rows, n_gates), np.float32)
+    scale, shift = np.full(n_gates, _HALF), np.full(n_gates, _HALF)
+    scale[2 * n : 3 * n], shift[2 * n : 3 * n] = _ONE, np.float32(0.0)
     for t in range(n_steps):
         before = cells[t - 1] if t else c0
-        np.dot(states[t - 1] if t else h0, w, recurrent)
+        np.dot(inputs[t], w_x, gates[t])
+        np.dot(states[t - 1] if t else h0, w_h, recurrent)
         for r in range(n_rows):
             gate, own = gates[t, r], recurrent[r]
-            for k in range(2 * n):
-                gate[k] = sigmoid(gate[k] + own[k] + bias[k])
-            for k in range(2 * n, 3 * n):
-                gate[k] = tanh(gate[k] + own[k] + bias[k])
-            for k in range(3 * n, 4 * n):
-                gate[k] = sigmoid(gate[k] + own[k] + bias[k])
-            cell, tanh_c, state, last = cells[t, r], bounded[t, r], states[t, r], before[r]
+            for k in range(n_gates):  # sigmoid(x) = (1 + tanh(x / 2)) / 2
+                gate[k] = shift[k] + scale[k] * tanh(scale[k] * (gate[k] + own[k] + bias[k]))
+            last, cell, tanh_c, state = before[r], cells[t, r], bounded[t, r], states[t, r]
             for k in range(n):
                 c = gate[n + k] * last[k] + gate[k] * gate[2 * n + k]
                 cell[k] = c
                 c = tanh(c)
                 tanh_c[k] = c
                 state[k] = gate[3 * n + k] * c
+
+
+@compiled
+def lstm_run(
+    inputs: Array, w_x: Array, w_h: Array, bias: Array, h0: Array, c0: Array, states: Array, cells: Array
+) -> None:
+    """Fill states h and cells c where no gradient is wanted: rows by the dozen, so that all stays in the cache."""
+    n_steps, n_rows, _ = inputs.shape
+    n = len(w_h)
+    for begin in range(0, n_rows, ROWS_AT_A_TIME):
+        end = min(begin + ROWS_AT_A_TIME, n_rows)
+        h, c = h0[begin:end], c0[begin:end]
+        gates, recurrent = np.empty((end - begin, 4 * n), np.float32), np.empty((end - begin, 4 * n), np.float32)
+        for t in range(n_steps):
+            np.dot(inputs[t][begin:end], w_x, gates)
+            np.dot(h, w_h, recurrent)
+            following, memory = states[t][begin:end], cells[t][begin:end]
+            for r in range(end - begin):
+                gate, own, last, cell, state = gates[r], recurrent[r], c[r], memory[r], following[r]
+                for k in range(n):
+                    i = sigmoid(gate[k] + own[k] + bias[k])
+                    f = sigmoid(gate[n + k] + own[n + k] + bias[n + k])
+                    g = tanh(gate[2 * n + k] + own[2 * n + k] + bias[2 * n + k])
+                    o = sigmoid(gate[3 * n + k] + own[3 * n + k] + bias[3 * n + k])
+                    x = f * last[k] + i * g
+                    cell[k], state[k] = x, o * tanh(x)
+            h, c = following, memory
 
 
 @compiled
@@ -102,22 +138,32 @@ def lstm_backward(
 
 
 @compiled
-def gru_forward(w: Array, b_x: Array, b_h: Array, h0: Array, gates: Array, own: Array, states: Array) -> None:
-    """Turn W_x x ``gates`` into r, z, n and fill W_h h + b_h ``own`` and states h' = n + z (h - n)."""
+def gru_forward(
+    inputs: Array,
+    w_x: Array,
+    w_h: Array,
+    b_x: Array,
+    b_h: Array,
+    h0: Array,
+    gates: Array,
+    own: Array,
+    states: Array,
+) -> None:
+    """Fill gates r, z, n, W_h h + b_h ``own`` and states h' = n + z (h - n); ``w_x`` and ``w_h`` are transposed."""
     n_steps, n_rows, n_gates = gates.shape
     n = n_gates // 3
     for t in range(n_steps):
         before = states[t - 1] if t else h0
-        np.dot(before, w, own[t])
+        np.dot(inputs[t], w_x, gates[t])
+        np.dot(before, w_h, own[t])
         for r in range(n_rows):
             gate, recurrent, state, last = gates[t, r], own[t, r], states[t, r], before[r]
-            for k in range(3 * n):
+            for k in range(n_gates):
                 recurrent[k] += b_h[k]
-                gate[k] += b_x[k]
             for k in range(2 * n):
-                gate[k] = sigmoid(gate[k] + recurrent[k])
+                gate[k] = sigmoid(gate[k] + b_x[k] + recurrent[k])
             for k in range(n):
-                candidate = tanh(gate[2 * n + k] + gate[k] * recurrent[2 * n + k])
+                candidate = tanh(gate[2 * n + k] + b_x[2 * n + k] + gate[k] * recurrent[2 * n + k])
                 gate[2 * n + k] = candidate
                 state[k] = candidate + gate[n + k] * (last[k] - candidate)
 
@@ -150,12 +196,13 @@ def gru_backward(along: Array, w: Array, h0: Array, gates: Array, own: Array, st
 
 
 @compiled
-def tanh_forward(w: Array, bias: Array, h0: Array, states: Array) -> None:
-    """Turn W_x x ``states`` into h' = tanh(W_x x + b + W_h h)."""
+def tanh_forward(inputs: Array, w_x: Array, w_h: Array, bias: Array, h0: Array, states: Array) -> None:
+    """Fill states h' = tanh(W_x x + b + W_h h); ``w_x`` and ``w_h`` are transposed."""
     n_steps, n_rows, n = states.shape
     recurrent = np.empty((n_rows, n), np.float32)
     for t in range(n_steps):
-        np.dot(states[t - 1] if t else h0, w, recurrent)
+        np.dot(inputs[t], w_x, states[t])
+        np.dot(states[t - 1] if t else h0, w_h, recurrent)
         for r in range(n_rows):
             own, state = recurrent[r], states[t, r]
             for k in range(n):
