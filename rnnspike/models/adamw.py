@@ -33,7 +33,7 @@ class AdamW:
         self.steps = 0
         self.values = self._flat(self.parameters).detach()  # (net, parameter), of which the parameters become views
         sizes = [p.numel() // self.n_nets for p in self.parameters]
-        for p, part in zip(self.parameters, self.values.split(sizes, 1), strict=True):
+        for p, part in zip(self.parameters, torch.split(self.values, sizes, 1), strict=True):
             p.data = part.view(p.shape)
 
     def gradient(self, loss: torch.Tensor) -> torch.Tensor:

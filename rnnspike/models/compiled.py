@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -16,13 +16,11 @@ _FAST_MATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
 def compiled(function: Function) -> Function:
     """Compile on first use, and keep the result on disk where there is a place for it."""
     try:
-        result: Function = numba.njit(fastmath=_FAST_MATH, error_model="numpy", cache=True)(function)
+        return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", cache=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        result = numba.njit(fastmath=_FAST_MATH, error_model="numpy")(function)
-    return result
+        return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy")(function))
 
 
 def inlined(function: Function) -> Function:
     """Compile into the loops that call it, so that these become vector instructions."""
-    result: Function = numba.njit(fastmath=_FAST_MATH, error_model="numpy", inline="always")(function)
-    return result
+    return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", inline="always")(function))

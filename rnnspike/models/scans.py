@@ -158,6 +158,10 @@ class _TanhScan(torch.autograd.Function):
 _SCANS: dict[Architecture, type[torch.autograd.Function]] = {"lstm": _LstmScan, "gru": _GruScan, "rnn": _TanhScan}
 
 
+#: A gradient that is not finite is the training loop's to see (``training.py``).
+_quiet = np.errstate(over="ignore", invalid="ignore")
+
+
 def _array(tensor: torch.Tensor) -> Array:
     """Return a tensor's own memory, in C order."""
     array: Array = tensor.detach().contiguous().numpy()
@@ -173,6 +177,7 @@ def _empty(inputs: Array, n: int) -> Array:
     return np.empty((*inputs.shape[:2], n), np.float32)
 
 
+@_quiet
 def _by_states(inner: Array, first: Array, states: Array) -> Array:
     """Return the gradient of W_h: d loss / d (W_h h_(t-1)) times h_(t-1), summed over times and rows."""
     gradient: Array = inner[1:].reshape(-1, inner.shape[2]).T @ states[:-1].reshape(-1, states.shape[2])
@@ -180,6 +185,7 @@ def _by_states(inner: Array, first: Array, states: Array) -> Array:
     return gradient
 
 
+@_quiet
 def _by_bias(inner: Array) -> Array:
     """Return the gradient of a bias; a product of matrices is quicker than a sum."""
     flat = inner.reshape(-1, inner.shape[2])
@@ -187,6 +193,7 @@ def _by_bias(inner: Array) -> Array:
     return gradient
 
 
+@_quiet
 def _gradients(
     ctx: Any, inputs: Array, w_x: Array, projected: Array, *others: Array
 ) -> tuple[torch.Tensor | None, ...]:

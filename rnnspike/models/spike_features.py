@@ -146,10 +146,11 @@ def traces_at(events: Events, bin_s: float) -> Traces:
     from rnnspike.models import kernels  # numba takes half a second to begin
 
     result = Traces.empty(events.n_events)
+    known_s, masked_s = (np.asarray(bins * bin_s, np.float64) for bins in (events.known_bins, events.masked_bins))
     kernels.traces(
         events.row,
-        events.known_bins * bin_s,
-        events.masked_bins * bin_s,
+        known_s,
+        masked_s,
         events.count.astype(np.float64),
         np.asarray(TRACE_S),
         result.spikes,

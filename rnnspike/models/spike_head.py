@@ -69,13 +69,18 @@ class HeadTables:
         """
         from rnnspike.models import kernels  # numba takes half a second to begin
 
+        slope, bias, hidden = (
+            np.ascontiguousarray(part, np.float32) for part in (opened.slope, opened.bias, opened.hidden)
+        )
         kernels.hazard_run(
             first,
             to.n_bins,
             lag,
             (~after_start).astype(np.int64),
             trial,
-            *(np.ascontiguousarray(part, np.float32) for part in (opened.slope, opened.bias, opened.hidden)),
+            slope,
+            bias,
+            hidden,
             self.by_lag,
             self.hidden_by_lag,
             self.weight,

@@ -19,7 +19,7 @@ from rnnspike.models.spike_batches import TrainingBatches, make_batch
 from rnnspike.models.spike_design import CovariateScale, Scales, build_design
 from rnnspike.models.spike_features import GAIN_TRIALS, TRACE_S, read_events, session_gains, traces_at
 from rnnspike.models.spike_lstm import SpikeLstm, SpikeLstmOnGlm, SpikeLstmSettings
-from rnnspike.models.spike_net import HazardNet, interval_loss
+from rnnspike.models.spike_net import HazardNet, head_gain, interval_loss
 from rnnspike.models.spike_sequences import cut_sequences, draw_points
 from rnnspike.models.table import IntensityTable
 
@@ -211,6 +211,20 @@ def test_the_exact_intensity_agrees_with_the_network_that_was_trained(make_trial
         losses = interval_loss(net(batch), batch, "bernoulli")
         loss += float(losses[batch.unit == unit].sum().detach())
     assert -log_likelihood(model.intensity(trials), trials).sum() == pytest.approx(loss, rel=1e-6)
+
+
+def test_the_compiled_head_is_the_head_and_so_are_its_gradients(rng):
+    shapes = (5, 8), (5, 3), (5, 4, 3), (8, 3), (8,)  # opened, slope, x, w_x, v
+    single = [torch.from_numpy(rng.normal(size=shape).astype(np.float32)) for shape in shapes]
+    along = torch.from_numpy(rng.normal(size=(5, 4)))
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        opened, slope, x, w_x, v = (each.to(dtype, copy=True) for each in single)
+        leaves = [each.requires_grad_() for each in (opened, slope, w_x, v)]
+        gain = head_gain(opened, slope, x, w_x, v)
+        results.append([gain, *torch.autograd.grad((gain * along.to(dtype)).sum(), leaves)])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=2e-5)
 
 
 def test_the_intensity_is_causal(make_trials):
