@@ -19,8 +19,3 @@ def compiled(function: Function) -> Function:
         return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", cache=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy")(function))
-
-
-def inlined(function: Function) -> Function:
-    """Compile into the loops that call it, so that these become vector instructions."""
-    return cast(Function, numba.njit(fastmath=_FAST_MATH, error_model="numpy", inline="always")(function))

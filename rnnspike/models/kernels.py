@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.models.compiled import compiled, inlined
+from rnnspike.models.compiled import compiled
 
 Array = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
@@ -22,7 +22,7 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _END = np.float32(7.905311)  # from here on tanh is 1 in single precision
 
 
-@inlined
+@compiled
 def tanh(x: np.float32) -> np.float32:
     """Return tanh x to 2e-7 by a quotient of polynomials (the coefficients are Eigen's), NaN for NaN."""
     x = -_END if x < -_END else x
@@ -42,7 +42,7 @@ def tanh(x: np.float32) -> np.float32:
     return x * over / under
 
 
-@inlined
+@compiled
 def sigmoid(x: np.float32) -> np.float32:
     """Return 1 / (1 + exp(-x))."""
     return _HALF + _HALF * tanh(_HALF * x)
@@ -265,7 +265,7 @@ def hazard_backward(
                 along[k] += d * column[k]
 
 
-@inlined
+@compiled
 def fill_others(
     column: Array, drive: Array, mean: float, at: int, drive_lags: Index, covariates: Array, begin: int
 ) -> None:
