@@ -393,3 +393,52 @@ def add_history(log_mu: Double, row: Index, at: Index, count: Double, kernel: Do
         following = log_mu[row[i], at[i] + 1 :]
         for k in range(min(len(kernel), len(following))):
             following[k] += count[i] * kernel[k]
+
+
+@compiled
+def bin_loss(
+    states: Array,
+    w: Array,
+    bias: float,
+    targets: Array,
+    lowest: float,
+    highest: float,
+    bernoulli: bool,
+    d_states: Array,
+    d_w: Double,
+) -> tuple[float, float]:
+    """Return the loss over scored bins in nats and d loss / d bias; fill d loss / d h and add to d loss / d w.
+
+    log mu = log drive + w.h + bias within its bounds, of ``targets`` (time, row, 3): spikes, log drive, 1 where
+    scored (science.md b.2, without the term that no model changes).
+    """
+    loss, d_bias = 0.0, 0.0
+    for t in range(states.shape[0]):
+        for r in range(states.shape[1]):
+            h, out = states[t, r], d_states[t, r]
+            if targets[t, r, 2] == 0.0:
+                out[:] = np.float32(0.0)
+                continue
+            spikes, gain = float(targets[t, r, 0]), np.float32(0.0)
+            for k in range(len(w)):
+                gain += w[k] * h[k]
+            log_mu = float(gain) + bias + float(targets[t, r, 1])
+            inside = not (log_mu < lowest or log_mu > highest)
+            log_mu = lowest if log_mu < lowest else (highest if log_mu > highest else log_mu)
+            mu = np.exp(log_mu)
+            loss, slope = loss + mu, mu
+            if spikes > 0.0:
+                if bernoulli:
+                    p = -np.expm1(-mu)
+                    loss -= spikes * (mu + np.log(p))
+                    slope -= spikes * mu / p
+                else:
+                    loss -= spikes * log_mu
+                    slope -= spikes
+            slope = slope if inside else 0.0
+            d_bias += slope
+            along = np.float32(slope)
+            for k in range(len(w)):
+                out[k] = along * w[k]
+                d_w[k] += along * h[k]
+    return loss, d_bias

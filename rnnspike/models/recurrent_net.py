@@ -9,13 +9,16 @@ needs from torch's initial values with chrono biases (measured on the recordings
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from rnnspike.models import kernels
 from rnnspike.models.cells import N_GATES, Architecture
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.scans import GruLayer, LstmLayer, TanhLayer
+from rnnspike.models.scans import GruLayer, LstmLayer, TanhLayer, is_ours
 from rnnspike.trials.data import Observation
 
 #: W_y and c are this much larger than the parameters that AdamW moves, which need not travel as far.
@@ -89,6 +92,40 @@ class RecurrentNet(nn.Module):
         hidden, state = self.layer(inputs, state)
         log_gain = READOUT_SCALE * self.readout(hidden)[..., 0]
         return (log_drive + log_gain).clamp(*LOG_MU_RANGE), state
+
+    def loss(
+        self, inputs: torch.Tensor, targets: torch.Tensor, observation: Observation, state: State | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """Return the summed loss in nats over scored bins and the last state; ``targets`` as in ``Sequences``."""
+        if is_ours(inputs):
+            hidden, state = self.layer(inputs, state)
+            total: torch.Tensor = _ReadoutLoss.apply(  # type: ignore[no-untyped-call]
+                hidden, self.readout.weight, self.readout.bias, targets, observation
+            )
+            return total, state
+        spikes, log_drive, scored = targets.unbind(dim=2)
+        log_mu, state = self(inputs, log_drive, state)
+        return negative_log_likelihood(log_mu, spikes, scored, observation), state
+
+
+class _ReadoutLoss(torch.autograd.Function):
+    """Readout and loss compiled: (h, W_y, c, targets, observation) -> summed loss; differentiated once."""
+
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> torch.Tensor:
+        hidden, weight, bias, targets = (each.detach().contiguous().numpy() for each in given[:4])
+        d_hidden, d_w = np.empty_like(hidden), np.zeros(hidden.shape[2])
+        w, c = READOUT_SCALE * weight[0], READOUT_SCALE * float(bias[0])
+        loss, d_bias = kernels.bin_loss(hidden, w, c, targets, *LOG_MU_RANGE, given[4] == "bernoulli", d_hidden, d_w)
+        ctx.kept = d_hidden, READOUT_SCALE * d_w, READOUT_SCALE * d_bias
+        return torch.tensor(loss, dtype=torch.float64)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        scale, (d_hidden, d_w, d_bias) = float(gradients[0]), ctx.kept
+        d_hidden *= np.float32(scale)
+        weight = torch.from_numpy((scale * d_w).astype(np.float32))[None]
+        return torch.from_numpy(d_hidden), weight, torch.tensor([scale * d_bias], dtype=torch.float32), None, None
 
 
 def initialise(layer: nn.Module, architecture: Architecture, longest_bins: float, generator: torch.Generator) -> None:

@@ -256,6 +256,29 @@ def test_loss_is_minus_the_likelihood_that_scores(observation, rng):
     assert loss == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("observation", ["bernoulli", "poisson"])
+@pytest.mark.parametrize("architecture", ["lstm", "gru", "rnn", "linear"])
+def test_the_compiled_loss_is_torchs_and_so_are_its_gradients(architecture, observation, rng):
+    net = RecurrentNet(architecture, 3, 16, 50.0, torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(net.readout.weight, std=0.3, generator=torch.Generator().manual_seed(1))
+    inputs = torch.from_numpy(rng.normal(size=(40, 9, 3)).astype(np.float32))
+    log_drive = rng.normal(-3.0, 1.0, size=(40, 9))
+    log_drive[5] = 40.0  # beyond the bounds, where nothing is to be learned
+    counts = rng.poisson(0.4, size=(40, 9)) if observation == "poisson" else rng.random((40, 9)) < 0.3
+    stacked = np.stack([counts, log_drive, rng.random((40, 9)) < 0.8], axis=2)
+    targets = torch.from_numpy(stacked.astype(np.float32))
+    leaves = [p for p in net.parameters() if p.requires_grad]
+    loss, _ = net.loss(inputs, targets, observation)
+    found = torch.autograd.grad(loss, leaves)
+    double = RecurrentNet(architecture, 3, 16, 50.0, torch.Generator()).double()
+    double.load_state_dict(net.state_dict())
+    expected, _ = double.loss(inputs.double(), targets.double(), observation)
+    wanted = torch.autograd.grad(expected, [p for p in double.parameters() if p.requires_grad])
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    for each, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(each.double(), other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
 @pytest.mark.parametrize("log_mu", [-20.0, -12.0, 0.0, 3.0])
 @pytest.mark.parametrize("spikes", [0.0, 1.0])
 def test_gradient_of_the_loss_is_finite_at_its_bounds(log_mu, spikes):
