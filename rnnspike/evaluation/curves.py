@@ -54,6 +54,7 @@ raster.trial, raster.bin            (spike,)                    all spikes: row 
 psth.time_s                         (position,)         s       middle of each piece of the window
 psth.data_hz                        (position,)         Hz      observed spikes over exposure
 psth.model_hz                       (M, position)       Hz      expected spikes over exposure
+psth.model_by_condition_hz          (M, condition, position) Hz the same by condition; absent with 1 or more than 6
 smooth.condition                    (condition,) text           labels; these arrays are absent without repeats
 smooth.time_s                       (point,)            s       points of the smoothed PSTH
 smooth.rate_hz                      (condition, point)  Hz      PSTH of the data, Gaussian kernel
@@ -108,6 +109,8 @@ MAX_POINTS = 2000
 #: Longest piece of a trial shown as an example, and pieces of the window in the PSTH.
 EXAMPLE_BINS = 2000
 PSTH_POSITIONS = 200
+#: With more conditions than this no PSTH of each is drawn.
+MAX_CONDITIONS = 6
 
 
 class UnitCurves:
@@ -119,6 +122,9 @@ class UnitCurves:
         self._at_risk = self._hazard.size().sum(axis=0)
         self._pieces = piece_edges(history.n_bins)
         self._exposure_s = self._by_piece(history.observed) * history.bin_s
+        n_conditions = len(trials.conditions)
+        drawn = range(n_conditions) if 1 < n_conditions <= MAX_CONDITIONS else ()
+        self._rows_of_condition = [np.flatnonzero(trials.condition == c) for c in drawn]
         self._examples, self._first = choose_examples(history, n_examples)
         n = int(history.spikes.sum())
         self._rank = np.unique(np.linspace(1, n, min(n, MAX_POINTS)).round().astype(np.int64))
@@ -177,6 +183,17 @@ class UnitCurves:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self._by_piece(values) / self._exposure_s)
 
+    def _by_condition_hz(self, values: npt.NDArray[Any]) -> Arrays:
+        """Return the rate by condition and piece, where conditions are drawn."""
+        if not self._rows_of_condition:
+            return {}
+        rates = []
+        for rows in self._rows_of_condition:
+            exposure_s = self._by_piece(self.scored.observed[rows]) * self.scored.bin_s
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rates.append(self._by_piece(values[rows]) / exposure_s)
+        return {"psth.model_by_condition_hz": np.array(rates, dtype=np.float32)}
+
     def examples(self, mu: FloatArray) -> FloatArray:
         """Return the part of mu (trial, bin) that examples show, (example, bin)."""
         return mu[self._examples, self._piece]
@@ -205,6 +222,7 @@ class UnitCurves:
             "ogata.variance_high": fit.ogata.variance_high,
             "example.rate_hz": (examples / self.scored.bin_s).astype(np.float32),
             "psth.model_hz": self._rate_hz(expected),
+            **self._by_condition_hz(expected),
         }
         self._models.append(model)
         for name, values in {**arrays, **strata}.items():

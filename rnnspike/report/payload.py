@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from rnnspike.evaluation.curves import MAX_CONDITIONS
 from rnnspike.report.load import Curves, Run
 from rnnspike.report.packing import packed, rounded, spread
 from rnnspike.trials.data import FloatArray, IntArray
@@ -17,8 +18,6 @@ from rnnspike.trials.data import FloatArray, IntArray
 MAX_RASTER, MAX_EXAMPLES, MAX_EXAMPLE_BINS, MAX_SESSION = 6000, 6, 700, 150
 #: A raster shows trials that were run free where these are so many at the least, else recorded ones alone.
 FEWEST_ROWS = 5
-#: With more conditions than this no PSTH of each is drawn.
-MAX_CONDITIONS = 6
 SMOOTH_CURVES = ("smooth.time_s", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
 #: Pieces of the lags of the hazard, about even on a log scale.
 HAZARD_PIECES = 48
@@ -48,7 +47,7 @@ THINNED = {
     "ks": (("grid", "pit"), 201),
     "autocorrelation": (("lag_ms", "data", "mean", "low", "high"), 100),
     "ogata": (("time", "wiener", "wiener_band"), 101),
-    "psth": (("time_s", "model_hz"), 200),
+    "psth": (("time_s", "model_hz", "model_by_condition_hz"), 200),
     "smooth": (("time_s", "rate_hz", "low_hz", "high_hz"), 1000),
 }
 OGATA_VARIANCE = ("ogata.window", "ogata.variance", "ogata.variance_low", "ogata.variance_high")

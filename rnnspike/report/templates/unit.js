@@ -64,7 +64,8 @@ figure("f-session", (id) => {
   const x = c["session.trial"], traces = [line(x, c["session.spikes"], "spikes in the trial", { color: style("--soft"), width: 1 }, { yaxis: "y2", mode: "markers", marker: { size: 3, color: style("--soft") } })];
   for (const [model, k, col] of shown(c)) traces.push(line(x, gain[k], model, { color: col, width: 2 }, { hovertemplate: "trial %{x}, %{y:.1f} bits<extra>" + model + "</extra>" }));
   draw(id, traces, { xaxis: titled("trial, in order of time", { anchor: "y2" }), yaxis: titled("bits, summed up", { domain: [0.38, 1] }), yaxis2: titled("spikes", { domain: [0, 0.3], rangemode: "tozero" }) }, "Gain over " + c.reference + " summed over the session: " + shown(c).map(([m, k]) => m + " " + number(gain[k][gain[k].length - 1], 0) + " bits").join(", "));
-  note(id, "Reference: " + c.reference + ".");
+  const trials = unit(chosen).rows.length ? unit(chosen).rows[0].n_trials : x.length;
+  note(id, "Reference: " + c.reference + "." + (x.length < trials ? " " + x.length + " of " + trials + " trials are drawn, evenly spaced; bits are summed over all." : ""));
 });
 const CONDITION_COLOURS = () => isDark() ? ["#f2f5f8", "#7cc7f2", "#ff8f4d", "#35c79f", "#f0b429", "#e59ac6"] : ["#16191d", "#1d5fa6", "#c04f00", "#00805f", "#a66f00", "#b04a87"];
 function rasterOf(c, name, x0, axis) {
@@ -75,11 +76,17 @@ function rasterOf(c, name, x0, axis) {
   counts.forEach((n, row) => { const put = byColour[condition[row] % palette.length]; for (let i = 0; i < n; i++, at++) { const t = x0 + (bins[at] + 0.5) * c.bin_s; put.x.push(t, t, null); put.y.push(row + 0.5 - half, row + 0.5 + half, null); } });
   return byColour.map((p, i) => ({ x: p.x, y: p.y, type: p.x.length > 30000 ? "scattergl" : "scatter", mode: "lines", line: { color: palette[i], width: 1 }, name: name === "data" ? "recorded" : name + ", simulated", hoverinfo: "skip", xaxis: axis[0], yaxis: axis[1] })).filter((t) => t.x.length);
 }
-function rateOf(c, name, axis) {
+// smoothed rate of the rows of one condition, or of all
+function rateOf(c, name, axis, only) {
   const counts = c["raster." + name + ".count"], bins = c["raster." + name + ".bin"], n = Math.max(1, Math.round((c.window_s[1] - c.window_s[0]) / c.bin_s)), sum = new Array(n).fill(0);
-  for (const b of bins) sum[Math.min(n - 1, Math.round(b))] += 1;
+  let rows = 0, at = 0;
+  counts.forEach((m, row) => {
+    const own = only === undefined || c["raster.condition"][row] === only;
+    rows += own;
+    for (let i = 0; i < m; i++, at++) if (own) sum[Math.min(n - 1, Math.round(bins[at]))] += 1;
+  });
   const sd = (c["smooth.bandwidth_s"] || (c.window_s[1] - c.window_s[0]) / 60) / c.bin_s, reach = Math.ceil(3 * sd), kernel = range(2 * reach + 1).map((i) => Math.exp(-0.5 * ((i - reach) / sd) ** 2)), step = Math.max(1, Math.floor(n / 200)), x = [], y = [];
-  for (let b = 0; b < n; b += step) { let total = 0, weight = 0; for (let i = Math.max(0, b - reach); i <= Math.min(n - 1, b + reach); i++) { const w = kernel[i - b + reach]; total += w * sum[i]; weight += w; } x.push(c.window_s[0] + (b + 0.5) * c.bin_s); y.push(total / weight / counts.length / c.bin_s); }
+  for (let b = 0; b < n; b += step) { let total = 0, weight = 0; for (let i = Math.max(0, b - reach); i <= Math.min(n - 1, b + reach); i++) { const w = kernel[i - b + reach]; total += w * sum[i]; weight += w; } x.push(c.window_s[0] + (b + 0.5) * c.bin_s); y.push(total / weight / Math.max(rows, 1) / c.bin_s); }
   return line(x, y, name, { color: style("--fg"), width: 1.6 }, axis);
 }
 figure("f-raster", (id) => {
@@ -90,16 +97,19 @@ figure("f-raster", (id) => {
   if (c["smooth.time_s"] && few && labels.length) labels.forEach((label, i) => { traces.push(...band(c["smooth.time_s"], c["smooth.low_hz"][i], c["smooth.high_hz"][i], faint(palette[i], 0.22), "95 % band", { yaxis: "y2" })); traces.push(line(c["smooth.time_s"], c["smooth.rate_hz"][i], "PSTH" + (several ? " " + label : ""), { color: palette[i], width: 1.6 }, { yaxis: "y2" })); });
   else traces.push(rateOf(c, "data", { yaxis: "y2" }));
   if (c["psth.model_hz"] && !several) for (const [m, k, col] of shown(c)) traces.push(line(c["psth.time_s"], c["psth.model_hz"][k], m + ", expected given the recorded past", { color: col, width: 1.2 }, { yaxis: "y2" }));
+  if (c["psth.model_by_condition_hz"] && several && few && c.models.includes(model)) c["psth.model_by_condition_hz"][c.models.indexOf(model)].forEach((rate, i) => traces.push(line(c["psth.time_s"], rate, model + " " + (labels[i] || "") + ", expected given the recorded past", { color: palette[i], width: 1.4, dash: "dot" }, { yaxis: "y2" })));
   if (simulated) {
-    if (c["smooth.time_s"] && few && !several) traces.push(...band(c["smooth.time_s"], c["smooth.low_hz"][0], c["smooth.high_hz"][0], style("--band"), "recorded, 95 % band", { xaxis: "x2", yaxis: "y2" }));
-    traces.push(Object.assign(rateOf(c, model, { xaxis: "x2", yaxis: "y2" }), { line: { color: colour(model), width: 2 } }));
+    const each = several && few, right = { xaxis: "x2", yaxis: "y2" };
+    if (c["smooth.time_s"] && few) labels.forEach((label, i) => traces.push(...band(c["smooth.time_s"], c["smooth.low_hz"][i], c["smooth.high_hz"][i], each ? faint(palette[i], 0.22) : style("--band"), "recorded, 95 % band", right)));
+    if (each) labels.forEach((label, i) => traces.push(Object.assign(rateOf(c, model, right, i), { name: model + " " + label, line: { color: palette[i], width: 2 } })));
+    else traces.push(Object.assign(rateOf(c, model, right), { line: { color: colour(model), width: 2 } }));
   }
   const x = c.window_s, title = (t, at) => ({ text: t, x: at, y: 1.0, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft") } });
   draw(id, traces, { margin: { l: 58, r: 14, t: 28, b: 46 }, annotations: [title("recorded", 0.24), title(simulated ? model + ", fed its own spikes" : "not simulated", 0.76)],
     xaxis: titled("time, s", { domain: [0, 0.485], range: x, anchor: "y2" }), xaxis2: titled("time, s", { domain: [0.515, 1], range: x, anchor: "y2" }), yaxis: titled("trial", { domain: [0.34, 1], range: [n, 0], showgrid: false, zeroline: false }), yaxis2: titled("Hz", { domain: [0, 0.28], rangemode: "tozero" }) },
     "Recorded raster of " + n + " trials beside the same trials simulated by " + model + ", with their PSTHs");
   const all = data.rows.length ? data.rows[0].n_trials : n;
-  note(id, (n < all ? n + " of " + all + " trials are shown, evenly spaced. " : "") + (several ? labels.length + " conditions" + (few ? "" : ", too many to draw a PSTH each: the pooled one is shown") + ". " : "") + (c["smooth.bandwidth_s"] ? "Kernel: SD " + number(1000 * c["smooth.bandwidth_s"], 1) + " ms." : ""));
+  note(id, (n < all ? n + " of " + all + " trials are shown, evenly spaced. " : "") + (several ? labels.length + " conditions" + (few ? "" : ", too many to draw a PSTH each: the pooled one is shown") + (few && c["psth.model_by_condition_hz"] ? "; dotted: " + model + ", expected given the recorded past" : "") + ". " : "") + (c["smooth.bandwidth_s"] ? "Kernel: SD " + number(1000 * c["smooth.bandwidth_s"], 1) + " ms." : ""));
 });
 figure("f-trials", (id) => {
   const c = unit(chosen).curves, rate = c["example.rate_hz"], models = shown(c);
