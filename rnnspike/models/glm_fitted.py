@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.glm_layout import Layout, Parts
-from rnnspike.models.history import Past, convolve_history, leaky_trace
+from rnnspike.models.history import Past, convolve_history, leaky_traces
 from rnnspike.models.penalised import Coefficients
 from rnnspike.models.protocol import MU_FLOOR, Stepper
 from rnnspike.models.reml import Strengths
@@ -95,8 +95,9 @@ class FittedGlm:
         log_mu = self.without_spikes(trials)
         if self.layout.parts.history:
             log_mu = log_mu + convolve_history(past, self.kernel, self.layout.fill * self.kernel)
-        for weight, tau in zip(self.trace_weights, self.layout.trace_taus, strict=True):
-            log_mu = log_mu + weight * self.layout.log_trace(leaky_trace(past, tau, self.layout.fill), tau)
+        traces = leaky_traces(past, self.layout.trace_taus, self.layout.fill)
+        for weight, trace, tau in zip(self.trace_weights, traces, self.layout.trace_taus, strict=True):
+            log_mu = log_mu + weight * self.layout.log_trace(trace, tau)
         if self.layout.parts.age:
             ages, _ = past.ages(self.layout.age.n_lags)
             log_mu = log_mu + self.age_table[ages]  # UNKNOWN is -1: the last entry

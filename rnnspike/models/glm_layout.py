@@ -18,7 +18,7 @@ from rnnspike.models.basis import (
 )
 from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.gain import slow_ratio
-from rnnspike.models.history import Past, leaky_trace
+from rnnspike.models.history import Past, leaky_traces
 from rnnspike.models.penalised import Coefficients, LogLinear
 from rnnspike.models.protocol import MU_FLOOR, FittedModel
 from rnnspike.models.psth import fit_psth
@@ -173,8 +173,9 @@ class Layout:
             columns[:, groups["history"]] = history_columns(rows, past, self.history, self.fill)
         if self.parts.age:
             columns[:, groups["age"]] = age_columns(rows, self.age)
+        traces = leaky_traces(past, self.trace_taus, self.fill)
         for j, tau in enumerate(self.trace_taus):
-            trace = _at_rows(leaky_trace(past, tau, self.fill), rows, past)
+            trace = _at_rows(traces[j], rows, past)
             columns[:, groups["traces"].start + j] = self.log_trace(trace, tau)
         if self.covariate_mean:
             columns[:, groups["covariates"]] = _at_rows(self.covariates(trials), rows, past)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rnnspike.models import kernels
 from rnnspike.models.glm_fitted import FittedGlm, bounded
-from rnnspike.models.history import UNKNOWN, Past, convolve_history, leaky_trace
+from rnnspike.models.history import UNKNOWN, Past, convolve_history, leaky_traces
 from rnnspike.models.table import bins_ahead
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
 
@@ -43,7 +44,7 @@ class GlmStepper:
         log_mu = model.without_spikes(trials)
         if layout.parts.history:
             log_mu = log_mu + convolve_history(before, model.kernel, layout.fill * model.kernel)
-        traces = [leaky_trace(before, tau, layout.fill) for tau in layout.trace_taus]
+        traces = leaky_traces(before, layout.trace_taus, layout.fill)
         known = before.ages(layout.age.n_lags)[1]
         burn_in = before.spikes[:, : past.n_burn_in] > 0
         reverse = np.argmax(burn_in[:, ::-1], axis=1) if past.n_burn_in else np.zeros(len(burn_in), np.int64)
@@ -51,7 +52,7 @@ class GlmStepper:
             model=model,
             observed=past.observed[:, past.n_burn_in :],
             known=known.astype(np.int64),
-            past_traces=np.array(traces).reshape(len(traces), *log_mu.shape),
+            past_traces=traces,
             trial=np.arange(len(log_mu)),
             log_mu=log_mu,
             traces=np.zeros((len(traces), len(log_mu))),
@@ -85,8 +86,6 @@ class GlmStepper:
 
     def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
         """Move on; spikes of bins that were not observed are not known to the model."""
-        from rnnspike.models import kernels  # numba takes half a second to begin
-
         for i, tau in enumerate(self.model.layout.trace_taus):
             self.traces[i, rows] *= np.exp(-n_bins / tau)
         here = at + n_bins - 1

@@ -6,12 +6,13 @@ unknown (``UNKNOWN``) and the expected spikes of a gap stand in for the recorded
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
+from rnnspike.models import kernels
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
 
 #: Age of a bin whose last spike lies beyond a gap in the observed time.
@@ -45,11 +46,9 @@ class Past:
 
     def last_before(self, mark: BoolArray, first: int = 0) -> Int32Array:
         """Return for each bin from ``first`` on the last marked bin strictly before it, -1 where none is."""
-        index = np.where(mark, np.arange(self.n_time, dtype=np.int32), np.int32(-1))
-        np.maximum.accumulate(index, axis=1, out=index)
-        before = np.full_like(index, -1)
-        before[:, 1:] = index[:, :-1]
-        return before[:, first:]
+        before = np.empty((len(mark), self.n_time - first), np.int32)
+        kernels.last_before(mark, first, before)
+        return before
 
     def ages(self, longest: int, first: int | None = None) -> tuple[Int32Array, Int32Array]:
         """Return age and known stretch of each bin from ``first`` (default: the window) on.
@@ -59,13 +58,9 @@ class Past:
         were observed without a break.
         """
         first = self.n_burn_in if first is None else first
-        bins = np.arange(first, self.n_time, dtype=np.int32)
-        last = self.last_before(self.spikes > 0, first)
-        gap = self.last_before(~self.observed, first)
-        known = bins - gap - 1
-        silent = np.where(known >= longest, longest + 1, UNKNOWN)
-        age = np.minimum(np.where(last > gap, bins - last, silent), longest + 1)
-        return age.astype(np.int32), known
+        age, known = (np.empty((len(self.spikes), self.n_time - first), np.int32) for _ in range(2))
+        kernels.ages(self.spikes, self.observed, first, longest, UNKNOWN, age, known)
+        return age, known
 
 
 def gap_edges(past: Past, n_lags: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -87,14 +82,8 @@ def convolve_history(past: Past, kernel: FloatArray, gap_kernel: FloatArray | No
     ``kernel`` (lag,) starts at lag 1. ``gap_kernel``, of the same shape, is what an unobserved bin contributes.
     Summed spike by spike in order of time: no bin is touched by a later spike, not even in the last digit.
     """
-    n_lags, n_time = len(kernel), past.n_time
-    out = np.zeros((len(past.spikes), n_time))
-    trial, bins = np.nonzero(past.spikes)
-    counts = past.spikes[trial, bins]
-    for r, k, count in zip(trial.tolist(), bins.tolist(), counts.tolist(), strict=True):
-        stop = min(n_time, k + 1 + n_lags)
-        if stop > past.n_burn_in:
-            out[r, k + 1 : stop] += kernel[: stop - k - 1] if count == 1 else count * kernel[: stop - k - 1]
+    out = np.zeros((len(past.spikes), past.n_time))
+    kernels.convolve(past.spikes, np.ascontiguousarray(kernel, np.float64), past.n_burn_in, out)
     if gap_kernel is not None and gap_kernel.any():
         _add_gaps(out, past, gap_kernel)
     return out[:, past.n_burn_in :]
@@ -113,14 +102,13 @@ def _add_gaps(out: FloatArray, past: Past, gap_kernel: FloatArray) -> None:
         out[trial[which == i]] += np.where(bins > first, total[far] - total[near], 0.0)
 
 
-def leaky_trace(past: Past, tau_bins: float, fill: float) -> FloatArray:
-    """Return the leaky count of spikes before each bin of the window, (trial, bin).
+def leaky_traces(past: Past, taus_bins: Sequence[float], fill: float) -> FloatArray:
+    """Return leaky counts of spikes before each bin of the window, (time constant, trial, bin).
 
     A spike l bins back counts exp(-(l - 1) / tau); an unobserved bin counts as ``fill`` spikes, and so does all time
     before the burn-in.
     """
-    leak, n = float(np.exp(-1.0 / tau_bins)), past.n_burn_in
-    counts = np.where(past.observed, past.spikes, fill)
-    start = counts[:, :n] @ leak ** np.arange(n - 1.0, -1.0, -1.0) + fill * leak**n / (1.0 - leak)
-    trace, _ = lfilter([0.0, 1.0], [1.0, -leak], counts[:, n:], axis=1, zi=start[:, None])
-    return np.asarray(trace)
+    traces = np.empty((len(taus_bins), len(past.spikes), past.n_time - past.n_burn_in))
+    leaks = np.exp(-1.0 / np.asarray(taus_bins, np.float64))
+    kernels.leaky_traces(past.spikes, past.observed, past.n_burn_in, leaks, float(fill), traces)
+    return traces

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from rnnspike.models import kernels
 from rnnspike.models.basis import LogTimeBasis
 from rnnspike.models.history import UNKNOWN, Int32Array, Past, gap_edges
 from rnnspike.trials.data import FloatArray, IntArray
@@ -21,8 +22,6 @@ from rnnspike.trials.data import FloatArray, IntArray
 Float32Array = npt.NDArray[np.float32]
 #: Bins after a spike that keep rows of their own; later blocks are as wide as this part of the age.
 _SINGLE_BINS = 5
-#: Rows whose pairs with spikes are made at a time: few enough to stay in the cache.
-_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -96,15 +95,9 @@ def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) ->
     low = np.searchsorted(spike_key, row_key + np.ceil(rows.centre - n_lags).astype(np.int64))
     low = np.maximum(low, np.searchsorted(spike_key, row_key))
     high = np.searchsorted(spike_key, row_key + rows.first)
-    centre2, bins2 = (2 * rows.centre).astype(np.int32), (2 * bins).astype(np.int32)
-    weight = past.spikes[trial, bins].astype(np.float32)
-    features: Float32Array = np.empty((rows.n_rows, table.shape[1]), dtype=np.float32)
-    for start in range(0, rows.n_rows, _CHUNK):
-        some = slice(start, start + _CHUNK)
-        spike, indptr = _ranges(low[some], high[some])
-        lag2 = np.repeat(centre2[some], np.diff(indptr)) - bins2[spike]
-        lags = sparse.csr_matrix((weight[spike], lag2, indptr), shape=(len(indptr) - 1, len(table)))
-        features[some] = lags @ table
+    centre2, weight = (2 * rows.centre).astype(np.int64), past.spikes[trial, bins].astype(np.float32)
+    features: Float32Array = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
+    kernels.add_lagged(low, high, centre2, 2 * bins, weight, table, features)
     if fill > 0:
         features += np.float32(fill) * _gap_columns(rows, past, basis)
     return features
