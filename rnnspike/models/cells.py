@@ -182,14 +182,14 @@ def _run_lstm_single(
     weights: Mapping[str, FloatArray], inputs: npt.NDArray[np.float32], state: npt.NDArray[Any]
 ) -> npt.NDArray[np.float32]:
     """Return the states (time, row, [h; c]) in single precision, compiled."""
-    from rnnspike.models import kernels  # numba takes half a second to begin
+    from rnnspike.models.compiled import layers  # numba takes half a second to begin
 
     w_x, w_h = (np.ascontiguousarray(weights[f"weight_{of}"].T, np.float32) for of in ("ih", "hh"))
     n_hidden = len(w_h)
     h, c = (np.ascontiguousarray(part, np.float32) for part in (state[:, :n_hidden], state[:, n_hidden:]))
     hidden, cells = (np.empty((*inputs.shape[:2], n_hidden), np.float32) for _ in range(2))
     bias = weights["bias"].astype(np.float32)
-    kernels.lstm_run(np.ascontiguousarray(inputs), w_x, w_h, bias, h, c, hidden, cells)
+    layers.lstm_run(np.ascontiguousarray(inputs), w_x, w_h, bias, h, c, hidden, cells)
     return np.concatenate([hidden, cells], axis=2)
 
 

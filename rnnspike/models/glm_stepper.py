@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnspike.models import kernels
+from rnnspike.models.compiled import lags
 from rnnspike.models.glm_fitted import FittedGlm, bounded
 from rnnspike.models.history import UNKNOWN, Past, convolve_history, leaky_traces
 from rnnspike.models.table import bins_ahead
@@ -95,4 +95,4 @@ class GlmStepper:
         rows, here, spikes = rows[seen], here[seen], counts[seen].astype(np.float64)
         self.traces[:, rows] += spikes
         self.last[rows] = here
-        kernels.add_history(self.log_mu, rows, here, spikes, np.ascontiguousarray(self.model.kernel))
+        lags.add_history(self.log_mu, rows, here, spikes, np.ascontiguousarray(self.model.kernel))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.models import kernels
+from rnnspike.models.compiled import lags
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, Trials
 
 #: Age of a bin whose last spike lies beyond a gap in the observed time.
@@ -47,7 +47,7 @@ class Past:
     def last_before(self, mark: BoolArray, first: int = 0) -> Int32Array:
         """Return for each bin from ``first`` on the last marked bin strictly before it, -1 where none is."""
         before = np.empty((len(mark), self.n_time - first), np.int32)
-        kernels.last_before(mark, first, before)
+        lags.last_before(mark, first, before)
         return before
 
     def ages(self, longest: int, first: int | None = None) -> tuple[Int32Array, Int32Array]:
@@ -59,7 +59,7 @@ class Past:
         """
         first = self.n_burn_in if first is None else first
         age, known = (np.empty((len(self.spikes), self.n_time - first), np.int32) for _ in range(2))
-        kernels.ages(self.spikes, self.observed, first, longest, UNKNOWN, age, known)
+        lags.ages(self.spikes, self.observed, first, longest, UNKNOWN, age, known)
         return age, known
 
 
@@ -83,7 +83,7 @@ def convolve_history(past: Past, kernel: FloatArray, gap_kernel: FloatArray | No
     Summed spike by spike in order of time: no bin is touched by a later spike, not even in the last digit.
     """
     out = np.zeros((len(past.spikes), past.n_time))
-    kernels.convolve(past.spikes, np.ascontiguousarray(kernel, np.float64), past.n_burn_in, out)
+    lags.convolve(past.spikes, np.ascontiguousarray(kernel, np.float64), past.n_burn_in, out)
     if gap_kernel is not None and gap_kernel.any():
         _add_gaps(out, past, gap_kernel)
     return out[:, past.n_burn_in :]
@@ -110,5 +110,5 @@ def leaky_traces(past: Past, taus_bins: Sequence[float], fill: float) -> FloatAr
     """
     traces = np.empty((len(taus_bins), len(past.spikes), past.n_time - past.n_burn_in))
     leaks = np.exp(-1.0 / np.asarray(taus_bins, np.float64))
-    kernels.leaky_traces(past.spikes, past.observed, past.n_burn_in, leaks, float(fill), traces)
+    lags.leaky_traces(past.spikes, past.observed, past.n_burn_in, leaks, float(fill), traces)
     return traces

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnnspike.models import kernels
 from rnnspike.models.cells import N_GATES, Architecture
+from rnnspike.models.compiled import layers
 from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.scans import GruLayer, LstmLayer, TanhLayer, is_ours
 from rnnspike.trials.data import Observation
@@ -116,7 +116,7 @@ class _ReadoutLoss(torch.autograd.Function):
         hidden, weight, bias, targets = (each.detach().contiguous().numpy() for each in given[:4])
         d_hidden, d_w = np.empty_like(hidden), np.zeros(hidden.shape[2])
         w, c = READOUT_SCALE * weight[0], READOUT_SCALE * float(bias[0])
-        loss, d_bias = kernels.bin_loss(hidden, w, c, targets, *LOG_MU_RANGE, given[4] == "bernoulli", d_hidden, d_w)
+        loss, d_bias = layers.bin_loss(hidden, w, c, targets, *LOG_MU_RANGE, given[4] == "bernoulli", d_hidden, d_w)
         ctx.kept = d_hidden, READOUT_SCALE * d_w, READOUT_SCALE * d_bias
         return torch.tensor(loss, dtype=torch.float64)
 

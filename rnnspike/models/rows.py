@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from rnnspike.models import kernels
 from rnnspike.models.basis import LogTimeBasis
+from rnnspike.models.compiled import lags
 from rnnspike.models.history import UNKNOWN, Int32Array, Past, gap_edges
 from rnnspike.trials.data import FloatArray, IntArray
 
@@ -97,7 +97,7 @@ def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) ->
     high = np.searchsorted(spike_key, row_key + rows.first)
     centre2, weight = (2 * rows.centre).astype(np.int64), past.spikes[trial, bins].astype(np.float32)
     features: Float32Array = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
-    kernels.add_lagged(low, high, centre2, 2 * bins, weight, table, features)
+    lags.add_lagged(low, high, centre2, 2 * bins, weight, table, features)
     if fill > 0:
         features += np.float32(fill) * _gap_columns(rows, past, basis)
     return features

@@ -1,4 +1,4 @@
-"""LSTM, GRU and tanh layers for few rows on a CPU, by compiled loops (``kernels.py``).
+"""LSTM, GRU and tanh layers for few rows on a CPU, by compiled loops (``compiled.layers``).
 
 Names, shapes and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve on
 other devices and in other precisions. At 8 rows of 16 units a step and its gradient take a third of the time of
@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnnspike.models import kernels
 from rnnspike.models.cells import Architecture
-from rnnspike.models.kernels import Array
+from rnnspike.models.compiled import Single, layers
 
 #: h, or h and c of the LSTM, each (row, hidden).
 States = tuple[torch.Tensor, ...]
@@ -83,10 +82,10 @@ def scan(
 
 
 def _run_lstm(
-    inputs: Array, w_x: Array, w_h: Array, b_x: Array, b_h: Array, h: Array, c: Array
+    inputs: Single, w_x: Single, w_h: Single, b_x: Single, b_h: Single, h: Single, c: Single
 ) -> tuple[torch.Tensor, States]:
     states, cells = (_empty(inputs, h.shape[1]) for _ in range(2))
-    kernels.lstm_run(inputs, _transposed(w_x), _transposed(w_h), b_x + b_h, h, c, states, cells)
+    layers.lstm_run(inputs, _transposed(w_x), _transposed(w_h), b_x + b_h, h, c, states, cells)
     hidden = torch.from_numpy(states)
     return hidden, (hidden[-1], torch.from_numpy(cells[-1].copy()))
 
@@ -102,7 +101,7 @@ class _LstmScan(torch.autograd.Function):
         inputs, w_x, w_h, b_x, b_h, h, c = map(_array, tensors)
         gates, (cells, bounded, states) = _empty(inputs, len(w_h)), (_empty(inputs, h.shape[1]) for _ in range(3))
         transposed = _transposed(w_x), _transposed(w_h)
-        kernels.lstm_forward(inputs, *transposed, b_x + b_h, h, c, gates, cells, bounded, states)
+        layers.lstm_forward(inputs, *transposed, b_x + b_h, h, c, gates, cells, bounded, states)
         ctx.kept = inputs, w_x, w_h, h, c, gates, cells, bounded, states
         return torch.from_numpy(states), torch.from_numpy(cells[-1].copy())
 
@@ -111,7 +110,7 @@ class _LstmScan(torch.autograd.Function):
         inputs, w_x, w_h, h, c, gates, cells, bounded, states = ctx.kept
         along, dc = (_array(each) for each in gradients)
         dh, dc = np.zeros_like(h), dc.copy()
-        kernels.lstm_backward(along, w_h, c, gates, cells, bounded, dh, dc)
+        layers.lstm_backward(along, w_h, c, gates, cells, bounded, dh, dc)
         bias = _by_bias(gates)
         return _gradients(ctx, inputs, w_x, gates, _by_states(gates, h, states), bias, bias, dh, dc)
 
@@ -123,7 +122,7 @@ class _GruScan(torch.autograd.Function):
     def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
         (gates, own), states = (_empty(inputs, len(w_h)) for _ in range(2)), _empty(inputs, h.shape[1])
-        kernels.gru_forward(inputs, _transposed(w_x), _transposed(w_h), b_x, b_h, h, gates, own, states)
+        layers.gru_forward(inputs, _transposed(w_x), _transposed(w_h), b_x, b_h, h, gates, own, states)
         ctx.kept = inputs, w_x, w_h, h, gates, own, states
         return (torch.from_numpy(states),)
 
@@ -131,7 +130,7 @@ class _GruScan(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, w_x, w_h, h, gates, own, states = ctx.kept
         dh = np.zeros_like(h)
-        kernels.gru_backward(_array(gradients[0]), w_h, h, gates, own, states, dh)
+        layers.gru_backward(_array(gradients[0]), w_h, h, gates, own, states, dh)
         return _gradients(ctx, inputs, w_x, gates, _by_states(own, h, states), _by_bias(gates), _by_bias(own), dh)
 
 
@@ -142,7 +141,7 @@ class _TanhScan(torch.autograd.Function):
     def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
         states = _empty(inputs, h.shape[1])
-        kernels.tanh_forward(inputs, _transposed(w_x), _transposed(w_h), b_x + b_h, h, states)
+        layers.tanh_forward(inputs, _transposed(w_x), _transposed(w_h), b_x + b_h, h, states)
         ctx.kept = inputs, w_x, w_h, h, states
         return (torch.from_numpy(states),)
 
@@ -150,7 +149,7 @@ class _TanhScan(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, w_x, w_h, h, states = ctx.kept
         inner, dh = np.empty_like(states), np.zeros_like(h)
-        kernels.tanh_backward(_array(gradients[0]), w_h, states, inner, dh)
+        layers.tanh_backward(_array(gradients[0]), w_h, states, inner, dh)
         bias = _by_bias(inner)
         return _gradients(ctx, inputs, w_x, inner, _by_states(inner, h, states), bias, bias, dh)
 
@@ -162,40 +161,40 @@ _SCANS: dict[Architecture, type[torch.autograd.Function]] = {"lstm": _LstmScan, 
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
 
-def _array(tensor: torch.Tensor) -> Array:
+def _array(tensor: torch.Tensor) -> Single:
     """Return a tensor's own memory, in C order."""
-    array: Array = tensor.detach().contiguous().numpy()
+    array: Single = tensor.detach().contiguous().numpy()
     return array
 
 
-def _transposed(weight: Array) -> Array:
+def _transposed(weight: Single) -> Single:
     return np.ascontiguousarray(weight.T)
 
 
-def _empty(inputs: Array, n: int) -> Array:
+def _empty(inputs: Single, n: int) -> Single:
     """Return an array (time, row, n) to be filled."""
     return np.empty((*inputs.shape[:2], n), np.float32)
 
 
 @_quiet
-def _by_states(inner: Array, first: Array, states: Array) -> Array:
+def _by_states(inner: Single, first: Single, states: Single) -> Single:
     """Return the gradient of W_h: d loss / d (W_h h_(t-1)) times h_(t-1), summed over times and rows."""
-    gradient: Array = inner[1:].reshape(-1, inner.shape[2]).T @ states[:-1].reshape(-1, states.shape[2])
+    gradient: Single = inner[1:].reshape(-1, inner.shape[2]).T @ states[:-1].reshape(-1, states.shape[2])
     gradient += inner[0].T @ first
     return gradient
 
 
 @_quiet
-def _by_bias(inner: Array) -> Array:
+def _by_bias(inner: Single) -> Single:
     """Return the gradient of a bias; a product of matrices is quicker than a sum."""
     flat = inner.reshape(-1, inner.shape[2])
-    gradient: Array = np.ones(len(flat), np.float32) @ flat
+    gradient: Single = np.ones(len(flat), np.float32) @ flat
     return gradient
 
 
 @_quiet
 def _gradients(
-    ctx: Any, inputs: Array, w_x: Array, projected: Array, *others: Array
+    ctx: Any, inputs: Single, w_x: Single, projected: Single, *others: Single
 ) -> tuple[torch.Tensor | None, ...]:
     """Return the gradients in the order of the scan's tensors, from that of W_x x + b; of inputs where wanted."""
     flat = projected.reshape(-1, projected.shape[2])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.models.basis import COVARIATE_SQUARES, COVARIATE_TAU_S, LogTimeBasis, exponential_filters
+from rnnspike.models.compiled import hazard
 from rnnspike.models.spike_features import GAIN_TRIALS, TRACE_S, Events, Traces, read_events, session_gains, traces_at
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Trials
 
@@ -138,14 +139,12 @@ class Design:
         Columns are those of ``lag_functions``, then log drive relative to the unit's mean, place in the window from
         -1 to 1, change of the log drive since each of ``DRIVE_LAGS_S``, covariates.
         """
-        from rnnspike.models import kernels  # numba takes half a second to begin
-
         events, row = self.events, self.events.row[event]
         out = np.empty((*bins.shape, self.n_head_inputs), self.by_lag.dtype)
         known = (~events.is_start[event]).astype(np.int64)
         lags = lags_in_bins(self.bin_s)
         trial, mean = row // len(self.units), self.log_mean[events.unit[event]]
-        kernels.head_inputs(
+        hazard.head_inputs(
             bins, events.bin[event], known, row, trial, mean, self.by_lag, self.log_drive, self.covariates, lags, out
         )
         return out

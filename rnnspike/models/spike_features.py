@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
+from rnnspike.models.compiled import hazard
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Trials
 
 #: Time constants of the leaky traces of past spikes, s.
@@ -143,11 +144,9 @@ class Traces:
 
 def traces_at(events: Events, bin_s: float) -> Traces:
     """Return the traces just after each event (event, time constant), carried over masked gaps."""
-    from rnnspike.models import kernels  # numba takes half a second to begin
-
     result = Traces.empty(events.n_events)
     known_s, masked_s = (np.asarray(bins * bin_s, np.float64) for bins in (events.known_bins, events.masked_bins))
-    kernels.traces(
+    hazard.traces(
         events.row,
         known_s,
         masked_s,

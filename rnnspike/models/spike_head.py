@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rnnspike.models.compiled import hazard
 from rnnspike.models.spike_design import lag_functions, lags_in_bins
 from rnnspike.models.spike_net import HazardWeights, Opened
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
@@ -67,12 +68,10 @@ class HeadTables:
 
         ``lag`` (interval,) is that of an interval's bin ``first``, from which on it runs over ``to.n_bins`` bins.
         """
-        from rnnspike.models import kernels  # numba takes half a second to begin
-
         slope, bias, hidden = (
             np.ascontiguousarray(part, np.float32) for part in (opened.slope, opened.bias, opened.hidden)
         )
-        kernels.hazard_run(
+        hazard.hazard_run(
             first,
             to.n_bins,
             lag,

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rnnspike.models import kernels
 from rnnspike.models.cells import RecurrentCell
+from rnnspike.models.compiled import hazard
 from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.scans import LstmLayer
 from rnnspike.trials.data import FloatArray, IntArray, Observation
@@ -80,7 +80,7 @@ class _HeadGain(torch.autograd.Function):
         opened, slope, x, w_x, v = (each.detach().contiguous().numpy() for each in tensors)
         hidden = (x.reshape(-1, x.shape[2]) @ w_x.T).reshape(*x.shape[:2], len(v))
         gain = np.empty(x.shape[:2], np.float32)
-        kernels.hazard_forward(opened, slope, x, v, hidden, gain)
+        hazard.hazard_forward(opened, slope, x, v, hidden, gain)
         ctx.kept = x, v, hidden
         return torch.from_numpy(gain)
 
@@ -90,7 +90,7 @@ class _HeadGain(torch.autograd.Function):
         d_opened, d_slope, d_v = (
             np.zeros(shape, np.float32) for shape in ((len(x), len(v)), (len(x), x.shape[2]), v.shape)
         )
-        kernels.hazard_backward(gradients[0].contiguous().numpy(), x, v, hidden, d_opened, d_slope, d_v)
+        hazard.hazard_backward(gradients[0].contiguous().numpy(), x, v, hidden, d_opened, d_slope, d_v)
         d_w_x = hidden.reshape(-1, len(v)).T @ x.reshape(-1, x.shape[2])
         of = [torch.from_numpy(each) for each in (d_opened, d_slope, d_w_x, d_v)]
         return of[0], of[1], None, of[2], of[3]

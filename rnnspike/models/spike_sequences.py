@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnspike.models.compiled import hazard
 from rnnspike.models.spike_features import Events
 from rnnspike.trials.data import FloatArray, IntArray
 
@@ -71,9 +72,7 @@ def draw_points(events: Events, index: IntArray, n_strata: int, rng: np.random.G
 
     The weighted sum over points is an unbiased estimate of the sum over all bins of the interval in the window.
     """
-    from rnnspike.models import kernels  # numba takes half a second to begin
-
     opened, stop, stop_count = events.bin[index], events.stop[index], events.stop_count[index]
     bins, weight = np.empty((len(index), n_strata + 1), np.int64), np.empty((len(index), n_strata + 1))
-    kernels.draw_points(opened, stop, stop_count, rng.random((len(index), n_strata)), bins, weight)
+    hazard.draw_points(opened, stop, stop_count, rng.random((len(index), n_strata)), bins, weight)
     return Points(bins, weight, stop_count)

@@ -1,4 +1,8 @@
-"""Compiling for the processor at hand: loops over steps that neither numpy nor torch take at speed (numba)."""
+"""Loops over steps that neither numpy nor torch take at speed, compiled for the processor at hand (numba).
+
+They fill arrays that they are handed: no shape is checked here, whoever calls them makes the arrays (``scans.py``,
+``recurrent_net.py``, ``spike_net.py``, ``spike_head.py``, ``history.py``).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+import numpy.typing as npt
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+Single = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Count = npt.NDArray[np.unsignedinteger]
+Bool = npt.NDArray[np.bool_]
 
 #: Sums may be reordered and divisions be by reciprocals; what is not finite stays so.
 _FAST_MATH = {"reassoc", "contract", "arcp", "nsz", "afn"}

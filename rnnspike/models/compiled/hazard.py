@@ -1,0 +1,175 @@
+"""The head of the spike-clocked LSTM, its inputs and the points of its likelihood (science.md d.2, d.3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspike.models.compiled import Double, Index, Single, compiled
+from rnnspike.models.compiled.functions import sigmoid
+
+_ONE = np.float32(1.0)
+
+
+@compiled
+def hazard_forward(opened: Single, slope: Single, x: Single, v: Single, hidden: Single, gain: Single) -> None:
+    """Add ``opened`` (interval, hidden) to W_x x ``hidden`` (interval, point, hidden), and fill the head's ``gain``.
+
+    gain (interval, point) = slope.x + v.silu(hidden); x (interval, point, column), slope (interval, column).
+    """
+    n_intervals, n_points, n_hidden = hidden.shape
+    n_columns = x.shape[2]
+    for i in range(n_intervals):
+        own, along = opened[i], slope[i]
+        for p in range(n_points):
+            z, column = hidden[i, p], x[i, p]
+            total = np.float32(0.0)
+            for k in range(n_hidden):
+                a = z[k] + own[k]
+                z[k] = a
+                total += v[k] * a * sigmoid(a)
+            for k in range(n_columns):
+                total += along[k] * column[k]
+            gain[i, p] = total
+
+
+@compiled
+def hazard_backward(
+    given: Single, x: Single, v: Single, hidden: Single, d_opened: Single, d_slope: Single, d_v: Single
+) -> None:
+    """Turn ``hidden`` into d loss / d hidden, from d loss / d gain ``given``, and add to what begins as zeros."""
+    n_intervals, n_points, n_hidden = hidden.shape
+    n_columns = x.shape[2]
+    for i in range(n_intervals):
+        own, along = d_opened[i], d_slope[i]
+        for p in range(n_points):
+            z, column, d = hidden[i, p], x[i, p], given[i, p]
+            for k in range(n_hidden):
+                a = z[k]
+                s = sigmoid(a)
+                d_v[k] += d * a * s
+                a = d * v[k] * s * (_ONE + a * (_ONE - s))
+                z[k] = a
+                own[k] += a
+            for k in range(n_columns):
+                along[k] += d * column[k]
+
+
+@compiled
+def fill_others(
+    column: Single, drive: Single, mean: float, at: int, drive_lags: Index, covariates: Single, begin: int
+) -> None:
+    """Fill the head's inputs at a bin that do not hang on the lag, from column ``begin`` on (``head_inputs``)."""
+    column[begin] = drive[at] - mean
+    column[begin + 1] = 2.0 * (at + 0.5) / len(drive) - 1.0
+    for k in range(len(drive_lags)):
+        column[begin + 2 + k] = drive[at] - drive[max(at - drive_lags[k], 0)]
+    for k in range(covariates.shape[1]):
+        column[begin + 2 + len(drive_lags) + k] = covariates[at, k]
+
+
+@compiled
+def head_inputs(
+    bins: Index,
+    opened_at: Index,
+    known: Index,
+    row: Index,
+    trial: Index,
+    mean: Single,
+    by_lag: Single,
+    log_drive: Single,
+    covariates: Single,
+    drive_lags: Index,
+    out: Single,
+) -> None:
+    """Fill the head's inputs (interval, point, column) at ``bins`` (interval, point): ``Design.head_inputs``."""
+    n_own = by_lag.shape[2]
+    for i in range(bins.shape[0]):
+        for p in range(bins.shape[1]):
+            at, column = bins[i, p], out[i, p]
+            functions = by_lag[known[i], at - opened_at[i]]
+            for k in range(n_own):
+                column[k] = functions[k]
+            fill_others(column, log_drive[row[i]], mean[i], at, drive_lags, covariates[trial[i]], n_own)
+
+
+@compiled
+def hazard_run(
+    first: Index,
+    n_bins: Index,
+    lag: Index,
+    known: Index,
+    trial: Index,
+    slope: Single,
+    bias: Single,
+    opened: Single,
+    by_lag: Single,
+    hidden_by_lag: Single,
+    weight: Single,
+    v: Single,
+    log_drive: Single,
+    covariates: Single,
+    drive_lags: Index,
+    out_row: Index,
+    out_first: Index,
+    out: Single,
+) -> None:
+    """Add the head's log gain at every bin of some intervals to ``out`` (row, bin); ``HeadTables`` says what is what.
+
+    Interval i runs over ``n_bins[i]`` bins of its trial from bin ``first[i]``, ``lag[i]`` after the event that opened
+    it; they are the bins of row ``out_row[i]`` from ``out_first[i]`` on.
+    """
+    n_own, n_others, n_hidden = by_lag.shape[2], len(weight), len(v)
+    column, hidden = np.empty(n_others, np.float32), np.empty(n_hidden, np.float32)
+    for i in range(len(first)):
+        drive, along, own = log_drive[trial[i]], slope[i], opened[i]
+        for j in range(n_bins[i]):
+            at = first[i] + j
+            functions, begin = by_lag[known[i], lag[i] + j], hidden_by_lag[known[i], lag[i] + j]
+            fill_others(column, drive, 0.0, at, drive_lags, covariates[trial[i]], 0)
+            for k in range(n_hidden):
+                hidden[k] = begin[k] + own[k]
+            total = bias[i]
+            for c in range(n_others):
+                x, w = column[c], weight[c]
+                for k in range(n_hidden):
+                    hidden[k] += x * w[k]
+                total += along[n_own + c] * x
+            for k in range(n_hidden):
+                total += v[k] * hidden[k] * sigmoid(hidden[k])
+            for k in range(n_own):
+                total += along[k] * functions[k]
+            out[out_row[i], out_first[i] + j] += total
+
+
+@compiled
+def traces(
+    row: Index, known_s: Double, masked_s: Double, count: Double, tau: Double, spikes: Double, known: Double
+) -> None:
+    """Fill the traces after each event (event, time constant), from 0 in each row: ``Traces.advanced`` in turn."""
+    for e in range(len(row)):
+        goes_on = e > 0 and row[e] == row[e - 1]
+        for k in range(len(tau)):
+            decay, masked = np.exp(-known_s[e] / tau[k]), np.exp(-masked_s[e] / tau[k])
+            before, before_known = (spikes[e - 1, k], known[e - 1, k]) if goes_on else (0.0, 0.0)
+            spikes[e, k] = before * decay * masked + count[e]
+            known[e, k] = (before_known * decay + tau[k] * (1.0 - decay)) * masked
+
+
+@compiled
+def draw_points(opened: Index, stop: Index, stop_count: Index, uniform: Double, bins: Index, weight: Double) -> None:
+    """Fill the bins (interval, point) at which intervals are scored and what each stands for: see ``Points``.
+
+    ``uniform`` (interval, stratum) between 0 and 1 decides on the bin of each stratum, log-spaced in the lag.
+    """
+    n_strata = uniform.shape[1]
+    for i in range(len(opened)):
+        first = max(opened[i] + 1, 0) - opened[i]  # lags, from 1
+        beyond = stop[i] - opened[i] + (stop_count[i] == 0)  # one beyond the last lag without a spike
+        ratio, edge = max(beyond, first) / first, first
+        for s in range(n_strata):
+            following = int(np.rint(first * ratio ** ((s + 1) / n_strata)))
+            lag = edge + int(uniform[i, s] * (following - edge))
+            bins[i, s] = min(opened[i] + lag, stop[i])
+            weight[i, s] = following - edge
+            edge = following
+        bins[i, n_strata], weight[i, n_strata] = stop[i], 0.0

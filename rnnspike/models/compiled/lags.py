@@ -1,0 +1,88 @@
+"""What past spikes say of each bin: ages, leaky traces, convolved history (science.md b.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspike.models.compiled import Bool, Count, Double, Index, Int32, Single, compiled
+
+
+@compiled
+def last_before(mark: Bool, first: int, before: Int32) -> None:
+    """Fill the last marked bin strictly before each bin from ``first`` on (row, bin), -1 where none is."""
+    for r in range(mark.shape[0]):
+        last = -1
+        for b in range(mark.shape[1]):
+            if b >= first:
+                before[r, b - first] = last
+            if mark[r, b]:
+                last = b
+
+
+@compiled
+def ages(spikes: Count, observed: Bool, first: int, longest: int, unknown: int, age: Int32, known: Int32) -> None:
+    """Fill age and known stretch of each bin from ``first`` on (row, bin): ``Past.ages``."""
+    for r in range(spikes.shape[0]):
+        last, gap = -1, -1
+        for b in range(spikes.shape[1]):
+            if b >= first:
+                stretch = b - gap - 1
+                known[r, b - first] = stretch
+                if last > gap:
+                    age[r, b - first] = min(b - last, longest + 1)
+                else:
+                    age[r, b - first] = longest + 1 if stretch >= longest else unknown
+            if spikes[r, b] > 0:
+                last = b
+            if not observed[r, b]:
+                gap = b
+
+
+@compiled
+def leaky_traces(spikes: Count, observed: Bool, first: int, leaks: Double, fill: float, traces: Double) -> None:
+    """Fill the leaky counts (time constant, row, bin) before each bin from ``first`` on: ``history.leaky_traces``."""
+    level = np.empty(len(leaks))
+    for r in range(spikes.shape[0]):
+        for k in range(len(leaks)):
+            level[k] = fill / (1.0 - leaks[k])
+        for b in range(spikes.shape[1]):
+            count = float(spikes[r, b]) if observed[r, b] else fill
+            for k in range(len(leaks)):
+                if b >= first:
+                    traces[k, r, b - first] = level[k]
+                level[k] = leaks[k] * level[k] + count
+
+
+@compiled
+def convolve(spikes: Count, kernel: Double, first: int, out: Double) -> None:
+    """Add ``kernel`` after every spike to ``out`` (row, bin) from bin ``first`` on, spike by spike in their order."""
+    for r in range(spikes.shape[0]):
+        for b in range(spikes.shape[1]):
+            count = float(spikes[r, b])
+            if count > 0.0:
+                for k in range(max(first - b - 1, 0), min(len(kernel), spikes.shape[1] - b - 1)):
+                    out[r, b + 1 + k] += count * kernel[k]
+
+
+@compiled
+def add_history(log_mu: Double, row: Index, at: Index, count: Double, kernel: Double) -> None:
+    """Add the history filter to the bins of ``log_mu`` (row, bin) that follow some spikes (spike,)."""
+    for i in range(len(row)):
+        following = log_mu[row[i], at[i] + 1 :]
+        for k in range(min(len(kernel), len(following))):
+            following[k] += count[i] * kernel[k]
+
+
+@compiled
+def add_lagged(
+    low: Index, high: Index, centre2: Index, bins2: Index, weight: Single, table: Single, features: Single
+) -> None:
+    """Add ``table`` (half lag, function) at the lag of each row's spikes ``low .. high - 1`` to its ``features``.
+
+    ``centre2`` (row,) and ``bins2`` (spike,) are in half bins, ``weight`` (spike,) spikes.
+    """
+    for i in range(len(low)):
+        for s in range(low[i], high[i]):
+            functions = table[centre2[i] - bins2[s]]
+            for k in range(len(functions)):
+                features[i, k] += weight[s] * functions[k]

@@ -1,0 +1,241 @@
+"""Steps of LSTM, GRU and tanh layers, the loss of bins, and their gradients (science.md b.8).
+
+Arrays are (time, row, unit) as in torch, gates in torch's order along the last axis (LSTM i, f, g, o; GRU r, z, n),
+in single precision. Gradients of weights are products of matrices over all steps at once (``scans.py``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspike.models.compiled import Double, Single, compiled
+from rnnspike.models.compiled.functions import sigmoid, tanh
+
+#: Rows whose steps are made together where no gradient is wanted.
+ROWS_AT_A_TIME = 16
+
+_HALF, _ONE = np.float32(0.5), np.float32(1.0)
+
+
+@compiled
+def lstm_forward(
+    inputs: Single,
+    w_x: Single,
+    w_h: Single,
+    bias: Single,
+    h0: Single,
+    c0: Single,
+    gates: Single,
+    cells: Single,
+    bounded: Single,
+    states: Single,
+) -> None:
+    """Fill gates i, f, g, o, cells c, tanh(c) and states h; ``w_x`` and ``w_h`` are W_x' and W_h'."""
+    n_steps, n_rows, n_gates = gates.shape
+    n = n_gates // 4
+    recurrent = np.empty((n_rows, n_gates), np.float32)
+    scale, shift = np.full(n_gates, _HALF), np.full(n_gates, _HALF)
+    scale[2 * n : 3 * n], shift[2 * n : 3 * n] = _ONE, np.float32(0.0)
+    for t in range(n_steps):
+        before = cells[t - 1] if t else c0
+        np.dot(inputs[t], w_x, gates[t])
+        np.dot(states[t - 1] if t else h0, w_h, recurrent)
+        for r in range(n_rows):
+            gate, own = gates[t, r], recurrent[r]
+            for k in range(n_gates):  # sigmoid(x) = (1 + tanh(x / 2)) / 2
+                gate[k] = shift[k] + scale[k] * tanh(scale[k] * (gate[k] + own[k] + bias[k]))
+            last, cell, tanh_c, state = before[r], cells[t, r], bounded[t, r], states[t, r]
+            for k in range(n):
+                c = gate[n + k] * last[k] + gate[k] * gate[2 * n + k]
+                cell[k] = c
+                c = tanh(c)
+                tanh_c[k] = c
+                state[k] = gate[3 * n + k] * c
+
+
+@compiled
+def lstm_run(
+    inputs: Single, w_x: Single, w_h: Single, bias: Single, h0: Single, c0: Single, states: Single, cells: Single
+) -> None:
+    """Fill states h and cells c where no gradient is wanted: rows by the dozen, so that all stays in the cache."""
+    n_steps, n_rows, _ = inputs.shape
+    n = len(w_h)
+    for begin in range(0, n_rows, ROWS_AT_A_TIME):
+        end = min(begin + ROWS_AT_A_TIME, n_rows)
+        h, c = h0[begin:end], c0[begin:end]
+        gates, recurrent = np.empty((end - begin, 4 * n), np.float32), np.empty((end - begin, 4 * n), np.float32)
+        for t in range(n_steps):
+            np.dot(inputs[t][begin:end], w_x, gates)
+            np.dot(h, w_h, recurrent)
+            following, memory = states[t][begin:end], cells[t][begin:end]
+            for r in range(end - begin):
+                gate, own, last, cell, state = gates[r], recurrent[r], c[r], memory[r], following[r]
+                for k in range(n):
+                    i = sigmoid(gate[k] + own[k] + bias[k])
+                    f = sigmoid(gate[n + k] + own[n + k] + bias[n + k])
+                    g = tanh(gate[2 * n + k] + own[2 * n + k] + bias[2 * n + k])
+                    o = sigmoid(gate[3 * n + k] + own[3 * n + k] + bias[3 * n + k])
+                    x = f * last[k] + i * g
+                    cell[k], state[k] = x, o * tanh(x)
+            h, c = following, memory
+
+
+@compiled
+def lstm_backward(
+    along: Single, w: Single, c0: Single, gates: Single, cells: Single, bounded: Single, dh: Single, dc: Single
+) -> None:
+    """Turn ``gates`` into d loss / d (W_x x + b), from d loss / d h ``along``; ``w`` is W_h (gate, unit).
+
+    dh, dc (row, unit) go from those of the last state to those of the first.
+    """
+    n_steps, n_rows, n_gates = gates.shape
+    n = n_gates // 4
+    for t in range(n_steps - 1, -1, -1):
+        before = cells[t - 1] if t else c0
+        for r in range(n_rows):
+            gate, tanh_c, last, now, back, carried = gates[t, r], bounded[t, r], before[r], along[t, r], dh[r], dc[r]
+            for k in range(n):
+                i, f, g, o, th = gate[k], gate[n + k], gate[2 * n + k], gate[3 * n + k], tanh_c[k]
+                d = back[k] + now[k]
+                e = carried[k] + d * o * (_ONE - th * th)
+                gate[k] = e * g * i * (_ONE - i)
+                gate[n + k] = e * last[k] * f * (_ONE - f)
+                gate[2 * n + k] = e * i * (_ONE - g * g)
+                gate[3 * n + k] = d * th * o * (_ONE - o)
+                carried[k] = e * f
+        np.dot(gates[t], w, dh)
+
+
+@compiled
+def gru_forward(
+    inputs: Single,
+    w_x: Single,
+    w_h: Single,
+    b_x: Single,
+    b_h: Single,
+    h0: Single,
+    gates: Single,
+    own: Single,
+    states: Single,
+) -> None:
+    """Fill gates r, z, n, W_h h + b_h ``own`` and states h' = n + z (h - n); ``w_x`` and ``w_h`` are transposed."""
+    n_steps, n_rows, n_gates = gates.shape
+    n = n_gates // 3
+    for t in range(n_steps):
+        before = states[t - 1] if t else h0
+        np.dot(inputs[t], w_x, gates[t])
+        np.dot(before, w_h, own[t])
+        for r in range(n_rows):
+            gate, recurrent, state, last = gates[t, r], own[t, r], states[t, r], before[r]
+            for k in range(n_gates):
+                recurrent[k] += b_h[k]
+            for k in range(2 * n):
+                gate[k] = sigmoid(gate[k] + b_x[k] + recurrent[k])
+            for k in range(n):
+                candidate = tanh(gate[2 * n + k] + b_x[2 * n + k] + gate[k] * recurrent[2 * n + k])
+                gate[2 * n + k] = candidate
+                state[k] = candidate + gate[n + k] * (last[k] - candidate)
+
+
+@compiled
+def gru_backward(
+    along: Single, w: Single, h0: Single, gates: Single, own: Single, states: Single, dh: Single
+) -> None:
+    """Turn ``own`` into d loss / d (W_h h + b_h) and ``gates`` into d loss / d (W_x x + b_x); ``w`` is W_h.
+
+    The two differ in n alone, where the reset stands between. dh goes from the last state's to the first's.
+    """
+    n_steps, n_rows, n_gates = gates.shape
+    n = n_gates // 3
+    kept = np.empty((n_rows, n), np.float32)
+    for t in range(n_steps - 1, -1, -1):
+        before = states[t - 1] if t else h0
+        for r in range(n_rows):
+            gate, recurrent, last, now, back = gates[t, r], own[t, r], before[r], along[t, r], dh[r]
+            keep = kept[r]
+            for k in range(n):
+                reset, z, candidate = gate[k], gate[n + k], gate[2 * n + k]
+                d = back[k] + now[k]
+                by_n = d * (_ONE - z) * (_ONE - candidate * candidate)
+                by_r = by_n * recurrent[2 * n + k] * reset * (_ONE - reset)
+                by_z = d * (last[k] - candidate) * z * (_ONE - z)
+                recurrent[k], recurrent[n + k], recurrent[2 * n + k] = by_r, by_z, by_n * reset
+                gate[k], gate[n + k], gate[2 * n + k] = by_r, by_z, by_n
+                keep[k] = d * z
+        np.dot(own[t], w, dh)
+        dh += kept
+
+
+@compiled
+def tanh_forward(inputs: Single, w_x: Single, w_h: Single, bias: Single, h0: Single, states: Single) -> None:
+    """Fill states h' = tanh(W_x x + b + W_h h); ``w_x`` and ``w_h`` are transposed."""
+    n_steps, n_rows, n = states.shape
+    recurrent = np.empty((n_rows, n), np.float32)
+    for t in range(n_steps):
+        np.dot(inputs[t], w_x, states[t])
+        np.dot(states[t - 1] if t else h0, w_h, recurrent)
+        for r in range(n_rows):
+            own, state = recurrent[r], states[t, r]
+            for k in range(n):
+                state[k] = tanh(state[k] + own[k] + bias[k])
+
+
+@compiled
+def tanh_backward(along: Single, w: Single, states: Single, inner: Single, dh: Single) -> None:
+    """Fill d loss / d projected; dh goes from the last state's to the first's. ``w`` is W_h (unit, unit)."""
+    n_steps, n_rows, n = states.shape
+    for t in range(n_steps - 1, -1, -1):
+        for r in range(n_rows):
+            state, now, back, out = states[t, r], along[t, r], dh[r], inner[t, r]
+            for k in range(n):
+                out[k] = (back[k] + now[k]) * (_ONE - state[k] * state[k])
+        np.dot(inner[t], w, dh)
+
+
+@compiled
+def bin_loss(
+    states: Single,
+    w: Single,
+    bias: float,
+    targets: Single,
+    lowest: float,
+    highest: float,
+    bernoulli: bool,
+    d_states: Single,
+    d_w: Double,
+) -> tuple[float, float]:
+    """Return the loss over scored bins in nats and d loss / d bias; fill d loss / d h and add to d loss / d w.
+
+    log mu = log drive + w.h + bias within its bounds, of ``targets`` (time, row, 3): spikes, log drive, 1 where
+    scored (science.md b.2, without the term that no model changes).
+    """
+    loss, d_bias = 0.0, 0.0
+    for t in range(states.shape[0]):
+        for r in range(states.shape[1]):
+            h, out = states[t, r], d_states[t, r]
+            if targets[t, r, 2] == 0.0:
+                out[:] = np.float32(0.0)
+                continue
+            spikes, gain = float(targets[t, r, 0]), np.float32(0.0)
+            for k in range(len(w)):
+                gain += w[k] * h[k]
+            log_mu = float(gain) + bias + float(targets[t, r, 1])
+            inside = not (log_mu < lowest or log_mu > highest)
+            log_mu = lowest if log_mu < lowest else (highest if log_mu > highest else log_mu)
+            mu = np.exp(log_mu)
+            loss, slope = loss + mu, mu
+            if spikes > 0.0:
+                if bernoulli:
+                    p = -np.expm1(-mu)
+                    loss -= spikes * (mu + np.log(p))
+                    slope -= spikes * mu / p
+                else:
+                    loss -= spikes * log_mu
+                    slope -= spikes
+            slope = slope if inside else 0.0
+            d_bias += slope
+            along = np.float32(slope)
+            for k in range(len(w)):
+                out[k] = along * w[k]
+                d_w[k] += along * h[k]
+    return loss, d_bias
