@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from rnnspike.models.spike_design import Design
-from rnnspike.models.spike_net import Batch, HazardNet, interval_loss
+from rnnspike.models.spike_net import Batch, HazardNet
 from rnnspike.models.spike_sequences import Sequences, cut_sequences, draw_points
 from rnnspike.trials.data import FloatArray, Observation
 
@@ -73,7 +73,7 @@ class TrainingBatches:
             batch = make_batch(self.design, self.sequences.take(part), N_STRATA, rng, self.device)
             kept = rng.random((len(batch.unit), self.net.lstm.hidden_size), np.float32) >= self.dropout
             keep = torch.from_numpy(kept).to(self.device) / (1.0 - self.dropout)
-            loss = interval_loss(self.net(replace(batch, keep=keep)), batch, self.observation).sum()
+            loss = self.net.losses(replace(batch, keep=keep), self.observation).sum()
             yield loss, float(len(batch.unit))
 
 
@@ -103,7 +103,7 @@ class Validation:
         total, n_intervals = np.zeros(self.net.n_units), np.zeros(self.net.n_units)
         for batch in self.batches:
             unit = batch.unit.cpu().numpy()
-            loss = interval_loss(self.net(batch), batch, self.observation).double().cpu().numpy()
+            loss = self.net.losses(batch, self.observation).double().cpu().numpy()
             total += np.bincount(unit, loss, self.net.n_units)
             n_intervals += np.bincount(unit, minlength=self.net.n_units)
         return np.asarray(total / np.maximum(n_intervals, 1))

@@ -21,7 +21,7 @@ from torch import nn
 from rnnspike.models.cells import RecurrentCell
 from rnnspike.models.compiled import hazard
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.scans import LstmLayer
+from rnnspike.models.scans import LstmLayer, is_ours
 from rnnspike.trials.data import FloatArray, IntArray, Observation
 
 
@@ -45,55 +45,90 @@ class HazardNet(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return log mu (interval, point) of a batch."""
-        n_steps, n_sequences = batch.inputs.shape[:2]
-        code = nn.functional.one_hot(batch.sequence_unit, self.n_units).to(batch.inputs.dtype)
-        states, _ = self.lstm(torch.cat([batch.inputs, code.expand(n_steps, -1, -1)], dim=2))
-        h = states.flatten(0, 1).index_select(0, batch.at * n_sequences + batch.which)  # (interval, hidden)
+        h = self.states(batch)[batch.at, batch.which]  # (interval, hidden)
         if batch.keep is not None:
             h = h * batch.keep
+        hidden = nn.functional.silu(self.w_h(h)[:, None, :] + self.w_x(batch.head))  # (interval, point, hidden)
+        linear = torch.bmm(batch.head, self.a(h)[:, :, None])[:, :, 0]
         bias = self.b(h) + self.unit_bias(batch.unit)
-        gain = head_gain(self.w_h(h), self.a(h), batch.head, self.w_x.weight, self.v.weight[0])
-        log_mu = batch.log_base + bias + gain
+        log_mu = batch.log_base + linear + bias + self.v(hidden)[:, :, 0]
         bounded: torch.Tensor = log_mu.clamp(*LOG_MU_RANGE)
         return bounded
 
+    def losses(self, batch: Batch, observation: Observation) -> torch.Tensor:
+        """Return the loss (interval,) of a batch (``interval_loss``), compiled on a CPU."""
+        if not is_ours(batch.inputs):
+            return interval_loss(self(batch), batch, observation)
+        head = (self.a, self.b, self.w_h)
+        weights = [each for linear in head for each in (linear.weight, linear.bias)]
+        losses: torch.Tensor = _HeadLoss.apply(  # type: ignore[no-untyped-call]
+            self.states(batch), *weights, self.w_x.weight, self.v.weight, self.unit_bias.weight, batch, observation
+        )
+        return losses
 
-def head_gain(
-    opened: torch.Tensor, slope: torch.Tensor, x: torch.Tensor, w_x: torch.Tensor, v: torch.Tensor
-) -> torch.Tensor:
-    """Return slope.x + v.silu(opened + W_x x) (interval, point).
-
-    ``opened`` (interval, hidden), ``slope`` (interval, column), ``x`` (interval, point, column).
-    """
-    if x.device.type == "cpu" and x.dtype == torch.float32:
-        gain: torch.Tensor = _HeadGain.apply(opened, slope, x, w_x, v)  # type: ignore[no-untyped-call]
-        return gain
-    hidden = nn.functional.silu(opened[:, None, :] + x @ w_x.T)  # (interval, point, hidden)
-    return torch.bmm(x, slope[:, :, None])[:, :, 0] + hidden @ v
+    def states(self, batch: Batch) -> torch.Tensor:
+        """Return h after every event (step, sequence, hidden)."""
+        code = nn.functional.one_hot(batch.sequence_unit, self.n_units).to(batch.inputs.dtype)
+        states: torch.Tensor = self.lstm(torch.cat([batch.inputs, code.expand(len(batch.inputs), -1, -1)], dim=2))[0]
+        return states
 
 
-class _HeadGain(torch.autograd.Function):
-    """``head_gain`` compiled, in a fifth of the time; differentiated once, and not by x."""
+class _HeadLoss(torch.autograd.Function):
+    """Head and loss, compiled: what ``forward`` and ``interval_loss`` say; differentiated once."""
 
     @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
-        opened, slope, x, w_x, v = (each.detach().contiguous().numpy() for each in tensors)
-        hidden = (x.reshape(-1, x.shape[2]) @ w_x.T).reshape(*x.shape[:2], len(v))
-        gain = np.empty(x.shape[:2], np.float32)
-        hazard.hazard_forward(opened, slope, x, v, hidden, gain)
-        ctx.kept = x, v, hidden
-        return torch.from_numpy(gain)
+    def forward(ctx: Any, *given: Any) -> torch.Tensor:
+        batch, observation = given[-2:]
+        arrays = [each.detach().contiguous().numpy() for each in given[:-2]]
+        states, a, a_0, b, b_0, w_h, w_h_0, w_x, v, unit_bias = arrays
+        x, unit, keep = batch.head.numpy(), batch.unit.numpy(), None if batch.keep is None else batch.keep.numpy()
+        place = (batch.at * states.shape[1] + batch.which).numpy()
+        h = states.reshape(-1, states.shape[2])[place]
+        if keep is not None:
+            h *= keep
+        bias = (h @ b.T)[:, 0] + b_0 + unit_bias[unit, 0]
+        hidden = (x.reshape(-1, x.shape[2]) @ w_x.T).reshape(*x.shape[:2], len(w_x))
+        log_base, weight, stop_count = (each.numpy() for each in (batch.log_base, batch.weight, batch.stop_count))
+        loss, d_gain = np.empty(len(x), np.float32), np.empty(x.shape[:2], np.float32)
+        hazard.hazard_loss(
+            h @ w_h.T + w_h_0,
+            h @ a.T + a_0,
+            bias,
+            x,
+            v[0],
+            log_base,
+            weight,
+            stop_count,
+            *LOG_MU_RANGE,
+            observation == "bernoulli",
+            hidden,
+            loss,
+            d_gain,
+        )
+        ctx.kept = states.shape, place, keep, h, a, b, w_h, v, x, unit, len(unit_bias), hidden, d_gain
+        return torch.from_numpy(loss)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, v, hidden = ctx.kept
-        d_opened, d_slope, d_v = (
-            np.zeros(shape, np.float32) for shape in ((len(x), len(v)), (len(x), x.shape[2]), v.shape)
+        shape, place, keep, h, a, b, w_h, v, x, unit, n_units, hidden, d_gain = ctx.kept
+        d_gain *= gradients[0].numpy()[:, None]
+        d_opened, d_slope, d_v = np.zeros_like(h), np.zeros((len(h), len(a)), np.float32), np.zeros_like(v[0])
+        hazard.hazard_backward(d_gain, x, v[0], hidden, d_opened, d_slope, d_v)
+        d_bias = d_gain.sum(axis=1)
+        d_h = d_opened @ w_h + d_slope @ a + d_bias[:, None] * b
+        if keep is not None:
+            d_h *= keep
+        d_states = np.zeros(shape, np.float32)
+        d_states.reshape(-1, shape[2])[place] = d_h  # each event opens one interval
+        weights = (
+            *(d_slope.T @ h, d_slope.sum(axis=0)),
+            *((d_bias @ h)[None], d_bias.sum(keepdims=True)),
+            *(d_opened.T @ h, d_opened.sum(axis=0)),
+            hidden.reshape(-1, hidden.shape[2]).T @ x.reshape(-1, x.shape[2]),
+            d_v[None],
+            np.bincount(unit, d_bias, n_units).astype(np.float32)[:, None],
         )
-        hazard.hazard_backward(gradients[0].contiguous().numpy(), x, v, hidden, d_opened, d_slope, d_v)
-        d_w_x = hidden.reshape(-1, len(v)).T @ x.reshape(-1, x.shape[2])
-        of = [torch.from_numpy(each) for each in (d_opened, d_slope, d_w_x, d_v)]
-        return of[0], of[1], None, of[2], of[3]
+        return *(torch.from_numpy(each) for each in (d_states, *weights)), None, None
 
 
 @dataclass(frozen=True)

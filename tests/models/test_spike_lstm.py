@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from rnnspike.models.spike_batches import TrainingBatches, make_batch
 from rnnspike.models.spike_design import CovariateScale, Scales, build_design
 from rnnspike.models.spike_features import GAIN_TRIALS, TRACE_S, read_events, session_gains, traces_at
 from rnnspike.models.spike_lstm import SpikeLstm, SpikeLstmOnGlm, SpikeLstmSettings
-from rnnspike.models.spike_net import HazardNet, head_gain, interval_loss
+from rnnspike.models.spike_net import Batch, HazardNet, interval_loss
 from rnnspike.models.spike_sequences import cut_sequences, draw_points
 from rnnspike.models.table import IntensityTable
 
@@ -213,18 +214,32 @@ def test_the_exact_intensity_agrees_with_the_network_that_was_trained(make_trial
     assert -log_likelihood(model.intensity(trials), trials).sum() == pytest.approx(loss, rel=1e-6)
 
 
-def test_the_compiled_head_is_the_head_and_so_are_its_gradients(rng):
-    shapes = (5, 8), (5, 3), (5, 4, 3), (8, 3), (8,)  # opened, slope, x, w_x, v
-    single = [torch.from_numpy(rng.normal(size=shape).astype(np.float32)) for shape in shapes]
-    along = torch.from_numpy(rng.normal(size=(5, 4)))
-    results = []
-    for dtype in (torch.float32, torch.float64):
-        opened, slope, x, w_x, v = (each.to(dtype, copy=True) for each in single)
-        leaves = [each.requires_grad_() for each in (opened, slope, w_x, v)]
-        gain = head_gain(opened, slope, x, w_x, v)
-        results.append([gain, *torch.autograd.grad((gain * along.to(dtype)).sum(), leaves)])
-    for found, expected in zip(*results, strict=True):
-        torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=2e-5)
+@pytest.mark.parametrize("observation", ["bernoulli", "poisson"])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_the_compiled_loss_is_the_networks_and_so_are_its_gradients(make_trials, observation, dropout, rng):
+    trials = random_trials(make_trials, covariates=True)
+    design = design_of(trials)
+    double = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8).double()
+    for parameter in double.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    single = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8)
+    single.load_state_dict(double.state_dict())
+    batch = make_batch(design, cut_sequences(design.events, 8, 4), 6, rng, CPU)
+    if dropout:
+        batch = replace(batch, keep=torch.from_numpy((rng.random((len(batch.unit), 8)) < 0.8) / 0.8))
+    along = torch.from_numpy(rng.normal(size=len(batch.unit)))
+    expected = interval_loss(double(batch), batch, observation)
+    wanted = torch.autograd.grad((expected * along).sum(), list(double.parameters()))
+    of = {
+        name: each.float() if each.is_floating_point() else each
+        for name, each in vars(batch).items()
+        if each is not None
+    }
+    found = single.losses(Batch(**of), observation)
+    gradients = torch.autograd.grad((found * along).sum(), list(single.parameters()))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    for each, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(each.double(), other, rtol=1e-3, atol=1e-3 * float(other.abs().max()) + 1e-6)
 
 
 def test_the_intensity_is_causal(make_trials):

@@ -11,15 +11,32 @@ _ONE = np.float32(1.0)
 
 
 @compiled
-def hazard_forward(opened: Single, slope: Single, x: Single, v: Single, hidden: Single, gain: Single) -> None:
-    """Add ``opened`` (interval, hidden) to W_x x ``hidden`` (interval, point, hidden), and fill the head's ``gain``.
+def hazard_loss(
+    opened: Single,
+    slope: Single,
+    bias: Single,
+    x: Single,
+    v: Single,
+    log_base: Single,
+    weight: Single,
+    stop_count: Single,
+    lowest: float,
+    highest: float,
+    bernoulli: bool,
+    hidden: Single,
+    loss: Single,
+    d_gain: Single,
+) -> None:
+    """Fill the ``loss`` (interval,) of some intervals and its gradient by log mu ``d_gain`` (interval, point).
 
-    gain (interval, point) = slope.x + v.silu(hidden); x (interval, point, column), slope (interval, column).
+    log mu = log base + bias + slope.x + v.silu(opened + W_x x) at the points of each interval, of which ``weight``
+    tells how many bins each stands for, and the last is the spike's (``interval_loss``). ``hidden`` (interval, point,
+    hidden) holds W_x x and takes ``opened`` (interval, hidden) in; x (interval, point, column).
     """
     n_intervals, n_points, n_hidden = hidden.shape
     n_columns = x.shape[2]
     for i in range(n_intervals):
-        own, along = opened[i], slope[i]
+        own, along, nats = opened[i], slope[i], 0.0
         for p in range(n_points):
             z, column = hidden[i, p], x[i, p]
             total = np.float32(0.0)
@@ -29,7 +46,22 @@ def hazard_forward(opened: Single, slope: Single, x: Single, v: Single, hidden: 
                 total += v[k] * a * sigmoid(a)
             for k in range(n_columns):
                 total += along[k] * column[k]
-            gain[i, p] = total
+            log_mu = float(total) + float(bias[i]) + float(log_base[i, p])
+            inside = not (log_mu < lowest or log_mu > highest)
+            log_mu = lowest if log_mu < lowest else (highest if log_mu > highest else log_mu)
+            mu, count = np.exp(log_mu), float(stop_count[i])
+            nats += mu * weight[i, p]
+            by_log_mu = mu * weight[i, p]
+            if p == n_points - 1 and count > 0.0:
+                if bernoulli:
+                    chance = -np.expm1(-mu)
+                    nats -= np.log(chance)
+                    by_log_mu -= mu * (1.0 - chance) / chance
+                else:
+                    nats += mu - count * log_mu
+                    by_log_mu += mu - count
+            d_gain[i, p] = by_log_mu if inside else 0.0
+        loss[i] = nats
 
 
 @compiled
