@@ -99,7 +99,9 @@ def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) ->
     features: Float32Array = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
     lags.add_lagged(low, high, centre2, 2 * bins, weight, table, features)
     if fill > 0:
-        features += np.float32(fill) * _gap_columns(rows, past, basis)
+        gaps = _gap_columns(rows, past, basis)  # as large as the features: scaled in place
+        gaps *= np.float32(fill)
+        features += gaps
     return features
 
 
