@@ -15,7 +15,7 @@ them and whether traces, gains and covariates stay, from one fit for every valid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -63,9 +63,14 @@ class LogLinearModel:
         model, penalties = layout.design(train), layout.penalties()
         choices = [_Choice(model, penalties, {})]
         if (rhythm := _rhythm(layout, train, choices[0])) is not None:
-            layout, model = rhythm
-            penalties = layout.penalties()
-            choices = [_Choice(model, penalties, {})]
+            richer, worth = rhythm
+            del model  # of many rows two designs are too much to hold
+            model = richer.design(train)
+            if worth(model) > RHYTHM_WORTH:
+                layout, penalties = richer, richer.penalties()
+                choices = [_Choice(model, penalties, {})]
+            else:
+                model = layout.design(train)
         if layout.covariate_mean:
             choices.append(_Choice(model, penalties, {"covariates": MOST}))
         chosen = [_best(choices, layout.design(each)) for each in validation]
@@ -103,8 +108,11 @@ class LastSpikeGlm(LogLinearModel):
     parts = Parts(history=False, traces=False, gains=False, covariates=False)
 
 
-def _rhythm(layout: Layout, train: Trials, without: _Choice) -> tuple[Layout, LogLinear] | None:
-    """Return layout and design with functions for a rhythm, None where a step towards them is not worth it."""
+def _rhythm(layout: Layout, train: Trials, without: _Choice) -> tuple[Layout, Callable[[LogLinear], float]] | None:
+    """Return the layout with functions for a rhythm, and what tells their worth on its design.
+
+    None where a look at some of the trials promises nothing of them.
+    """
     richer = layout.with_rhythm()
     if richer == layout:
         return None
@@ -125,8 +133,7 @@ def _rhythm(layout: Layout, train: Trials, without: _Choice) -> tuple[Layout, Lo
     some = train.take(np.arange(0, train.n_trials, RHYTHM_LOOK))
     if worth(richer.design(some)) < RHYTHM_FIRST:
         return None
-    model = richer.design(train)
-    return (richer, model) if worth(model) > RHYTHM_WORTH else None
+    return richer, worth
 
 
 def _best(choices: Sequence[_Choice], validation: LogLinear) -> tuple[Strengths, Coefficients, Gram]:
