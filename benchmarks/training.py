@@ -29,19 +29,20 @@ def trials() -> Any:
 
 def train_once(seed: int) -> tuple[float, float]:
     """Return seconds of one fit of the rung and the bins that its updates went through, warm-up included."""
-    import torch
+    import torch  # noqa: F401, its threads are limited too
 
-    torch.set_num_threads(1)
     from rnnspike.models.glm import Drive
     from rnnspike.models.recurrent import Lstm
+    from rnnspike.threads import one_thread
 
     whole = trials()
     train, validation = whole.take(range(160)), [whole.take(range(160, 200))]
     rng = np.random.default_rng(seed)
-    drive = Drive().fit(train, validation, rng)
-    start = time.perf_counter()
-    (model,) = Lstm.configured().fit(train, validation, rng, {"drive": drive})
-    seconds = time.perf_counter() - start
+    with one_thread():
+        drive = Drive().fit(train, validation, rng)
+        start = time.perf_counter()
+        (model,) = Lstm.configured().fit(train, validation, rng, {"drive": drive})
+        seconds = time.perf_counter() - start
     told = model.training  # type: ignore[attr-defined]
     windows = told.get("bins_trained") or told["updates"] * told.get("batch", 8) * 750
     return seconds, float(windows)
