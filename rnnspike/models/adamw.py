@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov & Hutter 2019) on one flat vector: for small networks half the time of an update is not in torch.
+"""AdamW (Loshchilov & Hutter 2019) on one flat vector: for small networks the number of operations is what costs.
 
 torch's own optimisers import its compiler on first use, which takes longer than many a training here.
 """

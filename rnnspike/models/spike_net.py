@@ -210,10 +210,6 @@ class Opened:
     bias: FloatArray
     hidden: FloatArray
 
-    def astype(self, dtype: Any) -> Opened:
-        """Return the intervals in a precision."""
-        return Opened(self.slope.astype(dtype), self.bias.astype(dtype), self.hidden.astype(dtype))
-
     def at(self, index: IntArray) -> Opened:
         """Return these intervals, repeated as the index says."""
         return Opened(self.slope[index], self.bias[index], self.hidden[index])

@@ -71,6 +71,26 @@ def test_data_that_are_their_own_replicates_lie_in_the_band(arrays: dict[str, np
         np.testing.assert_allclose(arrays[f"{name}.mean"], np.tile(arrays[f"{name}.data"], (2, 1)))
 
 
+def test_expected_rates_by_condition_average_to_those_of_all(make_cell: Callable) -> None:
+    cell = make_cell(n_trials=30, burn_in=600)
+    condition = (np.arange(30) % 3 == 0).astype(np.int64)
+    trials = replace(cell.trials, condition=condition, conditions=("x=0", "x=1"))
+    mu = {**cell.mu, "one": cell.mu["oracle"] * np.where(condition, 2.0, 1.0)[:, None]}
+    settings = EvaluationSettings(n_bootstrap=50, n_flips=49)
+    found = evaluate_unit(trials, mu, rng=np.random.default_rng(0), settings=settings).curves
+    rates, every = found["psth.model_by_condition_hz"], found["psth.model_hz"]
+    assert rates.shape == (len(found["models"]), 2, every.shape[1])
+    np.testing.assert_allclose((20 * rates[:, 0] + 10 * rates[:, 1]) / 30, every, rtol=1e-5)
+    one = list(found["models"]).index("one")
+    doubled = -1000 * np.expm1(-2 * cell.mu["oracle"][condition == 1])  # Hz: chances of bins of 1 ms
+    seen = cell.trials.observed[condition == 1, :, 0]
+    edges = piece_edges(500)[:-1]
+    spikes, exposure = (np.add.reduceat(each.sum(axis=0, dtype=float), edges) for each in (doubled * seen, seen))
+    np.testing.assert_allclose(rates[one, 1], spikes / exposure, rtol=1e-5)
+    alone = evaluate_unit(cell.trials, cell.mu, rng=np.random.default_rng(0), settings=settings).curves
+    assert "psth.model_by_condition_hz" not in alone
+
+
 def test_psth_and_hazard_add_up_to_the_spikes(arrays: dict[str, np.ndarray]) -> None:
     n = int(arrays["ks.n"])
     width_s = np.diff(piece_edges(500)) * 0.001

@@ -84,7 +84,8 @@ def test_intensity_does_not_depend_on_the_batch(model_class, trials):
     model = lively(fit(model_class, trials))
     together = model.intensity(trials)
     alone = np.concatenate([model.intensity(trials.take([i])) for i in range(trials.n_trials)])
-    np.testing.assert_allclose(together, alone, rtol=1e-6)  # in single precision
+    rtol = 1e-6 if model_class is Lstm else 1e-10  # the compiled LSTM multiplies several rows at once, or one
+    np.testing.assert_allclose(together, alone, rtol=rtol)
 
 
 @pytest.mark.parametrize("model_class", [Lstm, Gru])
