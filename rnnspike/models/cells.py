@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.special import expit
 
 from rnnspike.trials.data import FloatArray, Trials
 
+Single = npt.NDArray[np.float32]
 Architecture = Literal["linear", "rnn", "gru", "lstm"]
 
 #: Rows of ``weight_ih`` per hidden unit.
@@ -99,12 +101,17 @@ class RecurrentCell:
         n_bins, n_rows = inputs.shape[:2]
         state = self.initial_state(n_rows) if state is None else state
         if self.architecture == "lstm":
-            run = _run_lstm_single if inputs.dtype == np.float32 else _run_lstm
-            return run(self.weights, inputs, state)
+            single = inputs.dtype == np.float32
+            return _run_lstm_single(self._single, inputs, state) if single else _run_lstm(self.weights, inputs, state)
         states = np.empty((n_bins, n_rows, self.n_state), inputs.dtype)
         for k, projected in enumerate(self.project(inputs)):
             states[k] = state = self.step_projected(state, projected)
         return states
+
+    @cached_property
+    def _single(self) -> tuple[Single, Single, Single]:
+        w_x, w_h, bias = self.weights["weight_ih"].T, self.weights["weight_hh"].T, self.weights["bias"]
+        return np.ascontiguousarray(w_x, np.float32), np.ascontiguousarray(w_h, np.float32), bias.astype(np.float32)
 
     @classmethod
     def from_torch(
@@ -178,17 +185,14 @@ def _run_lstm(
     return states.swapaxes(1, 2)
 
 
-def _run_lstm_single(
-    weights: Mapping[str, FloatArray], inputs: npt.NDArray[np.float32], state: npt.NDArray[Any]
-) -> npt.NDArray[np.float32]:
-    """Return the states (time, row, [h; c]) in single precision, compiled."""
+def _run_lstm_single(weights: tuple[Single, Single, Single], inputs: Single, state: npt.NDArray[Any]) -> Single:
+    """Return the states (time, row, [h; c]) in single precision, compiled; ``weights`` are W_x', W_h', b."""
     from rnnspike.models.compiled import layers  # numba takes half a second to begin
 
-    w_x, w_h = (np.ascontiguousarray(weights[f"weight_{of}"].T, np.float32) for of in ("ih", "hh"))
-    n_hidden = len(w_h)
+    n_hidden = len(weights[1])
     h, c = (np.ascontiguousarray(part, np.float32) for part in (state[:, :n_hidden], state[:, n_hidden:]))
     hidden, cells = (np.empty((*inputs.shape[:2], n_hidden), np.float32) for _ in range(2))
-    bias = weights["bias"].astype(np.float32)
+    w_x, w_h, bias = weights
     layers.lstm_run(np.ascontiguousarray(inputs), w_x, w_h, bias, h, c, hidden, cells)
     return np.concatenate([hidden, cells], axis=2)
 

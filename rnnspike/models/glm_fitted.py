@@ -56,6 +56,13 @@ class FittedGlm:
             table[-1] = weights[-1]
         return table
 
+    @cached_property
+    def ceiling_by_age(self) -> FloatArray:
+        """Largest log mu at the ages of ``age_table``; one for all where the model does not know the age."""
+        if self.layout.parts.age:
+            return self.ceiling.table
+        return np.full(self.layout.age.n_lags + 3, max(self.ceiling.log_mu))
+
     @property
     def trace_weights(self) -> FloatArray:
         """Exponents of the leaky traces (trace,): mu goes with a power of each."""
@@ -101,7 +108,7 @@ class FittedGlm:
         if self.layout.parts.age:
             ages, _ = past.ages(self.layout.age.n_lags)
             log_mu = log_mu + self.age_table[ages]  # UNKNOWN is -1: the last entry
-            return bounded(log_mu, self.ceiling.table[ages])[:, :, None]
+            return bounded(log_mu, self.ceiling_by_age[ages])[:, :, None]
         return bounded(log_mu, max(self.ceiling.log_mu))[:, :, None]
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:

@@ -156,8 +156,15 @@ class Layout:
 
     def log_trace(self, trace: FloatArray, tau: float) -> FloatArray:
         """Return a leaky trace as the log of its ratio to the expected one; half a spike keeps it finite."""
-        expected = self.fill / (1.0 - np.exp(-1.0 / tau))
-        return np.asarray(np.log((trace + TRACE_PRIOR) / (expected + TRACE_PRIOR)))
+        return np.asarray(np.log(trace + TRACE_PRIOR)) - self._log_expected(tau)
+
+    def _log_expected(self, tau: float) -> float:
+        return float(np.log(self.fill / (1.0 - np.exp(-1.0 / tau)) + TRACE_PRIOR))
+
+    @cached_property
+    def log_expected_traces(self) -> FloatArray:
+        """What ``log_trace`` takes off the log of each trace, (trace,)."""
+        return np.array([self._log_expected(tau) for tau in self.trace_taus])
 
     def conditions(self, trials: Trials) -> IntArray:
         """Return the condition of each trial; all 0 where the drive does not tell them apart."""

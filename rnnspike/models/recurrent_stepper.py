@@ -54,8 +54,10 @@ class RecurrentStepper:
         now = self.state[rows]
         following = self.model.cell.run(self.inputs[trial, bins[:, 1:].T], now)
         self._now, self._following = now, following
-        gain = [self.model.readout.log_gain(self.model.cell.hidden(each)) for each in (now[None], following)]
-        return bounded_mu(self.log_drive[trial[:, None], bins] + np.concatenate(gain).T, self.model.log_mu_range)
+        log_mu, log_gain = self.log_drive[trial[:, None], bins], self.model.readout.log_gain
+        log_mu[:, 0] += log_gain(self.model.cell.hidden(now))
+        log_mu[:, 1:] += log_gain(self.model.cell.hidden(following)).T
+        return bounded_mu(log_mu, self.model.log_mu_range)
 
     def skip(self, rows: IntArray, at: IntArray, n_bins: IntArray, counts: CountArray) -> None:
         """Move on; spikes of bins that were not observed are not known to the model."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnspike.models.compiled import runs
 from rnnspike.models.protocol import MU_CEILING, FittedModel
-from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
+from rnnspike.trials.data import BoolArray, CountArray, IntArray, Trials
 
 #: Rows times bins that are looked at in one go, and the most bins.
-_BLOCK, _LONGEST = 32768, 128
+_BLOCK, _LONGEST = 32768, 512
 #: A look ahead of n bins costs as n plus an overhead of o bins, and what lies beyond a spike is lost: sqrt(2 o ISI)
 #: bins are best. This is 2 o, between what suits models that step every bin and those that do not.
 _LOOK = 24.0
+#: The same of what a look costs however few the rows, in bins of one row.
+_LOOK_ALONE = 500.0
 
 
 def simulate(
@@ -37,35 +40,19 @@ def simulate(
     active, bins_gone, spikes_gone = np.arange(len(rows)), 128.0, 1.0
     while len(active):
         here = at[active]
-        n = int(np.sqrt(_LOOK * bins_gone / (spikes_gone + 0.5)))
+        n = int(np.sqrt((_LOOK + _LOOK_ALONE / len(active)) * bins_gone / (spikes_gone + 0.5)))
         n = max(1, min(n, _LONGEST, _BLOCK // len(active)))
-        limit = np.minimum(ends[rows[active], here] - here, n)
-        total = np.cumsum(np.minimum(stepper.ahead(active, here, n), MU_CEILING), axis=1)
-        moved, spikes, clock[active] = _next_spikes(total, limit, clock[active], several, rng)
+        mu, fresh = stepper.ahead(active, here, n), rng.standard_exponential(len(active))
+        moved, spiked, over = np.empty_like(here), np.empty(len(here), np.bool_), np.empty(len(here))
+        runs.next_spikes(mu, MU_CEILING, active, rows, ends, fresh, at, clock, moved, spiked, over)
+        spikes = spiked.astype(np.uint8)
+        if several:  # the first of a bin's spikes has come when the clock ran out, more may in what is left of it
+            spikes[spiked] = np.minimum(1 + rng.poisson(over[spiked]), 255)
         stepper.skip(active, here, moved, spikes)
-        counts[active, here + moved - 1] = spikes
-        at[active] += moved
+        counts[active, at[active] - 1] = spikes
         bins_gone, spikes_gone = 0.8 * bins_gone + moved.sum(), 0.8 * spikes_gone + np.count_nonzero(spikes)
         active = active[at[active] < trials.n_bins]
     return counts
-
-
-def _next_spikes(
-    total: FloatArray, limit: IntArray, clock: FloatArray, several: bool, rng: np.random.Generator
-) -> tuple[IntArray, CountArray, FloatArray]:
-    """Return how many bins each row moves on, the spikes in the last of them, and what is then left of E.
-
-    ``total`` (row, bin) sums mu from the row's bin on, ``limit`` (row,) is how many of these bins are good.
-    """
-    first = (total < clock[:, None]).sum(axis=1)
-    spiked = first < limit
-    moved = np.where(spiked, first + 1, limit)
-    passed = total[np.arange(len(total)), moved - 1]
-    spikes = spiked.astype(np.uint8)
-    if several:  # the first of the bin's spikes has come when the clock ran out, more may in what is left of the bin
-        more = rng.poisson(np.maximum(passed - clock, 0.0)[spiked])
-        spikes[spiked] = np.minimum(1 + more, 255)
-    return moved, spikes, np.where(spiked, rng.standard_exponential(len(total)), clock - passed)
 
 
 def stretch_ends(observed: BoolArray) -> IntArray:

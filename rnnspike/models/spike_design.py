@@ -15,8 +15,16 @@ import numpy.typing as npt
 
 from rnnspike.models.basis import COVARIATE_SQUARES, COVARIATE_TAU_S, LogTimeBasis, exponential_filters
 from rnnspike.models.compiled import hazard
-from rnnspike.models.spike_features import GAIN_TRIALS, TRACE_S, Events, Traces, read_events, session_gains, traces_at
-from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Trials
+from rnnspike.models.spike_features import (
+    GAIN_TRIALS,
+    PRIOR_SPIKES,
+    TRACE_S,
+    Events,
+    read_events,
+    session_gains,
+    traces_at,
+)
+from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 #: The basis of the time since the last spike ends here, s.
 LONGEST_LAG_S = 1.0
@@ -165,26 +173,19 @@ def build_design(
     dtype = log_drive.dtype
     events = read_events(trials)
     log_mean = np.log(scales.rate_hz * trials.bin_s).astype(dtype)
-    trial, bins = events.row // trials.n_units, np.maximum(events.bin, 0)
-    in_window = events.bin >= 0
-    spiked = in_window & ~events.is_start
-    drive_there = np.where(in_window, log_drive[events.row, bins] - log_mean[events.unit], 0.0)
-    surprise = np.where(spiked, log_base[events.row, bins] - log_drive[events.row, bins], 0.0)
-    inputs = compose_inputs(
-        interval=events.interval,
-        count=events.count,
-        is_first=events.is_first,
-        in_window=in_window,
-        drive=drive_there,
-        surprise=surprise,
-        traces=traces_at(events, trials.bin_s),
-        gains=session_gains(trials, scales.condition_rate_hz)[trial, events.unit],
-        covariates=covariates[trial, bins] * in_window[:, None],
-        rate_hz=scales.rate_hz[events.unit],
-        bin_s=trials.bin_s,
-    ).astype(dtype)
+    traces, gains = traces_at(events, trials.bin_s), session_gains(trials, scales.condition_rate_hz)
+    inputs: npt.NDArray[Any] = np.empty((events.n_events, len(input_names(())) + covariates.shape[2]))
+    hazard.compose_all(
+        *(events.interval, events.count),
+        events.is_first,
+        *(events.bin, events.row, events.row // trials.n_units, events.unit),
+        *(log_drive, log_base, traces.spikes, traces.known_s, gains, covariates, log_mean, scales.rate_hz),
+        *(trials.bin_s, PRIOR_SPIKES),
+        inputs,
+    )
     by_lag = lag_functions(int((events.stop - events.bin).max(initial=0)), trials.bin_s).astype(dtype)
     covariates = np.ascontiguousarray(covariates, dtype)
+    inputs = inputs.astype(dtype)
     return Design(events, inputs, log_drive, log_base, covariates, log_mean, by_lag, units, trials.bin_s)
 
 
@@ -202,34 +203,12 @@ def lag_functions(longest: int, bin_s: float) -> FloatArray:
     return functions
 
 
-def compose_inputs(
-    *,
-    interval: IntArray,
-    count: IntArray,
-    is_first: BoolArray,
-    in_window: BoolArray,
-    drive: FloatArray,
-    surprise: FloatArray,
-    traces: Traces,
-    gains: FloatArray,
-    covariates: npt.NDArray[Any],
-    rate_hz: FloatArray,
-    bin_s: float,
-) -> FloatArray:
-    """Return the inputs of events (event, input): see ``input_names``; a start has ``count`` 0.
-
-    ``drive`` is relative to the unit's mean, ``surprise`` is log base minus log drive; both 0 before the window.
-    """
-    relative = np.log(np.maximum(interval * bin_s * rate_hz, 1e-6)) * (interval > 0)
-    flags = [count == 0, is_first, ~in_window]
-    columns = [relative, *flags, drive, surprise, np.log(np.maximum(count, 1))]
-    return np.concatenate(
-        [np.stack(columns, axis=1).astype(np.float64), traces.log_ratio(rate_hz), gains, covariates], axis=1
-    )
-
-
 def input_names(covariate_names: Sequence[str]) -> tuple[str, ...]:
-    """Return the meaning of each input of an event, without the unit's code."""
+    """Return the meaning of each input of an event, without the unit's code (``compiled.hazard.compose``).
+
+    ``drive`` is the log drive relative to the unit's mean, ``surprise`` log base minus log drive; both 0 before the
+    window, as covariates are. A start has no interval and no spike.
+    """
     own = ("log_interval", "start", "first_spike", "burn_in", "drive", "surprise", "log_count")
     traces = tuple(f"trace_{1000 * tau:g}ms" for tau in TRACE_S)
     gains = tuple(f"gain_{memory:g}_trials" for memory in GAIN_TRIALS)

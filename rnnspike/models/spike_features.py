@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
 from rnnspike.models.compiled import hazard
@@ -25,7 +24,7 @@ TRACE_S = (0.02, 0.1, 0.5, 2.0)
 #: Memory of the slow gains, in trials of the session.
 GAIN_TRIALS = (2.0, 8.0)
 #: Spikes added to observed and to expected counts before their log ratio is taken.
-_PRIOR_SPIKES = 0.5
+PRIOR_SPIKES = 0.5
 
 
 @dataclass(frozen=True)
@@ -126,20 +125,6 @@ class Traces:
     def empty(cls, n_rows: int) -> Traces:
         """Return traces of rows of which nothing is known yet."""
         return cls(np.zeros((n_rows, len(TRACE_S))), np.zeros((n_rows, len(TRACE_S))))
-
-    def advanced(self, known_s: FloatArray, masked_s: FloatArray, count: npt.NDArray[np.number]) -> Traces:
-        """Return the traces after known time (row,), then masked time, then ``count`` spikes."""
-        tau = np.asarray(TRACE_S)
-        decay = np.exp(-known_s[:, None] / tau)
-        masked = np.exp(-masked_s[:, None] / tau)
-        spikes = self.spikes * decay * masked + count[:, None]
-        return Traces(spikes, (self.known_s * decay + tau * (1.0 - decay)) * masked)
-
-    def log_ratio(self, rate_hz: FloatArray) -> FloatArray:
-        """Return log of observed over expected spikes (row, time constant), 0 where nothing is known."""
-        expected = self.known_s * rate_hz[:, None]
-        ratio: FloatArray = np.log((self.spikes + _PRIOR_SPIKES) / (expected + _PRIOR_SPIKES))
-        return ratio
 
 
 def traces_at(events: Events, bin_s: float) -> Traces:

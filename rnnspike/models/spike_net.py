@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from rnnspike.models.cells import RecurrentCell
-from rnnspike.models.compiled import hazard
+from rnnspike.models.compiled import Single, hazard
 from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.scans import LstmLayer, is_ours
 from rnnspike.trials.data import FloatArray, IntArray, Observation
@@ -192,6 +192,24 @@ class HazardWeights:
         projected: FloatArray = inputs @ weight[:, :n_own].T
         return projected + weight.T[n_own:][unit] + self.cell.weights["bias"]
 
+    def single(self, unit: int) -> SingleWeights:
+        """Return the weights of a unit in single precision, as compiled steps want them."""
+        head, w_x = self.head, self.cell.weights["weight_ih"].T
+        n_own = len(w_x) - self.n_units
+        bias = head["b.bias"] + head["unit_bias.weight"][unit]
+
+        def cast(array: FloatArray) -> Single:
+            return np.ascontiguousarray(array, np.float32)
+
+        return SingleWeights(
+            w_x=cast(w_x[:n_own]),
+            w_h=cast(self.cell.weights["weight_hh"].T),
+            bias=cast(self.cell.weights["bias"] + w_x[n_own + unit]),
+            head=cast(np.concatenate([head[f"{name}.weight"] for name in ("a", "b", "w_h")]).T),
+            head_bias=cast(np.concatenate([head["a.bias"], bias, head["w_h.bias"]])),
+            n_slopes=len(head["a.bias"]),
+        )
+
     def opened(self, hidden: FloatArray, unit: IntArray) -> Opened:
         """Return what the head knows of an interval when it opens, from h (event, hidden)."""
         head = self.head
@@ -203,6 +221,21 @@ class HazardWeights:
 
 
 @dataclass(frozen=True)
+class SingleWeights:
+    """A unit's network for compiled steps: ``w_x`` (input, gates), ``w_h`` (hidden, gates), ``bias`` (gates,).
+
+    ``head`` (hidden, column) and ``head_bias`` (column,) give what an interval opens with: slopes, bias, hidden.
+    """
+
+    w_x: Single
+    w_h: Single
+    bias: Single
+    head: Single
+    head_bias: Single
+    n_slopes: int
+
+
+@dataclass(frozen=True)
 class Opened:
     """Per interval: ``slope`` (interval, column), ``bias`` (interval,), ``hidden`` (interval, hidden)."""
 
@@ -210,10 +243,11 @@ class Opened:
     bias: FloatArray
     hidden: FloatArray
 
+    @classmethod
+    def of_columns(cls, columns: npt.NDArray[Any], n_slopes: int) -> Opened:
+        """Return intervals given as (interval, column): slopes, bias, hidden."""
+        return cls(columns[:, :n_slopes], columns[:, n_slopes], columns[:, n_slopes + 1 :])
+
     def at(self, index: IntArray) -> Opened:
         """Return these intervals, repeated as the index says."""
         return Opened(self.slope[index], self.bias[index], self.hidden[index])
-
-    def put(self, rows: IntArray, other: Opened) -> None:
-        """Replace the intervals of these rows."""
-        self.slope[rows], self.bias[rows], self.hidden[rows] = other.slope, other.bias, other.hidden

@@ -7,11 +7,12 @@ import copy
 import numpy as np
 
 from rnnspike.models.bag import bounded
+from rnnspike.models.compiled import runs
 from rnnspike.models.protocol import Stepper
-from rnnspike.models.spike_design import Scales, compose_inputs
-from rnnspike.models.spike_features import Traces, read_events, session_gains
+from rnnspike.models.spike_design import Scales, input_names
+from rnnspike.models.spike_features import PRIOR_SPIKES, TRACE_S, Traces, read_events, session_gains
 from rnnspike.models.spike_head import HeadTables, Place
-from rnnspike.models.spike_net import HazardWeights
+from rnnspike.models.spike_net import HazardWeights, Opened
 from rnnspike.models.table import bins_ahead
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
 
@@ -63,11 +64,13 @@ class SpikeStepper:
             np.cumsum(observed, axis=1, dtype=np.int64), ((0, 0), (1, 0))
         )  # observed bins before each
         self.trial = np.arange(n_rows)
-        self.state = weights.cell.initial_state(n_rows)
-        self.opened = weights.opened(np.zeros((n_rows, weights.cell.n_hidden)), np.full(n_rows, unit))
+        self.single = weights.single(unit)
+        self.state = weights.cell.initial_state(n_rows).astype(np.float32)
+        self.opened = np.tile(self.single.head_bias, (n_rows, 1))  # (row, column), of a state of zeros
         self.last = np.full(n_rows, -self.n_burn_in - 1)  # bin of the last event
         self.after_start = np.ones(n_rows, dtype=bool)
         self.traces = Traces.empty(n_rows)
+        self.n_inputs = len(input_names(())) + covariates.shape[2]
         self._log_base: FloatArray = np.zeros((n_rows, 0))  # (row, n) from the last look ahead
         self._read_burn_in(trials)
 
@@ -84,9 +87,8 @@ class SpikeStepper:
         """Return a stepper whose rows are copies of these."""
         taken = copy.copy(self)
         taken.base = None if self.base is None else self.base.take(rows)
-        for name in ("trial", "state", "last", "after_start"):
+        for name in ("trial", "state", "opened", "last", "after_start"):
             setattr(taken, name, getattr(self, name)[rows])
-        taken.opened = self.opened.at(rows)
         taken.traces = Traces(self.traces.spikes[rows], self.traces.known_s[rows])
         return taken
 
@@ -98,7 +100,8 @@ class SpikeStepper:
         here, first = rows[known], at[known]
         place = Place(log_gain, known, np.zeros_like(known), np.minimum(self.log_drive.shape[1] - first, n))
         trial, lag = self.trial[here], first - self.last[here]
-        self.head.add_log_gain(self.opened.at(here), lag, self.after_start[here], trial, first, place)
+        opened = Opened.of_columns(self.opened[here], self.single.n_slopes)
+        self.head.add_log_gain(opened, lag, self.after_start[here], trial, first, place)
         return bounded(np.exp(self._log_base + log_gain))
 
     def _base_ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
@@ -123,32 +126,13 @@ class SpikeStepper:
 
     def _event(self, rows: IntArray, at: IntArray, count: IntArray, surprise: FloatArray) -> None:
         """Step the network in these rows with an event at bins ``at``: spikes, or the start of a run (count 0)."""
-        is_start, trial, last = count == 0, self.trial[rows], self.last[rows]
-        known = self._known_before(trial, at) - self._known_before(trial, last)
-        known_s, masked_s = known.astype(np.float64) * self.bin_s, (at - last - known).astype(np.float64) * self.bin_s
-        traces = Traces(self.traces.spikes[rows], self.traces.known_s[rows]).advanced(known_s, masked_s, count)
-        in_window, bins = at >= 0, np.maximum(at, 0)
-        inputs = compose_inputs(
-            interval=np.where(is_start, 0, at - last),
-            count=count,
-            is_first=self.after_start[rows] & ~is_start,
-            in_window=in_window,
-            drive=(self.log_drive[trial, bins] - self.log_mean) * in_window,
-            surprise=surprise * in_window,
-            traces=traces,
-            gains=self.gains[trial],
-            covariates=self.covariates[trial, bins] * in_window[:, None],
-            rate_hz=np.full(len(rows), self.rate_hz),
-            bin_s=self.bin_s,
+        inputs = np.empty((len(rows), self.n_inputs))
+        runs.spike_events(
+            *(rows, at, count, surprise, self.trial, self.last, self.after_start, self.n_known, self.n_burn_in),
+            *(np.array(TRACE_S), self.traces.spikes, self.traces.known_s, self.state, self.log_drive, self.log_mean),
+            *(self.gains, self.covariates, self.rate_hz, self.bin_s, PRIOR_SPIKES, inputs),
         )
-        unit = np.full(len(rows), self.unit)
-        state = np.where(is_start[:, None], 0.0, self.state[rows])
-        self.state[rows] = state = self.weights.cell.step_projected(state, self.weights.project(inputs, unit))
-        self.opened.put(rows, self.weights.opened(self.weights.cell.hidden(state), unit))
-        self.traces.spikes[rows], self.traces.known_s[rows] = traces.spikes, traces.known_s
-        self.last[rows], self.after_start[rows] = at, is_start
-
-    def _known_before(self, trial: IntArray, bins: IntArray) -> IntArray:
-        """Return how many bins up to and with these (row,) were observed."""
-        known: IntArray = self.n_known[trial, bins + self.n_burn_in + 1]
-        return known
+        net = self.single
+        runs.spike_net_step(
+            rows, inputs, self.state, net.w_x, net.w_h, net.bias, net.head, net.head_bias, self.opened
+        )

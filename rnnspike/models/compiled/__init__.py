@@ -17,6 +17,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 Single = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
+#: Of either precision.
+Floats = npt.NDArray[np.floating]
 Index = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Count = npt.NDArray[np.unsignedinteger]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspike.models.compiled import Double, Index, Single, compiled
+from rnnspike.models.compiled import Bool, Double, Floats, Index, Single, compiled
 from rnnspike.models.compiled.functions import sigmoid
 
 _ONE = np.float32(1.0)
@@ -174,17 +174,100 @@ def hazard_run(
 
 
 @compiled
+def advance_traces(spikes: Double, known: Double, known_s: float, masked_s: float, count: float, tau: Double) -> None:
+    """Move the traces of a row (time constant,) over known time, then masked time, then ``count`` spikes."""
+    for k in range(len(tau)):
+        decay, masked = np.exp(-known_s / tau[k]), np.exp(-masked_s / tau[k])
+        spikes[k] = spikes[k] * decay * masked + count
+        known[k] = (known[k] * decay + tau[k] * (1.0 - decay)) * masked
+
+
+@compiled
 def traces(
     row: Index, known_s: Double, masked_s: Double, count: Double, tau: Double, spikes: Double, known: Double
 ) -> None:
-    """Fill the traces after each event (event, time constant), from 0 in each row: ``Traces.advanced`` in turn."""
+    """Fill the traces after each event (event, time constant), from 0 in each row."""
     for e in range(len(row)):
-        goes_on = e > 0 and row[e] == row[e - 1]
-        for k in range(len(tau)):
-            decay, masked = np.exp(-known_s[e] / tau[k]), np.exp(-masked_s[e] / tau[k])
-            before, before_known = (spikes[e - 1, k], known[e - 1, k]) if goes_on else (0.0, 0.0)
-            spikes[e, k] = before * decay * masked + count[e]
-            known[e, k] = (before_known * decay + tau[k] * (1.0 - decay)) * masked
+        if e > 0 and row[e] == row[e - 1]:
+            spikes[e], known[e] = spikes[e - 1], known[e - 1]
+        else:
+            spikes[e], known[e] = 0.0, 0.0
+        advance_traces(spikes[e], known[e], known_s[e], masked_s[e], count[e], tau)
+
+
+@compiled
+def compose(
+    out: Double,
+    interval: int,
+    count: int,
+    is_first: bool,
+    in_window: bool,
+    drive: float,
+    surprise: float,
+    spikes: Double,
+    known_s: Double,
+    gains: Double,
+    covariates: Double,
+    rate_hz: float,
+    bin_s: float,
+    half: float,
+) -> None:
+    """Fill the inputs (input,) of one event: ``spike_design.input_names``."""
+    out[0] = np.log(max(interval * bin_s * rate_hz, 1e-6)) if interval > 0 else 0.0
+    out[1], out[2], out[3] = 1.0 if count == 0 else 0.0, 1.0 if is_first else 0.0, 0.0 if in_window else 1.0
+    out[4], out[5] = (drive, surprise) if in_window else (0.0, 0.0)
+    out[6] = np.log(float(max(count, 1)))
+    for k in range(len(spikes)):
+        out[7 + k] = np.log((spikes[k] + half) / (known_s[k] * rate_hz + half))
+    begin = 7 + len(spikes)
+    for k in range(len(gains)):
+        out[begin + k] = gains[k]
+    for k in range(len(covariates)):
+        out[begin + len(gains) + k] = covariates[k] if in_window else 0.0
+
+
+@compiled
+def compose_all(
+    interval: Index,
+    count: Index,
+    is_first: Bool,
+    at: Index,
+    row: Index,
+    trial: Index,
+    unit: Index,
+    log_drive: Floats,
+    log_base: Floats,
+    spikes: Double,
+    known_s: Double,
+    gains: Double,
+    covariates: Double,
+    log_mean: Floats,
+    rate_hz: Double,
+    bin_s: float,
+    half: float,
+    out: Double,
+) -> None:
+    """Fill the inputs (event, input) of all events of a design."""
+    for e in range(len(row)):
+        here, u = max(at[e], 0), unit[e]
+        drive = float(log_drive[row[e], here])
+        surprise = float(log_base[row[e], here]) - drive if count[e] > 0 else 0.0
+        compose(
+            out[e],
+            interval[e],
+            count[e],
+            is_first[e],
+            at[e] >= 0,
+            drive - log_mean[u],
+            surprise,
+            spikes[e],
+            known_s[e],
+            gains[trial[e], u],
+            covariates[trial[e], here],
+            rate_hz[u],
+            bin_s,
+            half,
+        )
 
 
 @compiled

@@ -65,15 +65,6 @@ def convolve(spikes: Count, kernel: Double, first: int, out: Double) -> None:
 
 
 @compiled
-def add_history(log_mu: Double, row: Index, at: Index, count: Double, kernel: Double) -> None:
-    """Add the history filter to the bins of ``log_mu`` (row, bin) that follow some spikes (spike,)."""
-    for i in range(len(row)):
-        following = log_mu[row[i], at[i] + 1 :]
-        for k in range(min(len(kernel), len(following))):
-            following[k] += count[i] * kernel[k]
-
-
-@compiled
 def add_lagged(
     low: Index, high: Index, centre2: Index, bins2: Index, weight: Single, table: Single, features: Single
 ) -> None:
