@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+
+from rnnspike.models.compiled.adamw import adamw_step
+from rnnspike.models.loss import CompiledLoss
+from rnnspike.models.scans import is_ours
+from rnnspike.trials.data import FloatArray
+
+#: Squares are averaged over some hundred steps, not the customary thousand: trainings here are hardly longer, and the
+#: large gradients of their beginning would hold the rate down to their end.
+BETAS = (0.9, 0.99)
 
 
 class AdamW:
@@ -22,37 +32,65 @@ class AdamW:
     def __init__(
         self, module: torch.nn.Module, weight_decay: float, rate_factors: Mapping[str, float] | None = None
     ) -> None:
-        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-        self.parameters = [p for _, p in named]
+        self.parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         several = getattr(module, "n_nets", None)
         self.n_nets, matrix = several or 1, 2 if several is None else 3
-        factors = [torch.full_like(p, (rate_factors or {}).get(name, 1.0)) for name, p in named]
-        decays = [torch.full_like(p, weight_decay if p.ndim >= matrix else 0.0) for p in self.parameters]
+        named, rates = self.parameters.items(), rate_factors or {}
+        factors = [torch.full_like(p, rates.get(name, 1.0)) for name, p in named]
+        decays = [torch.full_like(p, weight_decay if p.ndim >= matrix else 0.0) for _, p in named]
         self.factor, self.decay = self._flat(factors).detach(), self._flat(decays).detach()
         self.mean, self.square = torch.zeros_like(self.decay), torch.zeros_like(self.decay)
         self.steps = 0
-        self.values = self._flat(self.parameters).detach()  # (net, parameter), of which the parameters become views
-        sizes = [p.numel() // self.n_nets for p in self.parameters]
-        for p, part in zip(self.parameters, torch.split(self.values, sizes, 1), strict=True):
+        #: (net, parameter), of which the parameters become views.
+        self.values = self._flat(list(self.parameters.values())).detach()
+        sizes = [p.numel() // self.n_nets for p in self.parameters.values()]
+        for p, part in zip(self.parameters.values(), torch.split(self.values, sizes, 1), strict=True):
             p.data = part.view(p.shape)
 
-    def gradient(self, loss: torch.Tensor) -> torch.Tensor:
+    def gradient(self, loss: torch.Tensor | CompiledLoss) -> torch.Tensor:
         """Return the gradient of a loss (net, parameter)."""
-        return self._flat(torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True))
+        if isinstance(loss, CompiledLoss):
+            gradients = loss.back()
+            return torch.from_numpy(np.concatenate([gradients[name].ravel() for name in self.parameters]))[None]
+        leaves = list(self.parameters.values())
+        return self._flat(torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True))
 
     def _flat(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.cat([tensor.reshape(self.n_nets, -1) for tensor in tensors], dim=1)
 
     @torch.no_grad()
-    def step(self, gradient: torch.Tensor, rate: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
-        """Move the parameters by one step along a gradient (net, parameter).
+    def step(
+        self, gradient: torch.Tensor, rate: float, *, scale: float = 1.0, clip_norm: float = np.inf
+    ) -> FloatArray:
+        """Move the parameters by one step along ``scale`` times a gradient (net, parameter), clipped to a norm.
 
-        Squares are averaged over some hundred steps, not the customary thousand: trainings here are hardly longer,
-        and the large gradients of their beginning would hold the rate down to their end.
+        Returns the norms (net,) before that. A network whose norm is not finite stays where it is.
         """
-        self.steps += 1
-        self.mean.lerp_(gradient, 1 - betas[0])
-        self.square.lerp_(gradient.square(), 1 - betas[1])
-        mean = self.mean / (1 - betas[0] ** self.steps)
-        direction = mean.div_((self.square / (1 - betas[1] ** self.steps)).sqrt_().add_(1e-8))
-        self.values.sub_(direction.addcmul_(self.decay, self.values).mul_(self.factor), alpha=rate)
+        if is_ours(self.values):
+            norms = np.empty(self.n_nets)
+            self.steps += adamw_step(
+                self.values.numpy(),
+                gradient.numpy(),
+                self.mean.numpy(),
+                self.square.numpy(),
+                self.factor.numpy(),
+                self.decay.numpy(),
+                scale,
+                clip_norm,
+                rate,
+                *BETAS,
+                self.steps + 1,
+                norms,
+            )
+            return norms
+        norm = scale * torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        finite = torch.isfinite(norm)
+        self.steps += bool(finite.any())
+        gradient = gradient * (scale * (clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0))
+        mean, square = self.mean.lerp(gradient, 1 - BETAS[0]), self.square.lerp(gradient.square(), 1 - BETAS[1])
+        direction = mean / (1 - BETAS[0] ** self.steps)
+        direction /= (square / (1 - BETAS[1] ** self.steps)).sqrt_().add_(1e-8)
+        values = self.values - rate * self.factor * (direction + self.decay * self.values)
+        for old, new in ((self.mean, mean), (self.square, square), (self.values, values)):
+            old.copy_(torch.where(finite, new, old))
+        return np.asarray(norm[:, 0].double().cpu().numpy())

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 
 from rnnspike.models.bin_inputs import held_back, past_and_window
+from rnnspike.models.compiled import layers
+from rnnspike.models.scans import is_ours
 from rnnspike.trials.data import FloatArray, Trials
 
 
@@ -102,23 +104,26 @@ class Streams:
                 yield self._chunk(rows, (phase + step) % self.n_chunks, first=step == 0)
 
     def _chunk(self, rows: npt.NDArray[np.int64], index: npt.NDArray[np.int64], *, first: bool) -> Chunk:
-        start, trial = self._to_tensor(index * self.length), self._to_tensor(rows)
-        time = start + self._to_tensor(np.arange(self.length))[:, None]  # (time, row)
-        goes_on = (start > 0).to(self.inputs.dtype)
-        lead_in = self._lead_in(start, trial) if first and index.any() else None
-        return Chunk(_pick(self.inputs, time, trial), _pick(self.targets, time, trial), goes_on, first, lead_in)
+        start = index * self.length
+        lead_in = self._lead_in(start, rows) if first and index.any() else None
+        goes_on = torch.from_numpy((start > 0).astype(np.float32)).to(self.inputs.device, self.inputs.dtype)
+        inputs, targets = (_pick(each, start, rows, self.length) for each in (self.inputs, self.targets))
+        return Chunk(inputs, targets, goes_on, first, lead_in)
 
-    def _lead_in(self, start: torch.Tensor, trial: torch.Tensor) -> torch.Tensor:
-        before = start + self._to_tensor(np.arange(-self.lead_in_bins, 0))[:, None]
-        lead_in = _pick(self.inputs, before, trial)  # of rows that begin a trial: anything, their state is zeroed
+    def _lead_in(self, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        # of rows that begin a trial: anything, their state is zeroed
+        lead_in = _pick(self.inputs, start - self.lead_in_bins, rows, self.lead_in_bins)
         lead_in[0, :, :2] = lead_in.new_tensor([0.0, 1.0])  # nothing is known before
         return lead_in
 
-    def _to_tensor(self, index: npt.NDArray[np.int64]) -> torch.Tensor:
-        return torch.from_numpy(index).to(self.inputs.device)
 
-
-def _pick(tensor: torch.Tensor, time: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
-    """Return ``tensor[time, row]`` (time, row, channel); by one flat index, in half the time for short trials."""
-    flat = (time % tensor.shape[0]) * tensor.shape[1] + row
-    return tensor.flatten(0, 1).index_select(0, flat.flatten()).view(*flat.shape, tensor.shape[2])
+def _pick(
+    tensor: torch.Tensor, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], length: int
+) -> torch.Tensor:
+    """Return bins of these rows (time, row, channel), each from a time of its own; the end joins the start."""
+    if is_ours(tensor):
+        picked = np.empty((length, len(rows), tensor.shape[2]), np.float32)
+        layers.pick(tensor.numpy(), start, rows, picked)
+        return torch.from_numpy(picked)
+    time = (start + np.arange(length)[:, None]) % tensor.shape[0]
+    return tensor[torch.from_numpy(time).to(tensor.device), torch.from_numpy(rows).to(tensor.device)]

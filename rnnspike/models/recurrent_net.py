@@ -9,16 +9,16 @@ needs from torch's initial values with chrono biases (measured on the recordings
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from rnnspike.models.cells import N_GATES, Architecture
-from rnnspike.models.compiled import layers
+from rnnspike.models.compiled import Single, layers
+from rnnspike.models.loss import CompiledLoss, not_kept
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.scans import GruLayer, LstmLayer, TanhLayer, is_ours
+from rnnspike.models.scans import Weights, array_of, by_name, is_ours, scan
 from rnnspike.trials.data import Observation
 
 #: W_y and c are this much larger than the parameters that AdamW moves, which need not travel as far.
@@ -58,9 +58,9 @@ class LinearLayer(nn.Module):
 
 LAYERS: dict[Architecture, type[nn.Module]] = {
     "linear": LinearLayer,
-    "rnn": TanhLayer,
-    "gru": GruLayer,
-    "lstm": LstmLayer,
+    "rnn": nn.RNN,
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
 }
 
 
@@ -90,42 +90,71 @@ class RecurrentNet(nn.Module):
     ) -> tuple[torch.Tensor, State]:
         """Return log mu (time, row) and the last state, for inputs (time, row, channel) and log drive (time, row)."""
         hidden, state = self.layer(inputs, state)
-        log_gain = READOUT_SCALE * self.readout(hidden)[..., 0]
-        return (log_drive + log_gain).clamp(*LOG_MU_RANGE), state
+        return self._log_mu(hidden, log_drive), state
+
+    def _log_mu(self, hidden: torch.Tensor, log_drive: torch.Tensor) -> torch.Tensor:
+        log_gain: torch.Tensor = READOUT_SCALE * self.readout(hidden)[..., 0]
+        return (log_drive + log_gain).clamp(*LOG_MU_RANGE)
+
+    @torch.no_grad()
+    def run(self, inputs: torch.Tensor) -> tuple[torch.Tensor, State]:
+        """Return h (time, row, hidden) and the last state under inputs (time, row, channel), from zeros."""
+        if not self._is_compiled(inputs):
+            hidden, state = self.layer(inputs)
+            return hidden, state
+        path = scan(self.architecture, array_of(inputs), Weights.of(self.layer), None, backwards=False)
+        return torch.from_numpy(path.states), _to_state(path.last)
+
+    @torch.no_grad()
+    def log_mu(self, inputs: torch.Tensor, log_drive: torch.Tensor) -> torch.Tensor:
+        """Return log mu (time, row) as ``forward`` does, without a gradient."""
+        return self._log_mu(self.run(inputs)[0], log_drive)
 
     def loss(
         self, inputs: torch.Tensor, targets: torch.Tensor, observation: Observation, state: State | None = None
-    ) -> tuple[torch.Tensor, State]:
-        """Return the summed loss in nats over scored bins and the last state; ``targets`` as in ``Sequences``."""
-        if is_ours(inputs):
-            hidden, state = self.layer(inputs, state)
-            total: torch.Tensor = _ReadoutLoss.apply(  # type: ignore[no-untyped-call]
-                hidden, self.readout.weight, self.readout.bias, targets, observation
-            )
-            return total, state
+    ) -> tuple[torch.Tensor | CompiledLoss, State]:
+        """Return the summed loss in nats over scored bins and the last state; ``targets`` as in ``Sequences``.
+
+        The state that it starts from is taken as it is: no gradient goes through it.
+        """
+        if self._is_compiled(inputs):
+            return self._compiled_loss(array_of(inputs), array_of(targets), observation, state)
         spikes, log_drive, scored = targets.unbind(dim=2)
         log_mu, state = self(inputs, log_drive, state)
         return negative_log_likelihood(log_mu, spikes, scored, observation), state
 
+    def _is_compiled(self, inputs: torch.Tensor) -> bool:
+        return self.architecture != "linear" and is_ours(inputs)
 
-class _ReadoutLoss(torch.autograd.Function):
-    """Readout and loss compiled: (h, W_y, c, targets, observation) -> summed loss; differentiated once."""
+    def _compiled_loss(
+        self, inputs: Single, targets: Single, observation: Observation, state: State | None
+    ) -> tuple[CompiledLoss, State]:
+        backwards = torch.is_grad_enabled()
+        first = None if state is None else _to_arrays(state)
+        path = scan(self.architecture, inputs, Weights.of(self.layer), first, backwards=backwards)
+        w = READOUT_SCALE * array_of(self.readout.weight)[0]
+        c = READOUT_SCALE * float(array_of(self.readout.bias)[0])
+        along, d_w = np.empty_like(path.states), np.zeros(len(w))
+        bernoulli = observation == "bernoulli"
+        value, d_bias = layers.bin_loss(path.states, w, c, targets, *LOG_MU_RANGE, bernoulli, along, d_w)
 
-    @staticmethod
-    def forward(ctx: Any, *given: Any) -> torch.Tensor:
-        hidden, weight, bias, targets = (each.detach().contiguous().numpy() for each in given[:4])
-        d_hidden, d_w = np.empty_like(hidden), np.zeros(hidden.shape[2])
-        w, c = READOUT_SCALE * weight[0], READOUT_SCALE * float(bias[0])
-        loss, d_bias = layers.bin_loss(hidden, w, c, targets, *LOG_MU_RANGE, given[4] == "bernoulli", d_hidden, d_w)
-        ctx.kept = d_hidden, READOUT_SCALE * d_w, READOUT_SCALE * d_bias
-        return torch.tensor(loss, dtype=torch.float64)
+        def back() -> dict[str, Single]:
+            readout = {"readout.weight": READOUT_SCALE * d_w, "readout.bias": np.array([READOUT_SCALE * d_bias])}
+            return {
+                **by_name(path.gradients(along), "layer"),
+                **{name: each.astype(np.float32) for name, each in readout.items()},
+            }
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scale, (d_hidden, d_w, d_bias) = float(gradients[0]), ctx.kept
-        d_hidden *= np.float32(scale)
-        weight = torch.from_numpy((scale * d_w).astype(np.float32))[None]
-        return torch.from_numpy(d_hidden), weight, torch.tensor([scale * d_bias], dtype=torch.float32), None, None
+        return CompiledLoss(value, back if backwards else not_kept), _to_state(path.last)
+
+
+def _to_state(arrays: tuple[Single, ...]) -> State:
+    h, *c = (torch.from_numpy(each)[None] for each in arrays)
+    return (h, c[0]) if c else h
+
+
+def _to_arrays(state: State) -> tuple[Single, ...]:
+    return tuple(array_of(part[0]) for part in (state if isinstance(state, tuple) else (state,)))
 
 
 def initialise(layer: nn.Module, architecture: Architecture, longest_bins: float, generator: torch.Generator) -> None:

@@ -16,6 +16,7 @@ from rnnspike.models.bin_inputs import Scaling, bin_inputs, past_and_window, rec
 from rnnspike.models.bin_sequences import Chunk, Sequences, Streams
 from rnnspike.models.cells import Architecture, Readout, RecurrentCell
 from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE, FittedModel
 from rnnspike.models.recurrent import RecurrentModel
 from rnnspike.models.recurrent_fitted import FittedRecurrent
@@ -84,7 +85,7 @@ class RecurrentTask:
             self.net, self.batches, [self.validation_losses], self.settings, seed=self.seed, checkpoint=checkpoint
         )
 
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor | CompiledLoss, float]]:
         """Yield loss and weight of each update of an epoch; the state goes from chunk to chunk, detached."""
         left, state = self.settings.updates_per_epoch, None
         while left > 0:
@@ -96,7 +97,7 @@ class RecurrentTask:
                 if left == 0:
                     return
 
-    def _chunk_loss(self, chunk: Chunk, state: State | None) -> tuple[torch.Tensor, float, State]:
+    def _chunk_loss(self, chunk: Chunk, state: State | None) -> tuple[torch.Tensor | CompiledLoss, float, State]:
         if chunk.is_first:
             state = self._lead_in(chunk)
         state = None if state is None else _map(state, lambda s: s * chunk.goes_on[:, None])
@@ -106,9 +107,7 @@ class RecurrentTask:
     def _lead_in(self, chunk: Chunk) -> State | None:
         if chunk.lead_in is None:
             return None
-        with torch.no_grad():
-            state: State = self.net.layer(chunk.lead_in)[1]
-        return state
+        return self.net.run(chunk.lead_in)[1]
 
     def validation_losses(self) -> FloatArray:
         """Return the loss (set,) in nats per expected spike of the held-out sets, sequences from their start on."""
@@ -116,7 +115,8 @@ class RecurrentTask:
         for each in self.held_out:
             loss, _ = self.net.loss(each.inputs, each.targets, self.observation)
             n_scored = float(each.targets[:, :, 2].sum(dtype=torch.float64))
-            losses.append(float(loss) / max(n_scored * self.mean_count, 1e-12))
+            nats = loss.value if isinstance(loss, CompiledLoss) else float(loss)
+            losses.append(nats / max(n_scored * self.mean_count, 1e-12))
         return np.array(losses)
 
     @torch.no_grad()
@@ -128,7 +128,7 @@ class RecurrentTask:
         self.net.load_state_dict(state)
         every = -(-self.sequences.inputs.shape[0] * self.sequences.n_rows // RANGE_BINS)
         inputs, targets = self.sequences.inputs[:, ::every], self.sequences.targets[:, ::every]
-        log_mu = self.net(inputs, targets[:, :, 1])[0][targets[:, :, 2] > 0]
+        log_mu = self.net.log_mu(inputs, targets[:, :, 1])[targets[:, :, 2] > 0]
         if not len(log_mu):
             return LOG_MU_RANGE
         return float(log_mu.min()) - HEADROOM, float(log_mu.max()) + HEADROOM

@@ -1,15 +1,16 @@
-"""LSTM, GRU and tanh layers for few rows on a CPU, by compiled loops (``compiled.layers``).
+"""LSTM, GRU and tanh layers and their gradients on a CPU, by compiled loops (``compiled.layers``).
 
-Names, shapes and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve on
-other devices and in other precisions. At 8 rows of 16 units a layer and its gradient take half the time of torch's
-LSTM. Products over all steps at once are numpy's: of such long and narrow matrices torch's take up to ten times as
+Weights and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve on other
+devices and in other precisions. Nothing goes through torch's graph, which takes longer than the steps of a small
+network. Products over all steps at once are numpy's: of such long and narrow matrices torch's take up to ten times as
 long where its library does not know the processor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,40 +20,7 @@ from rnnspike.models.cells import Architecture
 from rnnspike.models.compiled import Single, layers
 
 #: h, or h and c of the LSTM, each (row, hidden).
-States = tuple[torch.Tensor, ...]
-
-
-class LstmLayer(nn.LSTM):
-    """``nn.LSTM``, quicker on a CPU."""
-
-    def forward(self, inputs: torch.Tensor, state: Any = None) -> Any:  # type: ignore[override]
-        """Return h (time, row, hidden) and the last (h, c), each (1, row, hidden)."""
-        if not is_ours(inputs):
-            return super().forward(inputs, state)
-        states, last = scan("lstm", inputs, _weights(self), None if state is None else (state[0][0], state[1][0]))
-        return states, tuple(each[None] for each in last)
-
-
-class GruLayer(nn.GRU):
-    """``nn.GRU``, quicker on a CPU."""
-
-    def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> Any:  # type: ignore[override]
-        """Return h (time, row, hidden) and the last h (1, row, hidden)."""
-        if not is_ours(inputs):
-            return super().forward(inputs, state)
-        states, last = scan("gru", inputs, _weights(self), None if state is None else (state[0],))
-        return states, last[0][None]
-
-
-class TanhLayer(nn.RNN):
-    """``nn.RNN`` with tanh, quicker on a CPU."""
-
-    def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> Any:  # type: ignore[override]
-        """Return h (time, row, hidden) and the last h (1, row, hidden)."""
-        if not is_ours(inputs):
-            return super().forward(inputs, state)
-        states, last = scan("rnn", inputs, _weights(self), None if state is None else (state[0],))
-        return states, last[0][None]
+States = tuple[Single, ...]
 
 
 def is_ours(inputs: torch.Tensor) -> bool:
@@ -60,120 +28,148 @@ def is_ours(inputs: torch.Tensor) -> bool:
     return inputs.device.type == "cpu" and inputs.dtype == torch.float32 and len(inputs) > 0
 
 
-def _weights(layer: nn.Module) -> list[torch.Tensor]:
-    named = dict(layer.named_parameters())
-    return [named[f"{what}_{of}_l0"] for what in ("weight", "bias") for of in ("ih", "hh")]
+@dataclass(frozen=True)
+class Weights:
+    """W_x, W_h, b_x and b_h in torch's layout; memory is shared."""
+
+    w_x: Single
+    w_h: Single
+    b_x: Single
+    b_h: Single
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> Weights:
+        """Return the weights of a torch layer."""
+        return cls(*(array_of(getattr(layer, f"{name}_l0")) for name in LAYER_NAMES))
+
+    @property
+    def n_hidden(self) -> int:
+        """Hidden units."""
+        return int(self.w_h.shape[1])
+
+    def transposed(self) -> tuple[Single, Single]:
+        """Return W_x' and W_h'."""
+        return np.ascontiguousarray(self.w_x.T), np.ascontiguousarray(self.w_h.T)
+
+
+#: What torch calls the parts of ``Weights``, in their order.
+LAYER_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def array_of(tensor: torch.Tensor) -> Single:
+    """Return a tensor's own memory, in C order."""
+    array: Single = tensor.detach().contiguous().numpy()
+    return array
+
+
+class Scan(Protocol):
+    """A layer that went over its inputs: ``states`` h (time, row, hidden), the ``last`` state, and the way back."""
+
+    states: Single
+    last: States
+
+    def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
+        """Return the gradients of ``Weights`` from d loss / d h (time, row, hidden); once, it uses what was kept."""
 
 
 def scan(
-    architecture: Architecture, inputs: torch.Tensor, weights: Sequence[torch.Tensor], state: States | None = None
-) -> tuple[torch.Tensor, States]:
-    """Return h of all steps (time, row, hidden) and the last state, compiled.
-
-    ``weights`` are W_x, W_h, b_x and b_h in torch's layout; the state begins as zeros where there is none.
-    """
+    architecture: Architecture, inputs: Single, weights: Weights, state: States | None, *, backwards: bool
+) -> Scan:
+    """Go over inputs (time, row, channel) from a state, zeros where there is none; keep the way for ``backwards``."""
     if state is None:
-        zeros = inputs.new_zeros(inputs.shape[1], weights[1].shape[1])
+        zeros = np.zeros((inputs.shape[1], weights.n_hidden), np.float32)
         state = (zeros, zeros) if architecture == "lstm" else (zeros,)
-    if architecture == "lstm" and not torch.is_grad_enabled():
-        return _run_lstm(*map(_array, (inputs, *weights, *state)))
-    states, *last = _SCANS[architecture].apply(inputs, *weights, *state)  # type: ignore[no-untyped-call]
-    return states, (states[-1], *last)
+    if architecture == "lstm" and not backwards:
+        return _LstmRun(inputs, weights, state)
+    return _SCANS[architecture](inputs, weights, state)
 
 
-def _run_lstm(
-    inputs: Single, w_x: Single, w_h: Single, b_x: Single, b_h: Single, h: Single, c: Single
-) -> tuple[torch.Tensor, States]:
-    states, cells = (_empty(inputs, h.shape[1]) for _ in range(2))
-    layers.lstm_run(inputs, _transposed(w_x), _transposed(w_h), b_x + b_h, h, c, states, cells)
-    hidden = torch.from_numpy(states)
-    return hidden, (hidden[-1], torch.from_numpy(cells[-1].copy()))
+class _LstmRun:
+    def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
+        self.states, cells = (_empty(inputs, weights.n_hidden) for _ in range(2))
+        (w_x, w_h), (h, c) = weights.transposed(), state
+        layers.lstm_run(inputs, w_x, w_h, weights.b_x + weights.b_h, h, c, self.states, cells)
+        self.last: States = (self.states[-1], cells[-1].copy())
+
+    def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
+        raise RuntimeError("nothing was kept for the way back")
 
 
-class _LstmScan(torch.autograd.Function):
-    """(inputs, W_x, W_h, b_x, b_h, first h, first c) -> h of all steps, last c; like the others, differentiated once.
+class _LstmScan:
+    def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
+        self.inputs, self.weights, (self.h, self.c) = inputs, weights, state
+        self.gates = _empty(inputs, len(weights.w_h))
+        self.cells, self.bounded, self.states = (_empty(inputs, weights.n_hidden) for _ in range(3))
+        w_x, w_h = weights.transposed()
+        bias = weights.b_x + weights.b_h
+        kept = self.gates, self.cells, self.bounded, self.states
+        layers.lstm_forward(inputs, w_x, w_h, bias, self.h, self.c, *kept)
+        self.last: States = (self.states[-1], self.cells[-1].copy())
 
-    The way back turns what was kept of the way there into gradients.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        inputs, w_x, w_h, b_x, b_h, h, c = map(_array, tensors)
-        gates, (cells, bounded, states) = _empty(inputs, len(w_h)), (_empty(inputs, h.shape[1]) for _ in range(3))
-        transposed = _transposed(w_x), _transposed(w_h)
-        layers.lstm_forward(inputs, *transposed, b_x + b_h, h, c, gates, cells, bounded, states)
-        ctx.kept = inputs, w_x, w_h, h, c, gates, cells, bounded, states
-        return torch.from_numpy(states), torch.from_numpy(cells[-1].copy())
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        inputs, w_x, w_h, h, c, gates, cells, bounded, states = ctx.kept
-        along, dc = (_array(each) for each in gradients)
-        dh, dc = np.zeros_like(h), dc.copy()
-        layers.lstm_backward(along, w_h, c, gates, cells, bounded, dh, dc)
-        bias = _by_bias(gates)
-        return _gradients(ctx, inputs, w_x, gates, _by_states(gates, h, states), bias, bias, dh, dc)
+    def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
+        dh, dc = np.zeros_like(self.h), np.zeros_like(self.c)
+        layers.lstm_backward(along, self.weights.w_h, self.c, self.gates, self.cells, self.bounded, dh, dc)
+        bias = _summed(self.gates)
+        return _by_inputs(self.gates, self.inputs), _by_states(self.gates, self.h, self.states), bias, bias
 
 
-class _GruScan(torch.autograd.Function):
-    """(inputs, W_x, W_h, b_x, b_h, first h) -> h of all steps."""
+class _GruScan:
+    def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
+        self.inputs, self.weights, (self.h,) = inputs, weights, state
+        self.gates, self.own = (_empty(inputs, len(weights.w_h)) for _ in range(2))
+        self.states = _empty(inputs, weights.n_hidden)
+        w_x, w_h = weights.transposed()
+        layers.gru_forward(inputs, w_x, w_h, weights.b_x, weights.b_h, self.h, self.gates, self.own, self.states)
+        self.last: States = (self.states[-1],)
 
-    @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
-        (gates, own), states = (_empty(inputs, len(w_h)) for _ in range(2)), _empty(inputs, h.shape[1])
-        layers.gru_forward(inputs, _transposed(w_x), _transposed(w_h), b_x, b_h, h, gates, own, states)
-        ctx.kept = inputs, w_x, w_h, h, gates, own, states
-        return (torch.from_numpy(states),)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        inputs, w_x, w_h, h, gates, own, states = ctx.kept
-        dh = np.zeros_like(h)
-        layers.gru_backward(_array(gradients[0]), w_h, h, gates, own, states, dh)
-        return _gradients(ctx, inputs, w_x, gates, _by_states(own, h, states), _by_bias(gates), _by_bias(own), dh)
+    def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
+        dh = np.zeros_like(self.h)
+        layers.gru_backward(along, self.weights.w_h, self.h, self.gates, self.own, self.states, dh)
+        by_states = _by_states(self.own, self.h, self.states)
+        return _by_inputs(self.gates, self.inputs), by_states, _summed(self.gates), _summed(self.own)
 
 
-class _TanhScan(torch.autograd.Function):
-    """(inputs, W_x, W_h, b_x, b_h, first h) -> h of all steps."""
+class _TanhScan:
+    def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
+        self.inputs, self.weights, (self.h,) = inputs, weights, state
+        self.states = _empty(inputs, weights.n_hidden)
+        w_x, w_h = weights.transposed()
+        layers.tanh_forward(inputs, w_x, w_h, weights.b_x + weights.b_h, self.h, self.states)
+        self.last: States = (self.states[-1],)
 
-    @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        inputs, w_x, w_h, b_x, b_h, h = map(_array, tensors)
-        states = _empty(inputs, h.shape[1])
-        layers.tanh_forward(inputs, _transposed(w_x), _transposed(w_h), b_x + b_h, h, states)
-        ctx.kept = inputs, w_x, w_h, h, states
-        return (torch.from_numpy(states),)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        inputs, w_x, w_h, h, states = ctx.kept
-        inner, dh = np.empty_like(states), np.zeros_like(h)
-        layers.tanh_backward(_array(gradients[0]), w_h, states, inner, dh)
-        bias = _by_bias(inner)
-        return _gradients(ctx, inputs, w_x, inner, _by_states(inner, h, states), bias, bias, dh)
+    def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
+        inner, dh = np.empty_like(self.states), np.zeros_like(self.h)
+        layers.tanh_backward(along, self.weights.w_h, self.states, inner, dh)
+        bias = _summed(inner)
+        return _by_inputs(inner, self.inputs), _by_states(inner, self.h, self.states), bias, bias
 
 
-_SCANS: dict[Architecture, type[torch.autograd.Function]] = {"lstm": _LstmScan, "gru": _GruScan, "rnn": _TanhScan}
+_SCANS: dict[Architecture, Callable[[Single, Weights, States], Scan]] = {
+    "lstm": _LstmScan,
+    "gru": _GruScan,
+    "rnn": _TanhScan,
+}
+
+
+def by_name(gradients: tuple[Single, Single, Single, Single], layer: str) -> Mapping[str, Single]:
+    """Return gradients of ``Weights`` by the names of a layer's parameters."""
+    return {f"{layer}.{name}_l0": each for name, each in zip(LAYER_NAMES, gradients, strict=True)}
 
 
 #: A gradient that is not finite is the training loop's to see (``training.py``).
 _quiet = np.errstate(over="ignore", invalid="ignore")
 
 
-def _array(tensor: torch.Tensor) -> Single:
-    """Return a tensor's own memory, in C order."""
-    array: Single = tensor.detach().contiguous().numpy()
-    return array
-
-
-def _transposed(weight: Single) -> Single:
-    return np.ascontiguousarray(weight.T)
-
-
 def _empty(inputs: Single, n: int) -> Single:
     """Return an array (time, row, n) to be filled."""
     return np.empty((*inputs.shape[:2], n), np.float32)
+
+
+@_quiet
+def _by_inputs(projected: Single, inputs: Single) -> Single:
+    """Return the gradient of W_x, from d loss / d (W_x x)."""
+    gradient: Single = projected.reshape(-1, projected.shape[2]).T @ inputs.reshape(-1, inputs.shape[2])
+    return gradient
 
 
 @_quiet
@@ -185,19 +181,8 @@ def _by_states(inner: Single, first: Single, states: Single) -> Single:
 
 
 @_quiet
-def _by_bias(inner: Single) -> Single:
+def _summed(inner: Single) -> Single:
     """Return the gradient of a bias; a product of matrices is quicker than a sum."""
     flat = inner.reshape(-1, inner.shape[2])
     gradient: Single = np.ones(len(flat), np.float32) @ flat
     return gradient
-
-
-@_quiet
-def _gradients(
-    ctx: Any, inputs: Single, w_x: Single, projected: Single, *others: Single
-) -> tuple[torch.Tensor | None, ...]:
-    """Return the gradients in the order of the scan's tensors, from that of W_x x + b; of inputs where wanted."""
-    flat = projected.reshape(-1, projected.shape[2])
-    of_weight = flat.T @ inputs.reshape(-1, inputs.shape[2])
-    of_inputs = torch.from_numpy((flat @ w_x).reshape(inputs.shape)) if ctx.needs_input_grad[0] else None
-    return of_inputs, *(torch.from_numpy(each) for each in (of_weight, *others))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.spike_design import Design
 from rnnspike.models.spike_net import Batch, HazardNet
 from rnnspike.models.spike_sequences import Sequences, cut_sequences, draw_points
@@ -66,15 +67,14 @@ class TrainingBatches:
         n = self.sequences.n_sequences
         return max(-(-n // self.batch_size), min(FEWEST_UPDATES, n))
 
-    def __call__(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
+    def __call__(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor | CompiledLoss, float]]:
         """Yield the losses of one epoch's batches, in an order and at points that only ``rng`` decides."""
         order = rng.permutation(self.sequences.n_sequences)
         for part in np.array_split(order, self.updates_per_epoch):
             batch = make_batch(self.design, self.sequences.take(part), N_STRATA, rng, self.device)
             kept = rng.random((len(batch.unit), self.net.lstm.hidden_size), np.float32) >= self.dropout
             keep = torch.from_numpy(kept).to(self.device) / (1.0 - self.dropout)
-            loss = self.net.losses(replace(batch, keep=keep), self.observation).sum()
-            yield loss, float(len(batch.unit))
+            yield self.net.loss(replace(batch, keep=keep), self.observation), float(len(batch.unit))
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Validation:
         total, n_intervals = np.zeros(self.net.n_units), np.zeros(self.net.n_units)
         for batch in self.batches:
             unit = batch.unit.cpu().numpy()
-            loss = self.net.losses(batch, self.observation).double().cpu().numpy()
+            loss = self.net.losses(batch, self.observation)
             total += np.bincount(unit, loss, self.net.n_units)
             n_intervals += np.bincount(unit, minlength=self.net.n_units)
         return np.asarray(total / np.maximum(n_intervals, 1))

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models.bag import bounded, load_members, save_members
+from rnnspike.models.compiled import runs
 from rnnspike.models.protocol import FittedModel, Stepper
-from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design, input_names
+from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design
 from rnnspike.models.spike_head import HeadTables, Place
-from rnnspike.models.spike_net import HazardWeights
+from rnnspike.models.spike_net import UnitNet
 from rnnspike.models.spike_sequences import cut_sequences
 from rnnspike.models.spike_stepper import SpikeStepper
 from rnnspike.models.weights import load_weights, save_weights
@@ -30,37 +31,25 @@ def log_rows(model: FittedModel, trials: Trials, dtype: Any = np.float64) -> npt
     return rows.reshape(-1, trials.n_bins)
 
 
-def hidden_states(weights: HazardWeights, design: Design) -> FloatArray:
-    """Return h after every event of the runs that reach into the window (event, hidden), 0 elsewhere."""
-    sequences = cut_sequences(design.events, None, design.events.n_events)
-    projected = weights.project(design.inputs, design.units[design.events.unit])
-    hidden = np.zeros((design.events.n_events, weights.cell.n_hidden))
-    length = sequences.end - sequences.first
-    by_length = np.argsort(-length, kind="stable")
-    first, length = sequences.first[by_length], length[by_length]
-    state = weights.cell.initial_state(len(first))
-    for step in range(int(length.max(initial=0))):
-        n = int(np.searchsorted(-length, -step, side="left"))  # runs longer than this
-        state = weights.cell.step_projected(state[:n], projected[first[:n] + step])
-        hidden[first[:n] + step] = weights.cell.hidden(state)
-    return hidden
-
-
-def exact_log_mu(weights: HazardWeights, design: Design) -> FloatArray:
+def exact_log_mu(net: UnitNet, design: Design) -> FloatArray:
     """Return log mu (row, bin) of one unit at every observed bin, teacher-forced; the base's elsewhere.
 
     The network's part of it is worked out in single precision, as it was trained.
     """
     events = design.events
+    sequences = cut_sequences(events, None, events.n_events)
+    opened = np.tile(net.head_bias, (events.n_events, 1))  # of runs that do not reach into the window: not used
+    weights = net.w_x, net.w_h, net.bias, net.head, net.head_bias
+    runs.run_events(sequences.first, sequences.end, design.inputs, *weights, opened)
     scored = np.flatnonzero(events.is_scored)
-    opened = weights.opened(hidden_states(weights, design), design.units[events.unit])
     longest = int((events.stop - events.bin).max(initial=0))
     log_drive = design.log_drive - design.log_mean[0]
-    head = HeadTables.of(weights, log_drive, design.covariates, longest=longest, bin_s=design.bin_s)
+    head = HeadTables.of(net, log_drive, design.covariates, longest=longest, bin_s=design.bin_s)
     row, first = events.row[scored], events.first_scored[scored]
     log_gain = np.zeros(design.log_base.shape, np.float32)
     place = Place(log_gain, row, first, events.stop[scored] - first + 1)
-    head.add_log_gain(opened.at(scored), first - events.bin[scored], events.is_start[scored], row, first, place)
+    lag = first - events.bin[scored]
+    head.add_log_gain(net.opened(opened[scored]), lag, events.is_start[scored], row, first, place)
     return np.asarray(design.log_base + log_gain.astype(np.float64))
 
 
@@ -94,7 +83,7 @@ class FittedSpikeLstm:
             log_drive, log_base = self._log_bases(one)
             units = np.array([number])
             design = build_design(one, units, self.scales.of_units(units), log_drive, log_base, covariates)
-            mu[:, :, u] = bounded(np.exp(exact_log_mu(self._weights(number), design)))
+            mu[:, :, u] = bounded(np.exp(exact_log_mu(self._net(number), design)))
         return mu
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
@@ -102,8 +91,7 @@ class FittedSpikeLstm:
         one = trials.unit(unit)
         number = self._number(one.unit_ids[0])
         return SpikeStepper(
-            self._weights(number),
-            number,
+            self._net(number),
             one,
             self.scales.of_units(np.array([number])),
             log_rows(self.bases[0], one),
@@ -147,9 +135,8 @@ class FittedSpikeLstm:
             raise ModelError(f"{self.name}: not fitted to unit {unit_id}")
         return self.unit_ids.index(unit_id)
 
-    def _weights(self, number: int) -> HazardWeights:
-        names = input_names(self.covariate_names)
-        return HazardWeights.of(self.states[self.choice[number]], names, len(self.unit_ids), self.bin_s)
+    def _net(self, number: int) -> UnitNet:
+        return UnitNet.of(self.states[self.choice[number]], number)
 
     def _log_bases(self, one: Trials) -> tuple[FloatArray, FloatArray]:
         logs = [log_rows(base, one) for base in self.bases]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rnnspike.models.compiled import hazard
 from rnnspike.models.spike_design import lag_functions, lags_in_bins
-from rnnspike.models.spike_net import HazardWeights, Opened
+from rnnspike.models.spike_net import Opened, UnitNet
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 Array = npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ class HeadTables:
     @classmethod
     def of(
         cls,
-        weights: HazardWeights,
+        net: UnitNet,
         log_drive: FloatArray,
         covariates: FloatArray,
         *,
@@ -46,16 +46,15 @@ class HeadTables:
         """Return the tables of a network, good for lags of up to ``longest`` bins."""
         by_lag = lag_functions(longest, bin_s)
         own = by_lag.shape[2]
-        weight = weights.head["w_x.weight"].T
 
         def cast(array: FloatArray) -> Array:
             return np.ascontiguousarray(array, dtype=np.float32)
 
         return cls(
             by_lag=cast(by_lag),
-            hidden_by_lag=cast(by_lag @ weight[:own]),
-            weight=cast(weight[own:]),
-            out=cast(weights.head["v.weight"][0]),
+            hidden_by_lag=cast(by_lag @ net.w_point[:own]),
+            weight=net.w_point[own:],
+            out=net.out,
             log_drive=cast(log_drive),
             covariates=cast(covariates),
             drive_lags=lags_in_bins(bin_s),

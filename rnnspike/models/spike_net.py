@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rnnspike.models.cells import RecurrentCell
 from rnnspike.models.compiled import Single, hazard
+from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.scans import LstmLayer, is_ours
+from rnnspike.models.scans import Weights, array_of, by_name, is_ours, scan
 from rnnspike.trials.data import FloatArray, IntArray, Observation
 
 
@@ -31,7 +31,7 @@ class HazardNet(nn.Module):
     def __init__(self, n_inputs: int, n_head: int, n_units: int, n_hidden: int = 32) -> None:
         super().__init__()
         self.n_units = n_units
-        self.lstm = LstmLayer(n_inputs + n_units, n_hidden)
+        self.lstm = nn.LSTM(n_inputs + n_units, n_hidden)
         self.a = nn.Linear(n_hidden, n_head)
         self.b = nn.Linear(n_hidden, 1)
         self.w_h = nn.Linear(n_hidden, n_hidden)
@@ -55,80 +55,89 @@ class HazardNet(nn.Module):
         bounded: torch.Tensor = log_mu.clamp(*LOG_MU_RANGE)
         return bounded
 
-    def losses(self, batch: Batch, observation: Observation) -> torch.Tensor:
-        """Return the loss (interval,) of a batch (``interval_loss``), compiled on a CPU."""
+    def loss(self, batch: Batch, observation: Observation) -> torch.Tensor | CompiledLoss:
+        """Return the summed loss of a batch (``interval_loss``), with its gradient, compiled on a CPU."""
         if not is_ours(batch.inputs):
-            return interval_loss(self(batch), batch, observation)
-        head = (self.a, self.b, self.w_h)
-        weights = [each for linear in head for each in (linear.weight, linear.bias)]
-        losses: torch.Tensor = _HeadLoss.apply(  # type: ignore[no-untyped-call]
-            self.states(batch), *weights, self.w_x.weight, self.v.weight, self.unit_bias.weight, batch, observation
-        )
-        return losses
+            return interval_loss(self(batch), batch, observation).sum()
+        path = _HeadScan(self, batch, observation, backwards=True)
+        return CompiledLoss(float(path.loss.sum(dtype=np.float64)), path.gradients)
+
+    @torch.no_grad()
+    def losses(self, batch: Batch, observation: Observation) -> FloatArray:
+        """Return the loss (interval,) of a batch."""
+        if not is_ours(batch.inputs):
+            return np.asarray(interval_loss(self(batch), batch, observation).double().cpu().numpy())
+        return _HeadScan(self, batch, observation, backwards=False).loss.astype(np.float64)
 
     def states(self, batch: Batch) -> torch.Tensor:
         """Return h after every event (step, sequence, hidden)."""
-        code = nn.functional.one_hot(batch.sequence_unit, self.n_units).to(batch.inputs.dtype)
-        states: torch.Tensor = self.lstm(torch.cat([batch.inputs, code.expand(len(batch.inputs), -1, -1)], dim=2))[0]
+        states: torch.Tensor = self.lstm(self.coded(batch))[0]
         return states
 
+    def coded(self, batch: Batch) -> torch.Tensor:
+        """Return the inputs of all events with the code of their unit (step, sequence, input)."""
+        code = nn.functional.one_hot(batch.sequence_unit, self.n_units).to(batch.inputs.dtype)
+        return torch.cat([batch.inputs, code.expand(len(batch.inputs), -1, -1)], dim=2)
 
-class _HeadLoss(torch.autograd.Function):
-    """Head and loss, compiled: what ``forward`` and ``interval_loss`` say; differentiated once."""
 
-    @staticmethod
-    def forward(ctx: Any, *given: Any) -> torch.Tensor:
-        batch, observation = given[-2:]
-        arrays = [each.detach().contiguous().numpy() for each in given[:-2]]
-        states, a, a_0, b, b_0, w_h, w_h_0, w_x, v, unit_bias = arrays
-        x, unit, keep = batch.head.numpy(), batch.unit.numpy(), None if batch.keep is None else batch.keep.numpy()
-        place = (batch.at * states.shape[1] + batch.which).numpy()
-        h = states.reshape(-1, states.shape[2])[place]
-        if keep is not None:
-            h *= keep
-        bias = (h @ b.T)[:, 0] + b_0 + unit_bias[unit, 0]
-        hidden = (x.reshape(-1, x.shape[2]) @ w_x.T).reshape(*x.shape[:2], len(w_x))
-        log_base, weight, stop_count = (each.numpy() for each in (batch.log_base, batch.weight, batch.stop_count))
-        loss, d_gain = np.empty(len(x), np.float32), np.empty(x.shape[:2], np.float32)
+class _HeadScan:
+    """LSTM, head and loss, compiled: what ``forward`` and ``interval_loss`` say, and the way back, once."""
+
+    def __init__(self, net: HazardNet, batch: Batch, observation: Observation, *, backwards: bool) -> None:
+        weights = Weights.of(net.lstm)
+        self.lstm = scan("lstm", array_of(net.coded(batch)), weights, None, backwards=backwards)
+        self.net = {name: array_of(p) for name, p in net.named_parameters() if not name.startswith("lstm.")}
+        states, own = self.lstm.states, self.net
+        self.x, self.unit = batch.head.numpy(), batch.unit.numpy()
+        self.keep = None if batch.keep is None else batch.keep.numpy()
+        self.place = (batch.at * states.shape[1] + batch.which).numpy()
+        self.h = states.reshape(-1, states.shape[2])[self.place]
+        if self.keep is not None:
+            self.h *= self.keep
+        bias = (self.h @ own["b.weight"].T)[:, 0] + own["b.bias"] + own["unit_bias.weight"][self.unit, 0]
+        n_points = self.x.shape[:2]
+        self.hidden = (self.x.reshape(-1, self.x.shape[2]) @ own["w_x.weight"].T).reshape(*n_points, -1)
+        self.loss, self.d_gain = np.empty(n_points[0], np.float32), np.empty(n_points, np.float32)
         hazard.hazard_loss(
-            h @ w_h.T + w_h_0,
-            h @ a.T + a_0,
+            self.h @ own["w_h.weight"].T + own["w_h.bias"],
+            self.h @ own["a.weight"].T + own["a.bias"],
             bias,
-            x,
-            v[0],
-            log_base,
-            weight,
-            stop_count,
+            self.x,
+            own["v.weight"][0],
+            batch.log_base.numpy(),
+            batch.weight.numpy(),
+            batch.stop_count.numpy(),
             *LOG_MU_RANGE,
             observation == "bernoulli",
-            hidden,
-            loss,
-            d_gain,
+            self.hidden,
+            self.loss,
+            self.d_gain,
         )
-        ctx.kept = states.shape, place, keep, h, a, b, w_h, v, x, unit, len(unit_bias), hidden, d_gain
-        return torch.from_numpy(loss)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        shape, place, keep, h, a, b, w_h, v, x, unit, n_units, hidden, d_gain = ctx.kept
-        d_gain *= gradients[0].numpy()[:, None]
-        d_opened, d_slope, d_v = np.zeros_like(h), np.zeros((len(h), len(a)), np.float32), np.zeros_like(v[0])
-        hazard.hazard_backward(d_gain, x, v[0], hidden, d_opened, d_slope, d_v)
+    def gradients(self) -> dict[str, Single]:
+        """Return the gradient of the summed loss by the parameters' names."""
+        own, h, x, d_gain = self.net, self.h, self.x, self.d_gain
+        d_opened, d_slope = np.zeros_like(h), np.zeros((len(h), x.shape[2]), np.float32)
+        d_v = np.zeros(h.shape[1], np.float32)
+        hazard.hazard_backward(d_gain, x, own["v.weight"][0], self.hidden, d_opened, d_slope, d_v)
         d_bias = d_gain.sum(axis=1)
-        d_h = d_opened @ w_h + d_slope @ a + d_bias[:, None] * b
-        if keep is not None:
-            d_h *= keep
-        d_states = np.zeros(shape, np.float32)
-        d_states.reshape(-1, shape[2])[place] = d_h  # each event opens one interval
-        weights = (
-            *(d_slope.T @ h, d_slope.sum(axis=0)),
-            *((d_bias @ h)[None], d_bias.sum(keepdims=True)),
-            *(d_opened.T @ h, d_opened.sum(axis=0)),
-            hidden.reshape(-1, hidden.shape[2]).T @ x.reshape(-1, x.shape[2]),
-            d_v[None],
-            np.bincount(unit, d_bias, n_units).astype(np.float32)[:, None],
-        )
-        return *(torch.from_numpy(each) for each in (d_states, *weights)), None, None
+        d_h = d_opened @ own["w_h.weight"] + d_slope @ own["a.weight"] + d_bias[:, None] * own["b.weight"]
+        if self.keep is not None:
+            d_h *= self.keep
+        along = np.zeros_like(self.lstm.states)
+        along.reshape(-1, along.shape[2])[self.place] = d_h  # each event opens one interval
+        return {
+            **by_name(self.lstm.gradients(along), "lstm"),
+            "a.weight": d_slope.T @ h,
+            "a.bias": d_slope.sum(axis=0),
+            "b.weight": d_bias @ h,
+            "b.bias": d_bias.sum(keepdims=True),
+            "w_h.weight": d_opened.T @ h,
+            "w_h.bias": d_opened.sum(axis=0),
+            "w_x.weight": self.hidden.reshape(-1, h.shape[1]).T @ x.reshape(-1, x.shape[2]),
+            "v.weight": d_v,
+            "unit_bias.weight": np.bincount(self.unit, d_bias, len(own["unit_bias.weight"])).astype(np.float32),
+        }
 
 
 @dataclass(frozen=True)
@@ -168,63 +177,12 @@ def interval_loss(log_mu: torch.Tensor, batch: Batch, observation: Observation) 
 
 
 @dataclass(frozen=True)
-class HazardWeights:
-    """A trained network as float64 arrays: the cell, and the head by its parts."""
+class UnitNet:
+    """A trained network as one unit has it, in single precision, as compiled loops want it.
 
-    cell: RecurrentCell
-    head: Mapping[str, FloatArray]
-    n_units: int
-
-    @classmethod
-    def of(
-        cls, state: Mapping[str, npt.NDArray[Any]], names: tuple[str, ...], n_units: int, bin_s: float
-    ) -> HazardWeights:
-        """Return the weights of ``HazardNet.state_dict`` as arrays; ``names`` are the inputs without the code."""
-        lstm = {key.removeprefix("lstm."): value for key, value in state.items() if key.startswith("lstm.")}
-        inputs = names + tuple(f"unit_{u}" for u in range(n_units))
-        cell = RecurrentCell.from_torch("lstm", lstm, input_names=inputs, bin_s=bin_s)
-        head = {key: np.asarray(value, np.float64) for key, value in state.items() if not key.startswith("lstm.")}
-        return cls(cell, head, n_units)
-
-    def project(self, inputs: FloatArray, unit: IntArray) -> FloatArray:
-        """Return W_x x + b (event, gates) of event inputs (event, input) of these units (event,)."""
-        weight, n_own = self.cell.weights["weight_ih"], inputs.shape[1]
-        projected: FloatArray = inputs @ weight[:, :n_own].T
-        return projected + weight.T[n_own:][unit] + self.cell.weights["bias"]
-
-    def single(self, unit: int) -> SingleWeights:
-        """Return the weights of a unit in single precision, as compiled steps want them."""
-        head, w_x = self.head, self.cell.weights["weight_ih"].T
-        n_own = len(w_x) - self.n_units
-        bias = head["b.bias"] + head["unit_bias.weight"][unit]
-
-        def cast(array: FloatArray) -> Single:
-            return np.ascontiguousarray(array, np.float32)
-
-        return SingleWeights(
-            w_x=cast(w_x[:n_own]),
-            w_h=cast(self.cell.weights["weight_hh"].T),
-            bias=cast(self.cell.weights["bias"] + w_x[n_own + unit]),
-            head=cast(np.concatenate([head[f"{name}.weight"] for name in ("a", "b", "w_h")]).T),
-            head_bias=cast(np.concatenate([head["a.bias"], bias, head["w_h.bias"]])),
-            n_slopes=len(head["a.bias"]),
-        )
-
-    def opened(self, hidden: FloatArray, unit: IntArray) -> Opened:
-        """Return what the head knows of an interval when it opens, from h (event, hidden)."""
-        head = self.head
-        return Opened(
-            slope=hidden @ head["a.weight"].T + head["a.bias"],
-            bias=(hidden @ head["b.weight"].T)[:, 0] + head["b.bias"] + head["unit_bias.weight"][unit, 0],
-            hidden=hidden @ head["w_h.weight"].T + head["w_h.bias"],
-        )
-
-
-@dataclass(frozen=True)
-class SingleWeights:
-    """A unit's network for compiled steps: ``w_x`` (input, gates), ``w_h`` (hidden, gates), ``bias`` (gates,).
-
+    ``w_x`` (input, gates), ``w_h`` (hidden, gates) and ``bias`` (gates,), which holds the unit's code, step the LSTM.
     ``head`` (hidden, column) and ``head_bias`` (column,) give what an interval opens with: slopes, bias, hidden.
+    ``w_point`` (head input, hidden) and ``out`` (hidden,) are W_x and v of the head.
     """
 
     w_x: Single
@@ -232,21 +190,44 @@ class SingleWeights:
     bias: Single
     head: Single
     head_bias: Single
-    n_slopes: int
+    w_point: Single
+    out: Single
+
+    @classmethod
+    def of(cls, state: Mapping[str, npt.NDArray[Any]], unit: int) -> UnitNet:
+        """Return the network of a unit from ``HazardNet.state_dict`` as arrays."""
+        by_unit = state["unit_bias.weight"]
+        w_x = state["lstm.weight_ih_l0"].T
+        n_own = len(w_x) - len(by_unit)
+        parts = (
+            w_x[:n_own],
+            state["lstm.weight_hh_l0"].T,
+            state["lstm.bias_ih_l0"] + state["lstm.bias_hh_l0"] + w_x[n_own + unit],
+            np.concatenate([state[f"{name}.weight"] for name in ("a", "b", "w_h")]).T,
+            np.concatenate([state["a.bias"], state["b.bias"] + by_unit[unit], state["w_h.bias"]]),
+            state["w_x.weight"].T,
+            state["v.weight"][0],
+        )
+        return cls(*(np.ascontiguousarray(part, np.float32) for part in parts))
+
+    @property
+    def n_hidden(self) -> int:
+        """Hidden units of the LSTM."""
+        return len(self.w_h)
+
+    def opened(self, columns: Single) -> Opened:
+        """Return intervals from what they open with (interval, column)."""
+        n = len(self.w_point)
+        return Opened(columns[:, :n], columns[:, n], columns[:, n + 1 :])
 
 
 @dataclass(frozen=True)
 class Opened:
     """Per interval: ``slope`` (interval, column), ``bias`` (interval,), ``hidden`` (interval, hidden)."""
 
-    slope: FloatArray
-    bias: FloatArray
-    hidden: FloatArray
-
-    @classmethod
-    def of_columns(cls, columns: npt.NDArray[Any], n_slopes: int) -> Opened:
-        """Return intervals given as (interval, column): slopes, bias, hidden."""
-        return cls(columns[:, :n_slopes], columns[:, n_slopes], columns[:, n_slopes + 1 :])
+    slope: Single
+    bias: Single
+    hidden: Single
 
     def at(self, index: IntArray) -> Opened:
         """Return these intervals, repeated as the index says."""

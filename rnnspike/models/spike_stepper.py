@@ -12,7 +12,7 @@ from rnnspike.models.protocol import Stepper
 from rnnspike.models.spike_design import Scales, input_names
 from rnnspike.models.spike_features import PRIOR_SPIKES, TRACE_S, Traces, read_events, session_gains
 from rnnspike.models.spike_head import HeadTables, Place
-from rnnspike.models.spike_net import HazardWeights, Opened
+from rnnspike.models.spike_net import UnitNet
 from rnnspike.models.table import bins_ahead
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
 
@@ -22,8 +22,8 @@ class SpikeStepper:
 
     Parameters
     ----------
-    weights
-        The network chosen for this unit, and ``unit`` its number in it.
+    net
+        The network chosen for this unit.
     trials
         Trials of one unit; ``scales`` are the unit's.
     log_drive
@@ -36,8 +36,7 @@ class SpikeStepper:
 
     def __init__(
         self,
-        weights: HazardWeights,
-        unit: int,
+        net: UnitNet,
         trials: Trials,
         scales: Scales,
         log_drive: FloatArray,
@@ -45,13 +44,13 @@ class SpikeStepper:
         base: Stepper | None,
     ) -> None:
         n_rows = trials.n_trials
-        self.weights, self.unit, self.base = weights, unit, base
+        self.net, self.base = net, base
         self.log_drive, self.covariates = log_drive, covariates
         self.rate_hz, self.bin_s = float(scales.rate_hz[0]), trials.bin_s
         self.log_mean = float(np.log(self.rate_hz * trials.bin_s))
         self.gains = session_gains(trials, scales.condition_rate_hz)[:, 0]
         self.head = HeadTables.of(
-            weights,
+            net,
             log_drive - self.log_mean,
             covariates,
             longest=trials.n_burn_in + trials.n_bins + 1,
@@ -64,9 +63,8 @@ class SpikeStepper:
             np.cumsum(observed, axis=1, dtype=np.int64), ((0, 0), (1, 0))
         )  # observed bins before each
         self.trial = np.arange(n_rows)
-        self.single = weights.single(unit)
-        self.state = weights.cell.initial_state(n_rows).astype(np.float32)
-        self.opened = np.tile(self.single.head_bias, (n_rows, 1))  # (row, column), of a state of zeros
+        self.state = np.zeros((n_rows, 2 * net.n_hidden), np.float32)  # [h; c]
+        self.opened = np.tile(net.head_bias, (n_rows, 1))  # (row, column), of a state of zeros
         self.last = np.full(n_rows, -self.n_burn_in - 1)  # bin of the last event
         self.after_start = np.ones(n_rows, dtype=bool)
         self.traces = Traces.empty(n_rows)
@@ -100,7 +98,7 @@ class SpikeStepper:
         here, first = rows[known], at[known]
         place = Place(log_gain, known, np.zeros_like(known), np.minimum(self.log_drive.shape[1] - first, n))
         trial, lag = self.trial[here], first - self.last[here]
-        opened = Opened.of_columns(self.opened[here], self.single.n_slopes)
+        opened = self.net.opened(self.opened[here])
         self.head.add_log_gain(opened, lag, self.after_start[here], trial, first, place)
         return bounded(np.exp(self._log_base + log_gain))
 
@@ -132,7 +130,5 @@ class SpikeStepper:
             *(np.array(TRACE_S), self.traces.spikes, self.traces.known_s, self.state, self.log_drive, self.log_mean),
             *(self.gains, self.covariates, self.rate_hz, self.bin_s, PRIOR_SPIKES, inputs),
         )
-        net = self.single
-        runs.spike_net_step(
-            rows, inputs, self.state, net.w_x, net.w_h, net.bias, net.head, net.head_bias, self.opened
-        )
+        net = self.net
+        runs.step_rows(rows, inputs, self.state, net.w_x, net.w_h, net.bias, net.head, net.head_bias, self.opened)

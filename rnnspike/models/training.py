@@ -18,10 +18,11 @@ import torch
 
 from rnnspike.models.adamw import AdamW
 from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.models.loss import CompiledLoss
 from rnnspike.trials.data import FloatArray
 
 #: (epoch, rng of that epoch) -> one (summed loss, its weight) per update, made when asked for.
-Batches = Callable[[int, np.random.Generator], Iterable[tuple[torch.Tensor, float]]]
+Batches = Callable[[int, np.random.Generator], Iterable[tuple["torch.Tensor | CompiledLoss", float]]]
 #: () -> mean loss on one validation set, or (part,) of them where parts (units) are to be stopped apart.
 Validator = Callable[[], "float | FloatArray"]
 
@@ -106,8 +107,8 @@ def train(
         while run.epoch < run.end:
             module.train()
             rng = np.random.default_rng([seed, run.epoch])
-            for i, (loss_sum, weight) in enumerate(batches(run.epoch, rng)):
-                run.update(loss_sum, weight, i)
+            for i, (loss, weight) in enumerate(batches(run.epoch, rng)):
+                run.update(loss, weight, i)
             run.close_epoch()
             run.validate(validators)
             run.plan_next_cycle()
@@ -142,26 +143,24 @@ class _Run:
         self._loss_sum = self._weight = self._norm_sum = 0.0
         self._steps = 0
 
-    def update(self, loss_sum: torch.Tensor, weight: float, index: int) -> None:
+    def update(self, loss: torch.Tensor | CompiledLoss, weight: float, index: int) -> None:
         """Make one step on the mean loss of a batch, each network's gradient clipped; none where it is not finite."""
-        gradient = self.optimizer.gradient(loss_sum / weight)  # (net, parameter)
-        norm = torch.linalg.vector_norm(gradient, dim=1)
-        finite = torch.isfinite(norm)
-        n_finite = int(finite.sum())
-        self.history.updates += 1
-        self.history.clipped += float((norm > self.settings.clip_norm).double().mean())
-        self.history.skipped += 1 - n_finite / len(norm)
-        if not n_finite:
-            return
         done = self.epoch - self.cycle_start + min(index / self.settings.updates_per_epoch, 1.0)
         factor = one_cycle(done / (self.end - self.cycle_start), self.settings.warm_up)
-        clip = (self.settings.clip_norm / norm.clamp(min=1e-12)).clamp(max=1.0)
-        if n_finite < len(norm):  # of several networks these stay where they are
-            gradient, clip = gradient.nan_to_num(0.0, 0.0, 0.0), clip * finite
-            norm = norm[finite]
-        self.optimizer.step(gradient * clip[:, None], self.settings.learning_rate * factor)
-        self._loss_sum, self._weight = self._loss_sum + float(loss_sum.detach()), self._weight + weight
-        self._norm_sum, self._steps = self._norm_sum + float(norm.sum()), self._steps + 1
+        norms = self.optimizer.step(
+            self.optimizer.gradient(loss),
+            self.settings.learning_rate * factor,
+            scale=1.0 / weight,
+            clip_norm=self.settings.clip_norm,
+        )
+        finite = norms[np.isfinite(norms)]
+        self.history.updates += 1
+        self.history.clipped += float((norms > self.settings.clip_norm).mean())
+        self.history.skipped += 1 - len(finite) / len(norms)
+        if len(finite):
+            value = loss.value if isinstance(loss, CompiledLoss) else float(loss.detach())
+            self._loss_sum, self._weight = self._loss_sum + value, self._weight + weight
+            self._norm_sum, self._steps = self._norm_sum + float(finite.sum()), self._steps + 1
 
     def close_epoch(self) -> None:
         """Write the epoch's means down."""

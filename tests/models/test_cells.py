@@ -6,7 +6,7 @@ import torch
 from rnnspike.models.cells import RecurrentCell
 from rnnspike.models.compiled import compiled, functions
 from rnnspike.models.recurrent_net import LinearLayer
-from rnnspike.models.scans import GruLayer, LstmLayer, TanhLayer
+from rnnspike.models.scans import LAYER_NAMES, Weights, scan
 
 NAMES = ("spike", "unknown", "drive")
 LAYERS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM, "linear": LinearLayer}
@@ -59,61 +59,51 @@ def test_linear_layer_by_doubling_equals_a_loop_with_carried_state(n_bins, rng):
     np.testing.assert_array_equal(last[0].detach().numpy(), h[-1].detach().numpy())
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [(LstmLayer, torch.nn.LSTM), (GruLayer, torch.nn.GRU), (TanhLayer, torch.nn.RNN)]
-)
+COMPILED = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+
+
+@pytest.mark.parametrize("architecture", COMPILED)
 @pytest.mark.parametrize("carried", [True, False])
 @pytest.mark.parametrize(("n_rows", "n_hidden"), [(4, 5), (19, 16), (1, 1)])
-def test_compiled_layers_equal_torch_and_its_gradients(ours, theirs, carried, n_rows, n_hidden, rng):
-    layer, oracle = ours(3, n_hidden), theirs(3, n_hidden)
-    oracle.load_state_dict(layer.state_dict())
+def test_compiled_layers_equal_torch_and_its_gradients(architecture, carried, n_rows, n_hidden, rng):
+    layer = COMPILED[architecture](3, n_hidden)
 
-    def drawn(*shape: int) -> torch.Tensor:
-        return torch.from_numpy(rng.normal(size=shape).astype(np.float32))
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
 
-    inputs, along = drawn(13, n_rows, 3).requires_grad_(), drawn(13, n_rows, n_hidden)
-    parts = [drawn(1, n_rows, n_hidden).requires_grad_() for _ in range(2 if ours is LstmLayer else 1)]
-    state = (tuple(parts) if ours is LstmLayer else parts[0]) if carried else None
-    wanted = []
-    for module in (layer, oracle):
-        h, last = module(inputs, state)
-        ends = list(last) if isinstance(last, tuple) else [last]
-        leaves = [inputs, *module.parameters(), *(parts if carried else [])]
-        loss = (h * along).sum() + sum((k + 1) * end.sum() for k, end in enumerate(ends))
-        wanted.append([h, *ends, *torch.autograd.grad(loss, leaves)])
-    for found, expected in zip(*wanted, strict=True):
-        torch.testing.assert_close(found, expected, atol=2e-5, rtol=2e-5)
+    inputs, along = drawn(13, n_rows, 3), drawn(13, n_rows, n_hidden)
+    first = tuple(drawn(n_rows, n_hidden) for _ in range(2 if architecture == "lstm" else 1)) if carried else None
+    path = scan(architecture, inputs, Weights.of(layer), first, backwards=True)
+    state = tuple(torch.from_numpy(each)[None] for each in first or ())
+    h, last = layer(torch.from_numpy(inputs), (state if architecture == "lstm" else state[0]) if carried else None)
+    ends = [*last] if isinstance(last, tuple) else [last]
+    names = [f"{name}_l0" for name in LAYER_NAMES]
+    wanted = torch.autograd.grad((h * torch.from_numpy(along)).sum(), [getattr(layer, name) for name in names])
+    found = [path.states, *path.last, *path.gradients(along)]
+    for each, expected in zip(found, [h, *(end[0] for end in ends), *wanted], strict=True):
+        np.testing.assert_allclose(each, expected.detach().numpy(), atol=2e-5, rtol=2e-5)
 
 
 @pytest.mark.parametrize("n_rows", [1, 16, 40])
-def test_states_without_gradient_are_those_with_it(n_rows, rng):
-    layer = LstmLayer(3, 16)
-    inputs = torch.from_numpy(rng.normal(size=(25, n_rows, 3)).astype(np.float32))
-    state = tuple(torch.from_numpy(rng.normal(size=(1, n_rows, 16)).astype(np.float32)) for _ in range(2))
-    h, last = layer(inputs, state)
-    with torch.no_grad():
-        found, found_last = layer(inputs, state)
-    for each, expected in zip((found, *found_last), (h, *last), strict=True):
-        torch.testing.assert_close(each, expected.detach(), atol=1e-6, rtol=1e-6)
+def test_states_without_a_way_back_are_those_with_one(n_rows, rng):
+    weights = Weights.of(torch.nn.LSTM(3, 16))
+    inputs = rng.normal(size=(25, n_rows, 3)).astype(np.float32)
+    state = tuple(rng.normal(size=(n_rows, 16)).astype(np.float32) for _ in range(2))
+    kept, found = (scan("lstm", inputs, weights, state, backwards=backwards) for backwards in (True, False))
+    for each, expected in zip((found.states, *found.last), (kept.states, *kept.last), strict=True):
+        np.testing.assert_allclose(each, expected, atol=1e-6, rtol=1e-6)
+    with pytest.raises(RuntimeError, match="way back"):
+        found.gradients(found.states)
 
 
-@pytest.mark.parametrize("ours", [LstmLayer, GruLayer, TanhLayer])
+@pytest.mark.parametrize("architecture", COMPILED)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_is_not_hidden(ours, value):
-    layer, inputs = ours(3, 5), torch.zeros(9, 2, 3)
+def test_what_is_not_finite_is_not_hidden(architecture, value):
+    inputs = np.zeros((9, 2, 3), np.float32)
     inputs[4, 1, 0] = value
-    h = layer(inputs)[0]
-    loss = (h[:, 1] * torch.nan_to_num(inputs[:, 1, :1], 1.0, 1.0)).sum()
-    gradient = torch.autograd.grad(loss + h.sum(), layer.weight_ih_l0)[0]
-    assert torch.isfinite(h[:, 0]).all()
-    assert not torch.isfinite(gradient).all()
-
-
-def test_in_double_precision_torch_steps_the_layers(rng):
-    layer, oracle = LstmLayer(3, 5).double(), torch.nn.LSTM(3, 5).double()
-    oracle.load_state_dict(layer.state_dict())
-    inputs = torch.from_numpy(rng.normal(size=(13, 4, 3)))
-    torch.testing.assert_close(layer(inputs)[0], oracle(inputs)[0], atol=0, rtol=0)
+    path = scan(architecture, inputs, Weights.of(COMPILED[architecture](3, 5)), None, backwards=True)
+    assert np.isfinite(path.states[:, 0]).all()
+    assert not np.isfinite(path.gradients(np.ones_like(path.states))[0]).all()
 
 
 @pytest.mark.parametrize("x", [-200.0, -12.0, -8.0, -3.0, -1e-3, 0.0, 1e-4, 0.7, 5.0, 7.9, 8.1, 100.0])

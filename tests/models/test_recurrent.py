@@ -8,9 +8,11 @@ from scipy.special import gammaln
 
 from rnnspike.errors import ModelError
 from rnnspike.evaluation.likelihood import log_likelihood
+from rnnspike.models.adamw import AdamW
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, recorded_past
 from rnnspike.models.bin_sequences import Sequences, Streams
 from rnnspike.models.cells import Readout
+from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.recurrent import EFFORTS, Gru, LinearRnn, Lstm, RecurrentSettings, VanillaRnn
 from rnnspike.models.recurrent_net import RecurrentNet, negative_log_likelihood
@@ -268,16 +270,22 @@ def test_the_compiled_loss_is_torchs_and_so_are_its_gradients(architecture, obse
     counts = rng.poisson(0.4, size=(40, 9)) if observation == "poisson" else rng.random((40, 9)) < 0.3
     stacked = np.stack([counts, log_drive, rng.random((40, 9)) < 0.8], axis=2)
     targets = torch.from_numpy(stacked.astype(np.float32))
-    leaves = [p for p in net.parameters() if p.requires_grad]
     loss, _ = net.loss(inputs, targets, observation)
-    found = torch.autograd.grad(loss, leaves)
+    optimizer = AdamW(net, weight_decay=0.0)
+    found = optimizer.gradient(loss)[0]
     double = RecurrentNet(architecture, 3, 16, 50.0, torch.Generator()).double()
     double.load_state_dict(net.state_dict())
     expected, _ = double.loss(inputs.double(), targets.double(), observation)
     wanted = torch.autograd.grad(expected, [p for p in double.parameters() if p.requires_grad])
-    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
-    for each, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(each.double(), other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+    assert isinstance(loss, CompiledLoss) == (architecture != "linear")
+    value = loss.value if isinstance(loss, CompiledLoss) else float(loss.detach())
+    assert value == pytest.approx(float(expected.detach()), rel=1e-5)
+    for each, other in zip(torch.split(found, [p.numel() for p in wanted]), wanted, strict=True):
+        tolerance = {"rtol": 1e-3, "atol": 1e-4 * float(other.abs().max())}
+        torch.testing.assert_close(each.view(other.shape).double(), other, **tolerance)
+    with torch.no_grad():
+        again, _ = net.loss(inputs, targets, observation)
+    assert float(getattr(again, "value", again)) == pytest.approx(value, rel=1e-6)
 
 
 @pytest.mark.parametrize("log_mu", [-20.0, -12.0, 0.0, 3.0])

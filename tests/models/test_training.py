@@ -176,8 +176,12 @@ def test_the_schedule_warms_up_and_anneals():
     assert factors[1] > factors[2] > factors[3] == pytest.approx(1e-3)
 
 
-def test_adamw_equals_torch():
+@pytest.mark.parametrize("double", [False, True])  # compiled, and as on a GPU
+def test_adamw_equals_torch(double):
     ours, theirs = make_module(), make_module()
+    x = torch.linspace(-1, 1, 12).reshape(4, 3)
+    if double:
+        ours, theirs, x = ours.double(), theirs.double(), x.double()
     optimizer = AdamW(ours, weight_decay=0.3, rate_factors={"bias": 0.1})
     oracle = torch.optim.AdamW(
         [
@@ -187,14 +191,34 @@ def test_adamw_equals_torch():
         lr=0.05,
         betas=(0.9, 0.99),
     )
-    x = torch.linspace(-1, 1, 12).reshape(4, 3)
     for k in range(6):
-        optimizer.step(optimizer.gradient(((ours(x) - k) ** 2).sum()), 0.05)
+        norms = optimizer.step(optimizer.gradient(((ours(x) - k) ** 2).sum()), 0.05, scale=0.5, clip_norm=3.0)
         oracle.zero_grad()
-        ((theirs(x) - k) ** 2).sum().backward()
+        (0.5 * ((theirs(x) - k) ** 2).sum()).backward()
+        assert norms == pytest.approx([float(torch.nn.utils.clip_grad_norm_(theirs.parameters(), 3.0))])
         oracle.step()
     torch.testing.assert_close(ours.weight, theirs.weight)
     torch.testing.assert_close(ours.bias, theirs.bias)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_a_network_whose_gradient_is_not_finite_stays_where_it_is(double):
+    module = torch.nn.Linear(3, 2)
+    module.n_nets = 2
+    if double:
+        module.double()
+    before = copy.deepcopy(module)
+    optimizer = AdamW(module, weight_decay=0.1)
+    gradient = torch.ones_like(optimizer.values)
+    gradient[1, 2] = torch.nan
+    norms = optimizer.step(gradient, 0.1)
+    assert norms[0] == pytest.approx(2.0)
+    assert np.isnan(norms[1])
+    assert torch.equal(module.weight[1], before.weight[1])
+    assert not torch.equal(module.weight[0], before.weight[0])
+    assert optimizer.steps == 1
+    optimizer.step(gradient * torch.nan, 0.1)
+    assert optimizer.steps == 1
 
 
 def test_frozen_parameters_stay():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspike.models.compiled import Double, Single, compiled
+from rnnspike.models.compiled import Double, Index, Single, compiled
 from rnnspike.models.compiled.functions import sigmoid, tanh
 
 #: Rows whose steps are made together where no gradient is wanted.
@@ -190,6 +190,17 @@ def tanh_backward(along: Single, w: Single, states: Single, inner: Single, dh: S
             for k in range(n):
                 out[k] = (back[k] + now[k]) * (_ONE - state[k] * state[k])
         np.dot(inner[t], w, dh)
+
+
+@compiled
+def pick(values: Single, start: Index, rows: Index, out: Single) -> None:
+    """Fill ``out`` (time, row, channel) with ``values`` of these rows, each from time ``start`` (row,)."""
+    n_times = len(values)
+    for t in range(out.shape[0]):
+        for r in range(out.shape[1]):
+            source = values[(start[r] + t) % n_times, rows[r]]
+            for k in range(out.shape[2]):
+                out[t, r, k] = source[k]
 
 
 @compiled

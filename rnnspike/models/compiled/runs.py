@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspike.models.compiled import Bool, Count, Double, Index, Single, compiled
+from rnnspike.models.compiled import Bool, Count, Double, Floats, Index, Single, compiled
 from rnnspike.models.compiled.functions import sigmoid, tanh
 from rnnspike.models.compiled.hazard import advance_traces, compose
 
@@ -182,7 +182,43 @@ def spike_events(
 
 
 @compiled
-def spike_net_step(
+def step_network(
+    inputs: Floats,
+    state: Single,
+    w_x: Single,
+    w_h: Single,
+    bias: Single,
+    head: Single,
+    head_bias: Single,
+    gates: Single,
+    opened: Single,
+) -> None:
+    """Step one row of the spike-clocked LSTM, ``state`` [h; c], and fill what it opens an interval with (column,).
+
+    ``w_x``, ``w_h`` and ``head`` are transposed (``spike_net.UnitNet``); ``gates`` is there to be used.
+    """
+    n = len(w_h)
+    gates[:] = bias
+    for j in range(len(inputs)):
+        x, w = np.float32(inputs[j]), w_x[j]
+        for k in range(4 * n):
+            gates[k] += x * w[k]
+    for j in range(n):
+        x, w = state[j], w_h[j]
+        for k in range(4 * n):
+            gates[k] += x * w[k]
+    for k in range(n):
+        c = sigmoid(gates[n + k]) * state[n + k] + sigmoid(gates[k]) * tanh(gates[2 * n + k])
+        state[n + k], state[k] = c, sigmoid(gates[3 * n + k]) * tanh(c)
+    opened[:] = head_bias
+    for j in range(n):
+        x, w = state[j], head[j]
+        for k in range(len(opened)):
+            opened[k] += x * w[k]
+
+
+@compiled
+def step_rows(
     rows: Index,
     inputs: Double,
     state: Single,
@@ -193,29 +229,27 @@ def spike_net_step(
     head_bias: Single,
     opened: Single,
 ) -> None:
-    """Step the LSTM of some rows on ``inputs`` (event, input): ``state`` (row, [h; c]), ``opened`` (row, column).
-
-    ``w_x``, ``w_h`` and ``head`` are transposed; the head's columns are told by ``SpikeStepper``.
-    """
-    n, n_own = len(w_h), inputs.shape[1]
-    gates, out = np.empty(4 * n, np.float32), np.empty(head.shape[1], np.float32)
+    """Step these rows of ``state`` (row, [h; c]) and ``opened`` (row, column) on ``inputs`` (event, input)."""
+    gates = np.empty(len(bias), np.float32)
     for i in range(len(rows)):
-        own = state[rows[i]]
-        gates[:] = bias
-        for j in range(n_own):
-            x, w = np.float32(inputs[i, j]), w_x[j]
-            for k in range(4 * n):
-                gates[k] += x * w[k]
-        for j in range(n):
-            x, w = own[j], w_h[j]
-            for k in range(4 * n):
-                gates[k] += x * w[k]
-        for k in range(n):
-            c = sigmoid(gates[n + k]) * own[n + k] + sigmoid(gates[k]) * tanh(gates[2 * n + k])
-            own[n + k], own[k] = c, sigmoid(gates[3 * n + k]) * tanh(c)
-        out[:] = head_bias
-        for j in range(n):
-            x, w = own[j], head[j]
-            for k in range(len(out)):
-                out[k] += x * w[k]
-        opened[rows[i]] = out
+        step_network(inputs[i], state[rows[i]], w_x, w_h, bias, head, head_bias, gates, opened[rows[i]])
+
+
+@compiled
+def run_events(
+    first: Index,
+    end: Index,
+    inputs: Floats,
+    w_x: Single,
+    w_h: Single,
+    bias: Single,
+    head: Single,
+    head_bias: Single,
+    opened: Single,
+) -> None:
+    """Fill what events ``first .. end - 1`` of each sequence open (event, column), each begun from zeros."""
+    gates, state = np.empty(len(bias), np.float32), np.empty(2 * len(w_h), np.float32)
+    for s in range(len(first)):
+        state[:] = np.float32(0.0)
+        for e in range(first[s], end[s]):
+            step_network(inputs[e], state, w_x, w_h, bias, head, head_bias, gates, opened[e])

@@ -1,0 +1,23 @@
+"""A batch's loss and its gradient, where compiled loops work them out; elsewhere they are torch's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class CompiledLoss:
+    """A summed loss; ``back`` gives its gradient by the names of the parameters, and may be called once."""
+
+    value: float
+    back: Callable[[], Mapping[str, npt.NDArray[Any]]]
+
+
+def not_kept() -> Mapping[str, npt.NDArray[np.float32]]:
+    """Stand in for ``back`` where the way there kept nothing for it."""
+    raise RuntimeError("no gradient was asked for")
