@@ -7,6 +7,7 @@ compacted design stands for several bins and is evaluated at their middle (``row
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,15 @@ class LogTimeBasis:
 
     def table(self, steps_per_bin: int = 1) -> FloatArray:
         """Return the functions at lags 0, 1/steps, ... , ``n_lags``: (n_lags * steps + 1, function)."""
-        return self.at(np.arange(self.n_lags * steps_per_bin + 1) / steps_per_bin)
+        return _table(self, steps_per_bin)
+
+
+@lru_cache(maxsize=32)
+def _table(basis: LogTimeBasis, steps_per_bin: int) -> FloatArray:
+    """Make a basis's table once: every training and every set of trials asks for it; not to be written to."""
+    table = basis.at(np.arange(basis.n_lags * steps_per_bin + 1) / steps_per_bin)
+    table.flags.writeable = False
+    return table
 
 
 @dataclass(frozen=True)

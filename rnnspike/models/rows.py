@@ -9,14 +9,14 @@ bins. A fit walks its penalty path on these rows and ends on all bins (``penalis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from rnnspike.models.basis import LogTimeBasis
 from rnnspike.models.compiled import lags
-from rnnspike.models.history import UNKNOWN, Int32Array, Past, gap_edges
+from rnnspike.models.history import UNKNOWN, Past, gap_edges
 from rnnspike.trials.data import FloatArray, IntArray
 
 Float32Array = npt.NDArray[np.float32]
@@ -74,12 +74,13 @@ def compact(past: Past, longest_age: int, widest: int) -> Rows:
     )
 
 
+@lru_cache(maxsize=32)
 def _block_of(longest: int, widest: int) -> npt.NDArray[np.int32]:
     """Return the block of each elapsed time 0..longest: widths grow in proportion to the time."""
     block = np.zeros(longest + 1, dtype=np.int32)
     start, number = 1, 0
     while start <= longest:
-        width = int(np.clip(start // _SINGLE_BINS, 1, max(widest, 1)))
+        width = min(max(start // _SINGLE_BINS, 1), max(widest, 1))
         block[start : start + width] = number
         start, number = start + width, number + 1
     return block
@@ -87,7 +88,7 @@ def _block_of(longest: int, widest: int) -> npt.NDArray[np.int32]:
 
 def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) -> Float32Array:
     """Return the history features (row, function); unobserved bins count as ``fill`` spikes each."""
-    table = np.ascontiguousarray(basis.table(steps_per_bin=2), dtype=np.float32)
+    table, up_to = _tables(basis)
     n_lags, stride = basis.n_lags, past.n_time + basis.n_lags + 1
     trial, bins = np.nonzero(past.spikes)
     spike_key = trial * stride + bins
@@ -96,42 +97,32 @@ def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) ->
     low = np.maximum(low, np.searchsorted(spike_key, row_key))
     high = np.searchsorted(spike_key, row_key + rows.first)
     centre2, weight = (2 * rows.centre).astype(np.int64), past.spikes[trial, bins].astype(np.float32)
-    features: Float32Array = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
+    features: Float32Array = np.zeros((rows.n_rows, basis.n_functions), dtype=np.float32)
     lags.add_lagged(low, high, centre2, 2 * bins, weight, table, features)
     if fill > 0:
-        gaps = _gap_columns(rows, past, basis)  # as large as the features: scaled in place
-        gaps *= np.float32(fill)
-        features += gaps
+        _add_gaps(features, rows, past, up_to, fill)
     return features
 
 
-def _gap_columns(rows: Rows, past: Past, basis: LogTimeBasis) -> Float32Array:
-    """Return what one spike in every unobserved bin would add, (row, function)."""
-    n_lags, stride = basis.n_lags, past.n_time + 2 * basis.n_lags + 1
+@lru_cache(maxsize=8)
+def _tables(basis: LogTimeBasis) -> tuple[Float32Array, Float32Array]:
+    """Return the functions at half lags, (half lag, function), and their sum over the bins up to there; made once."""
+    table = basis.table(steps_per_bin=2).astype(np.float32)
     total = np.cumsum(basis.table(), axis=0)  # (lag + 1, function)
-    total2 = np.empty((2 * n_lags + 1, total.shape[1]), dtype=np.float32)
-    total2[::2], total2[1::2] = total, (total[1:] + total[:-1]) / 2
+    up_to = np.empty_like(table)
+    up_to[::2], up_to[1::2] = total, (total[1:] + total[:-1]) / 2
+    return table, up_to
+
+
+def _add_gaps(features: Float32Array, rows: Rows, past: Past, up_to: Float32Array, fill: float) -> None:
+    """Add ``fill`` spikes in every unobserved bin to the history features (row, function)."""
+    n_lags = len(up_to) // 2
+    stride = past.n_time + 2 * n_lags + 1
     trial, start, stop = gap_edges(past, n_lags)
     keys = rows.trial * stride + rows.centre + n_lags
     low = np.searchsorted(keys, trial * stride + start + n_lags, side="right")
     high = np.searchsorted(keys, trial * stride + np.minimum(stop + n_lags, past.n_time) + n_lags)
-    row, indptr = _ranges(low, np.maximum(high, low))
-    gap = np.repeat(np.arange(len(trial)), np.diff(indptr))
-    far = np.clip(2 * (rows.centre[row] - start[gap]), 0, 2 * n_lags).astype(np.int64)
-    near = np.clip(2 * (rows.centre[row] - stop[gap]), 0, 2 * n_lags).astype(np.int64)
-    sign = np.concatenate([np.ones(len(row), np.float32), -np.ones(len(row), np.float32)])
-    where = (np.concatenate([row, row]), np.concatenate([far, near]))
-    columns: Float32Array = sparse.csr_matrix((sign, where), shape=(rows.n_rows, len(total2))) @ total2
-    return columns
-
-
-def _ranges(low: IntArray, high: IntArray) -> tuple[Int32Array, Int32Array]:
-    """Return all the ranges low..high-1 one after the other, and where each starts."""
-    lengths = (high - low).astype(np.int32)
-    indptr = np.zeros(len(lengths) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=indptr[1:])
-    within = np.repeat(low.astype(np.int32) - indptr[:-1], lengths)
-    return np.arange(indptr[-1], dtype=np.int32) + within, indptr
+    lags.add_gaps(low, high, start, stop, rows.centre, up_to, fill, features)
 
 
 def age_columns(rows: Rows, basis: LogTimeBasis) -> Float32Array:

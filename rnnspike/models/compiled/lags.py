@@ -77,3 +77,21 @@ def add_lagged(
             functions = table[centre2[i] - bins2[s]]
             for k in range(len(functions)):
                 features[i, k] += weight[s] * functions[k]
+
+
+@compiled
+def add_gaps(
+    low: Index, high: Index, start: Index, stop: Index, centre: Double, up_to: Single, fill: float, features: Single
+) -> None:
+    """Add ``fill`` spikes in every bin of gaps from ``start`` to ``stop`` (gap,) to rows ``low .. high - 1`` of each.
+
+    ``up_to`` (half lag, function) is what spikes in all bins up to a lag add.
+    """
+    last, weight = len(up_to) - 1, np.float32(fill)
+    for g in range(len(low)):
+        for i in range(low[g], max(low[g], high[g])):
+            far = up_to[min(max(int(2 * (centre[i] - start[g])), 0), last)]
+            near = up_to[min(max(int(2 * (centre[i] - stop[g])), 0), last)]
+            own = features[i]
+            for k in range(len(own)):
+                own[k] += weight * (far[k] - near[k])
