@@ -109,9 +109,9 @@ class RecurrentCell:
         return states
 
     @cached_property
-    def _single(self) -> tuple[Single, Single, Single]:
-        w_x, w_h, bias = self.weights["weight_ih"].T, self.weights["weight_hh"].T, self.weights["bias"]
-        return np.ascontiguousarray(w_x, np.float32), np.ascontiguousarray(w_h, np.float32), bias.astype(np.float32)
+    def _single(self) -> Single:
+        w_x, w_h, bias = (self.weights[name] for name in ("weight_ih", "weight_hh", "bias"))
+        return np.ascontiguousarray(np.concatenate([w_h.T, w_x.T, bias[None]]), np.float32)
 
     @classmethod
     def from_torch(
@@ -185,15 +185,14 @@ def _run_lstm(
     return states.swapaxes(1, 2)
 
 
-def _run_lstm_single(weights: tuple[Single, Single, Single], inputs: Single, state: npt.NDArray[Any]) -> Single:
-    """Return the states (time, row, [h; c]) in single precision, compiled; ``weights`` are W_x', W_h', b."""
+def _run_lstm_single(together: Single, inputs: Single, state: npt.NDArray[Any]) -> Single:
+    """Return the states (time, row, [h; c]) in single precision, compiled; ``together`` are [W_h, W_x, b]'."""
     from rnnspike.models.compiled import layers  # numba takes half a second to begin
 
-    n_hidden = len(weights[1])
+    n_hidden = together.shape[1] // 4
     h, c = (np.ascontiguousarray(part, np.float32) for part in (state[:, :n_hidden], state[:, n_hidden:]))
     hidden, cells = (np.empty((*inputs.shape[:2], n_hidden), np.float32) for _ in range(2))
-    w_x, w_h, bias = weights
-    layers.lstm_run(np.ascontiguousarray(inputs), w_x, w_h, bias, h, c, hidden, cells)
+    layers.lstm_run(np.ascontiguousarray(inputs), together, h, c, hidden, cells)
     return np.concatenate([hidden, cells], axis=2)
 
 

@@ -51,7 +51,13 @@ class Weights:
         """Return W_x' and W_h'."""
         return np.ascontiguousarray(self.w_x.T), np.ascontiguousarray(self.w_h.T)
 
+    def together(self) -> Single:
+        """Return [W_h, W_x, b_x + b_h]', what multiplies [h, x, 1]."""
+        return np.ascontiguousarray(np.concatenate([self.w_h.T, self.w_x.T, (self.b_x + self.b_h)[None]]))
 
+
+#: A gradient that is not finite is the training loop's to see (``training.py``).
+_quiet = np.errstate(over="ignore", invalid="ignore")
 #: What torch calls the parts of ``Weights``, in their order.
 LAYER_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -87,8 +93,8 @@ def scan(
 class _LstmRun:
     def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
         self.states, cells = (_empty(inputs, weights.n_hidden) for _ in range(2))
-        (w_x, w_h), (h, c) = weights.transposed(), state
-        layers.lstm_run(inputs, w_x, w_h, weights.b_x + weights.b_h, h, c, self.states, cells)
+        h, c = state
+        layers.lstm_run(inputs, weights.together(), h, c, self.states, cells)
         self.last: States = (self.states[-1], cells[-1].copy())
 
     def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
@@ -97,20 +103,20 @@ class _LstmRun:
 
 class _LstmScan:
     def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
-        self.inputs, self.weights, (self.h, self.c) = inputs, weights, state
-        self.gates = _empty(inputs, len(weights.w_h))
+        self.w_h, (self.h, self.c) = weights.w_h, state
+        together = weights.together()
+        self.seen, self.gates = (_empty(inputs, n) for n in together.shape)
         self.cells, self.bounded, self.states = (_empty(inputs, weights.n_hidden) for _ in range(3))
-        w_x, w_h = weights.transposed()
-        bias = weights.b_x + weights.b_h
-        kept = self.gates, self.cells, self.bounded, self.states
-        layers.lstm_forward(inputs, w_x, w_h, bias, self.h, self.c, *kept)
+        kept = self.seen, self.gates, self.cells, self.bounded, self.states
+        layers.lstm_forward(inputs, together, self.h, self.c, *kept)
         self.last: States = (self.states[-1], self.cells[-1].copy())
 
+    @_quiet
     def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
-        dh, dc = np.zeros_like(self.h), np.zeros_like(self.c)
-        layers.lstm_backward(along, self.weights.w_h, self.c, self.gates, self.cells, self.bounded, dh, dc)
-        bias = _summed(self.gates)
-        return _by_inputs(self.gates, self.inputs), _by_states(self.gates, self.h, self.states), bias, bias
+        dh, dc, n = np.zeros_like(self.h), np.zeros_like(self.c), self.h.shape[1]
+        layers.lstm_backward(along, self.w_h, self.c, self.gates, self.cells, self.bounded, dh, dc)
+        together = self.gates.reshape(-1, 4 * n).T @ self.seen.reshape(-1, self.seen.shape[2])
+        return together[:, n:-1], together[:, :n], together[:, -1], together[:, -1]
 
 
 class _GruScan:
@@ -154,10 +160,6 @@ _SCANS: dict[Architecture, Callable[[Single, Weights, States], Scan]] = {
 def by_name(gradients: tuple[Single, Single, Single, Single], layer: str) -> Mapping[str, Single]:
     """Return gradients of ``Weights`` by the names of a layer's parameters."""
     return {f"{layer}.{name}_l0": each for name, each in zip(LAYER_NAMES, gradients, strict=True)}
-
-
-#: A gradient that is not finite is the training loop's to see (``training.py``).
-_quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 def _empty(inputs: Single, n: int) -> Single:

@@ -18,33 +18,46 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 
 
 @compiled
+def _see(h: Single, x: Single, seen: Single) -> None:
+    """Fill [h, x, 1] of each row."""
+    n, n_inputs = h.shape[1], x.shape[1]
+    for r in range(len(seen)):
+        for k in range(n):
+            seen[r, k] = h[r, k]
+        for k in range(n_inputs):
+            seen[r, n + k] = x[r, k]
+        seen[r, n + n_inputs] = _ONE
+
+
+@compiled
 def lstm_forward(
     inputs: Single,
-    w_x: Single,
-    w_h: Single,
-    bias: Single,
+    weights: Single,
     h0: Single,
     c0: Single,
+    seen: Single,
     gates: Single,
     cells: Single,
     bounded: Single,
     states: Single,
 ) -> None:
-    """Fill gates i, f, g, o, cells c, tanh(c) and states h; ``w_x`` and ``w_h`` are W_x' and W_h'."""
+    """Fill what each step has ``seen``, [h, x, 1], gates i, f, g, o, cells c, tanh(c) and states h.
+
+    ``weights`` are [W_h, W_x, b]' (seen, gate): one product a step, and one for the gradients of all of them.
+    """
     n_steps, n_rows, n_gates = gates.shape
     n = n_gates // 4
-    recurrent = np.empty((n_rows, n_gates), np.float32)
     scale, shift = np.full(n_gates, _HALF), np.full(n_gates, _HALF)
     scale[2 * n : 3 * n], shift[2 * n : 3 * n] = _ONE, np.float32(0.0)
     for t in range(n_steps):
-        before = cells[t - 1] if t else c0
-        np.dot(inputs[t], w_x, gates[t])
-        np.dot(states[t - 1] if t else h0, w_h, recurrent)
+        last_h, last_c = (states[t - 1], cells[t - 1]) if t else (h0, c0)
+        _see(last_h, inputs[t], seen[t])
+        np.dot(seen[t], weights, gates[t])
         for r in range(n_rows):
-            gate, own = gates[t, r], recurrent[r]
+            gate = gates[t, r]
             for k in range(n_gates):  # sigmoid(x) = (1 + tanh(x / 2)) / 2
-                gate[k] = shift[k] + scale[k] * tanh(scale[k] * (gate[k] + own[k] + bias[k]))
-            last, cell, tanh_c, state = before[r], cells[t, r], bounded[t, r], states[t, r]
+                gate[k] = shift[k] + scale[k] * tanh(scale[k] * gate[k])
+            last, cell, tanh_c, state = last_c[r], cells[t, r], bounded[t, r], states[t, r]
             for k in range(n):
                 c = gate[n + k] * last[k] + gate[k] * gate[2 * n + k]
                 cell[k] = c
@@ -54,30 +67,23 @@ def lstm_forward(
 
 
 @compiled
-def lstm_run(
-    inputs: Single, w_x: Single, w_h: Single, bias: Single, h0: Single, c0: Single, states: Single, cells: Single
-) -> None:
+def lstm_run(inputs: Single, weights: Single, h0: Single, c0: Single, states: Single, cells: Single) -> None:
     """Fill states h and cells c where no gradient is wanted: rows by the dozen, so that all stays in the cache."""
     n_steps, n_rows, _ = inputs.shape
-    n = len(w_h)
+    n_seen, n_gates = weights.shape
+    n = n_gates // 4
     for begin in range(0, n_rows, ROWS_AT_A_TIME):
-        end = min(begin + ROWS_AT_A_TIME, n_rows)
-        h, c = h0[begin:end], c0[begin:end]
-        gates, recurrent = np.empty((end - begin, 4 * n), np.float32), np.empty((end - begin, 4 * n), np.float32)
+        n_some = min(ROWS_AT_A_TIME, n_rows - begin)
+        seen, gates = np.empty((n_some, n_seen), np.float32), np.empty((n_some, n_gates), np.float32)
         for t in range(n_steps):
-            np.dot(inputs[t][begin:end], w_x, gates)
-            np.dot(h, w_h, recurrent)
-            following, memory = states[t][begin:end], cells[t][begin:end]
-            for r in range(end - begin):
-                gate, own, last, cell, state = gates[r], recurrent[r], c[r], memory[r], following[r]
+            _see((states[t - 1] if t else h0)[begin : begin + n_some], inputs[t][begin : begin + n_some], seen)
+            np.dot(seen, weights, gates)
+            for r in range(n_some):
+                gate, cell, state = gates[r], cells[t, begin + r], states[t, begin + r]
+                last = cells[t - 1, begin + r] if t else c0[begin + r]
                 for k in range(n):
-                    i = sigmoid(gate[k] + own[k] + bias[k])
-                    f = sigmoid(gate[n + k] + own[n + k] + bias[n + k])
-                    g = tanh(gate[2 * n + k] + own[2 * n + k] + bias[2 * n + k])
-                    o = sigmoid(gate[3 * n + k] + own[3 * n + k] + bias[3 * n + k])
-                    x = f * last[k] + i * g
-                    cell[k], state[k] = x, o * tanh(x)
-            h, c = following, memory
+                    x = sigmoid(gate[n + k]) * last[k] + sigmoid(gate[k]) * tanh(gate[2 * n + k])
+                    cell[k], state[k] = x, sigmoid(gate[3 * n + k]) * tanh(x)
 
 
 @compiled
