@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from rnnspike.evaluation.comparison import TrialBootstrap, nadeau_bengio
 from rnnspike.evaluation.likelihood import MIN_SPIKES
@@ -242,8 +242,8 @@ def student_interval(estimate: float, error: float, freedom: int) -> tuple[float
         return math.nan, math.nan, math.nan
     if error == 0:
         return estimate, estimate, 1.0 if estimate == 0 else 0.0
-    reach = float(student.ppf(0.975, freedom)) * error
-    return estimate - reach, estimate + reach, float(2 * student.sf(abs(estimate) / error, freedom))
+    reach = float(stdtrit(freedom, 0.975)) * error
+    return estimate - reach, estimate + reach, float(2 * stdtr(freedom, -abs(estimate) / error))
 
 
 def hierarchical_draws(groups: Sequence[_Group], rng: np.random.Generator, n_draws: int) -> FloatArray:

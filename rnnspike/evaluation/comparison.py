@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from rnnspike.evaluation.resampling import (
     MIN_TRIALS,
@@ -160,5 +160,5 @@ def nadeau_bengio(differences: Sequence[float], n_test: float, n_train: float) -
     mean, error = float(values.mean()), math.sqrt((1 / len(values) + n_test / n_train) * float(values.var(ddof=1)))
     if error == 0:
         return mean, mean, mean, 1.0 if mean == 0 else 0.0
-    reach = float(student.ppf(0.975, len(values) - 1)) * error
-    return mean, mean - reach, mean + reach, float(2 * student.sf(abs(mean) / error, len(values) - 1))
+    reach = float(stdtrit(len(values) - 1, 0.975)) * error
+    return mean, mean - reach, mean + reach, float(2 * stdtr(len(values) - 1, -abs(mean) / error))

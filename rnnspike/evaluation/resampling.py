@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
-from scipy.stats import chi2
+from scipy.special import chdtrc, ndtr, ndtri
 
 from rnnspike.trials.data import FloatArray, IntArray
 
@@ -136,7 +135,7 @@ def ljung_box_p(series: FloatArray, n_lags: int) -> FloatArray:
         return np.ones(series.shape[1])
     r = autocorrelation(series, n_lags)
     statistic = n * (n + 2) * (r**2 / (n - np.arange(1, n_lags + 1))[:, None]).sum(axis=0)
-    return np.asarray(chi2.sf(statistic, n_lags))
+    return np.asarray(chdtrc(n_lags, np.maximum(statistic, 0.0)))
 
 
 def benjamini_hochberg(p: npt.ArrayLike) -> FloatArray:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov, ndtri
-from scipy.stats import kstwo
 
 from rnnspike.evaluation.history import trial_blocks
 from rnnspike.evaluation.resampling import autocorrelation, ljung_box_p
@@ -131,6 +130,12 @@ def kolmogorov_p(d: float, n: int) -> float:
     return float(kolmogorov((root + 0.12 + 0.11 / root) * d))
 
 
+def _exact_p(d: FloatArray, n: int) -> float:
+    from scipy.stats import kstwo  # takes a third of a second to import
+
+    return float(np.clip(kstwo.sf(d, n), 0.0, 1.0).mean())
+
+
 def ks_test(z: FloatArray) -> KsTest:
     """Return the KS test of z (draw, n), draws being randomisations of the same intervals.
 
@@ -147,7 +152,7 @@ def ks_test(z: FloatArray) -> KsTest:
         d=d_median,
         d_low=float(d.min()),
         d_high=float(d.max()),
-        p=float(np.clip(kstwo.sf(middle, n), 0.0, 1.0).mean()) if n <= EXACT_UP_TO else kolmogorov_p(d_median, n),
+        p=_exact_p(middle, n) if n <= EXACT_UP_TO else kolmogorov_p(d_median, n),
         n=n,
         d_detectable=DETECTABLE / math.sqrt(n),
         draw=int(order[len(d) // 2]),

@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.signal import lfilter
 
+from rnnspike.models.compiled import lags
 from rnnspike.trials.data import FloatArray
 
 #: Time constants of the exponential filters of a covariate, 1 to 128 ms.
@@ -192,6 +192,13 @@ def exponential_filters(values: FloatArray, tau_s: float, bin_s: float) -> Float
     The filter starts at the first value, as if that had lasted: no transient from zero.
     """
     decay = float(np.exp(-bin_s / tau_s))
-    start = (decay * values[:, :1]) if values.shape[1] else values
-    filtered, _ = lfilter([1 - decay], [1.0, -decay], values, axis=1, zi=start)
-    return np.asarray(filtered)
+    return leaky_sum((1 - decay) * values, decay, values[:, 0] if values.shape[1] else None)
+
+
+def leaky_sum(values: FloatArray, leak: float, before: FloatArray | None = None) -> FloatArray:
+    """Return y_t = leak y_(t-1) + values_t along the last axis (row, time), from ``before`` (row,), or 0, on."""
+    values = np.ascontiguousarray(values, np.float64)
+    summed = np.empty_like(values)
+    start = np.zeros(len(values)) if before is None else np.ascontiguousarray(before, np.float64)
+    lags.leaky_sum(values, leak, start, summed)
+    return summed

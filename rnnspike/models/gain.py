@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import lfilter
 
+from rnnspike.models.basis import leaky_sum
 from rnnspike.models.protocol import MU_CEILING, MU_FLOOR, FittedModel, Stepper
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.table import IntensityTable, TableStepper
@@ -115,7 +115,7 @@ def slow_ratio(base: IntensityTable, trials: Trials, tau: float, prior: float) -
     counts = session.counts[order, 0].astype(float)
     leak = np.exp(-1.0 / tau)
     traces = np.zeros((len(order) + 1, 2))  # row q: after the first q trials to end
-    traces[1:] = lfilter([1.0], [1.0, -leak], np.stack([counts, expected], axis=1), axis=0)
+    traces[1:] = leaky_sum(np.stack([counts, expected]), leak).T
     before = np.searchsorted(session.stop_s[order], trials.start_s + 1e-9, side="right")
     weighted = traces[before]
     return np.asarray((prior + weighted[:, 0]) / (prior + weighted[:, 1]))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from rnnspike.errors import ModelError
 from rnnspike.models.bandwidths import kernel_bandwidth
@@ -197,7 +197,7 @@ def _curve(
     spikes, exposure = data.spikes[rows], data.exposure[rows]
     root = np.sqrt(_rate(smooth, spikes.sum(axis=0), exposure.sum(axis=0), data.bin_s))
     se = _poisson_se(smooth, exposure.sum(axis=0), data.bin_s)
-    pointwise = simultaneous = float(stats.norm.ppf(0.5 + level / 2))
+    pointwise = simultaneous = float(ndtri(0.5 + level / 2))
     if len(rows) > 1 and n_boot > 0:
         weights = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n_boot).astype(float)
         again = np.sqrt(_rate(smooth, weights @ spikes, weights @ exposure, data.bin_s))

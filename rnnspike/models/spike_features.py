@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
+from rnnspike.models.basis import leaky_sum
 from rnnspike.models.compiled import hazard
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, Trials
 
@@ -155,9 +155,9 @@ def session_gains(trials: Trials, rates_hz: FloatArray) -> FloatArray:
     ended = np.searchsorted(session.stop_s[order], session.start_s[trials.session_index] + 1e-9, side="right")
     gains = np.empty((trials.n_trials, trials.n_units, len(GAIN_TRIALS)))
     for i, memory in enumerate(GAIN_TRIALS):
-        leak = [1.0], [1.0, -np.exp(-1.0 / memory)]
+        leak = float(np.exp(-1.0 / memory))
         past, past_expected = (
-            np.concatenate([np.zeros((1, trials.n_units)), lfilter(*leak, values[order], axis=0)])[ended]
+            np.concatenate([np.zeros((1, trials.n_units)), leaky_sum(values[order].T, leak).T])[ended]
             for values in (session.counts.astype(float), expected)
         )
         gains[:, :, i] = np.log((past + 1.0) / (past_expected + 1.0))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from rnnspike.evaluation.curves import MAX_CONDITIONS
 from rnnspike.report.load import Curves, Run
@@ -132,8 +132,8 @@ def merged(edges: IntArray, values: FloatArray, least: float) -> IntArray:
 
 def garwood(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the exact 95 % interval of a Poisson mean from one count (Garwood 1936)."""
-    low = np.where(counts > 0, chi2.ppf(0.025, 2 * np.maximum(counts, 0.5)) / 2, 0.0)
-    return low, np.asarray(chi2.ppf(0.975, 2 * (counts + 1)) / 2)
+    low = np.where(counts > 0, chdtri(2 * np.maximum(counts, 0.5), 0.975) / 2, 0.0)
+    return low, np.asarray(chdtri(2 * (counts + 1), 0.025) / 2)
 
 
 def shown_trials(curves: Curves, observed: IntArray, most_spikes: int) -> IntArray:

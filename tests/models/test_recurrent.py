@@ -325,6 +325,20 @@ def test_streams_visit_every_scored_bin_once_a_pass_and_carry_the_state(trials, 
     assert [chunk.is_first for chunk in chunks] == [True, False, False] * 2
 
 
+def test_chunks_are_those_that_an_index_picks(trials, rng):
+    log_drive = np.log(flat_or_psth(trials).intensity(trials))[:, :, 0]
+    sequences = Sequences.of(
+        trials, bin_inputs(trials, log_drive, 40, Scaling.of(trials, log_drive)), log_drive, "cpu"
+    )
+    double = Sequences(sequences.inputs.double(), sequences.targets.double())
+    compiled, by_index = (Streams(each, 3, 5, 10)(np.random.default_rng(3)) for each in (sequences, double))
+    for found, expected in zip(compiled, by_index, strict=True):
+        for name in ("inputs", "targets", "goes_on", "lead_in"):
+            one, other = getattr(found, name), getattr(expected, name)
+            assert (one is None) == (other is None)
+            assert one is None or torch.equal(one.double(), other)
+
+
 def test_recorded_past_ends_at_a_gap(make_trials):
     known = np.ones((3, 20, 1), bool)
     known[:, :5] = False

@@ -54,6 +54,16 @@ def leaky_traces(spikes: Count, observed: Bool, first: int, leaks: Double, fill:
 
 
 @compiled
+def leaky_sum(values: Double, leak: float, before: Double, out: Double) -> None:
+    """Fill y_t = leak y_(t-1) + values_t (row, time), from ``before`` (row,) on: ``basis.leaky_sum``."""
+    for r in range(values.shape[0]):
+        level = before[r]
+        for t in range(values.shape[1]):
+            level = leak * level + values[r, t]
+            out[r, t] = level
+
+
+@compiled
 def convolve(spikes: Count, kernel: Double, first: int, out: Double) -> None:
     """Add ``kernel`` after every spike to ``out`` (row, bin) from bin ``first`` on, spike by spike in their order."""
     for r in range(spikes.shape[0]):
