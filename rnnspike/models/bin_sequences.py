@@ -82,9 +82,9 @@ class Streams:
     def __init__(self, sequences: Sequences, n_chunks: int, n_rows: int, lead_in_bins: int) -> None:
         self.n_chunks = n_chunks
         self.length = -(-sequences.n_bins // self.n_chunks)
-        padding = (0, 0, 0, 0, 0, self.n_chunks * self.length - sequences.n_bins)  # never scored, at the very end
-        pad = torch.nn.functional.pad
-        self.inputs, self.targets = pad(sequences.inputs, padding), pad(sequences.targets, padding)
+        padding = (0, 0, 0, self.n_chunks * self.length - sequences.n_bins)  # never scored, at the very end
+        by_row = (each.transpose(0, 1) for each in (sequences.inputs, sequences.targets))  # a chunk of one in a piece
+        self.inputs, self.targets = (torch.nn.functional.pad(each, padding).contiguous() for each in by_row)
         copies = min(-(-n_rows // sequences.n_rows), self.n_chunks)  # few, long trials: each at several phases
         self.trials = np.tile(np.arange(sequences.n_rows), copies)
         self.n_batches = max(1, round(len(self.trials) / n_rows))
@@ -120,10 +120,13 @@ class Streams:
 def _pick(
     tensor: torch.Tensor, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], length: int
 ) -> torch.Tensor:
-    """Return bins of these rows (time, row, channel), each from a time of its own; the end joins the start."""
+    """Return bins (time, row, channel) of these rows of a tensor (row, time, channel), each from a time of its own.
+
+    The end joins the start.
+    """
     if is_ours(tensor):
         picked = np.empty((length, len(rows), tensor.shape[2]), np.float32)
         layers.pick(tensor.numpy(), start, rows, picked)
         return torch.from_numpy(picked)
-    time = (start + np.arange(length)[:, None]) % tensor.shape[0]
-    return tensor[torch.from_numpy(time).to(tensor.device), torch.from_numpy(rows).to(tensor.device)]
+    time = (start + np.arange(length)[:, None]) % tensor.shape[1]
+    return tensor[torch.from_numpy(rows).to(tensor.device), torch.from_numpy(time).to(tensor.device)]

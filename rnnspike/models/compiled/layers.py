@@ -200,13 +200,17 @@ def tanh_backward(along: Single, w: Single, states: Single, inner: Single, dh: S
 
 @compiled
 def pick(values: Single, start: Index, rows: Index, out: Single) -> None:
-    """Fill ``out`` (time, row, channel) with ``values`` of these rows, each from time ``start`` (row,)."""
-    n_times = len(values)
-    for t in range(out.shape[0]):
-        for r in range(out.shape[1]):
-            source = values[(start[r] + t) % n_times, rows[r]]
+    """Fill ``out`` (time, row, channel) with ``rows`` of ``values`` (row, time, channel), each from ``start`` (row,).
+
+    The end joins the start.
+    """
+    n_times = values.shape[1]
+    for r in range(out.shape[1]):
+        source, at = values[rows[r]], start[r] % n_times
+        for t in range(out.shape[0]):
             for k in range(out.shape[2]):
-                out[t, r, k] = source[k]
+                out[t, r, k] = source[at, k]
+            at = at + 1 if at + 1 < n_times else 0
 
 
 @compiled
