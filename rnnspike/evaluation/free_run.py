@@ -31,8 +31,8 @@ DIVERGENT_PER_MINUTE, FRAGILE_PER_MINUTE = 10.0, 0.05
 MAX_ROW_BINS = 4_000_000
 #: Fewest trials that are simulated, where there are as many: replicates put together of fewer would be much alike.
 FEWEST_TRIALS = 2
-#: Fewest trials, and folds, among which those to simulate are looked for.
-FEWEST_AROUND, FEWEST_FOLDS = 6, 2
+#: Fewest trials among which those to simulate are looked for, where they are of several folds.
+FEWEST_AROUND = 6
 
 
 def simulated_trials(trials: Trials, n_runs: int, max_row_bins: int = MAX_ROW_BINS) -> IntArray:
@@ -42,14 +42,15 @@ def simulated_trials(trials: Trials, n_runs: int, max_row_bins: int = MAX_ROW_BI
     return np.unique(np.linspace(0, trials.n_trials - 1, n).round().astype(np.int64))
 
 
-def folds_to_simulate(folds: IntArray, n_trials: int) -> IntArray:
-    """Return the first folds that hold so many trials together, a few at the least.
+def folds_to_simulate(folds: IntArray, n_trials: int, fewest_folds: int = 2) -> IntArray:
+    """Return the first folds that hold so many trials together, ``fewest_folds`` and a few trials at the least.
 
     Each fold has models of its own, and few runs of many models take as long as many runs of few.
     """
     held = np.cumsum(np.bincount(folds))
-    n = int(np.searchsorted(held, min(max(n_trials, FEWEST_AROUND), held[-1]))) + 1
-    return np.arange(min(max(n, FEWEST_FOLDS), len(held)))
+    wanted = n_trials if fewest_folds < 2 else max(n_trials, FEWEST_AROUND)
+    n = int(np.searchsorted(held, min(wanted, held[-1]))) + 1
+    return np.arange(min(max(n, fewest_folds), len(held)))
 
 
 def simulate_replicates(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,8 +224,16 @@ _THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, fewest_epochs=24, batch_
 #: From the drive the network has everything to learn about spikes, from the GLM a rest: it is sooner done.
 _FROM_DRIVE = SpikeLstmSettings(n_epochs=20, fewest_epochs=15, batch_size=48, learning_rate=4e-2)
 SETTINGS = {
-    "spike-lstm": {"fast": _FROM_DRIVE, "standard": _FROM_DRIVE, "thorough": _THOROUGH},
-    "spike-lstm-glm": {"fast": SpikeLstmSettings(), "standard": SpikeLstmSettings(), "thorough": _THOROUGH},
+    "spike-lstm": {
+        "fast": replace(_FROM_DRIVE, n_epochs=12, fewest_epochs=12),
+        "standard": _FROM_DRIVE,
+        "thorough": _THOROUGH,
+    },
+    "spike-lstm-glm": {
+        "fast": SpikeLstmSettings(n_epochs=8, fewest_epochs=8),
+        "standard": SpikeLstmSettings(),
+        "thorough": _THOROUGH,
+    },
 }
 
 

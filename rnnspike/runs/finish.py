@@ -26,9 +26,11 @@ from rnnspike.runs.training import MOST_TRAINING_SPIKES
 from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: How often a trial is run free: replicates are put together of these runs (``evaluation.predictive``).
-FREE_RUNS = {"fast": 15, "standard": 20, "thorough": 200}
+FREE_RUNS = {"fast": 8, "standard": 20, "thorough": 200}
 #: Bins times rows that the free runs of one model may take: a sub-design of trials keeps it bounded.
-FREE_RUN_BINS = {"fast": 200_000, "standard": 400_000, "thorough": 40_000_000}
+FREE_RUN_BINS = {"fast": 100_000, "standard": 400_000, "thorough": 40_000_000}
+#: Folds at the least whose models are run free: each takes about as long as all.
+FREE_RUN_FOLDS = {"fast": 1, "standard": 2, "thorough": 2}
 #: Bins of all trials of the raster of a free run, and how many long trials it shows at the least.
 RASTER_BINS, FEWEST_SHOWN = 100_000, 10
 #: Length of a long free run, s, and how many trials of a fold it takes.
@@ -58,7 +60,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
         mu["oracle"] = truth[:, :, 0]
     effort, n_replicates = job.settings.effort, job.settings.replicates
     n_runs = min(FREE_RUNS[effort], n_replicates)
-    design, shown = trials_to_run(trials, folds, max(n_runs, 1), FREE_RUN_BINS[effort])
+    design, shown = trials_to_run(trials, folds, max(n_runs, 1), FREE_RUN_BINS[effort], FREE_RUN_FOLDS[effort])
     runs = free_runs(job, unit_id, predictions, rungs, design, shown, n_runs) if n_runs else ({}, {})
     simulated, rasters = runs
     result = evaluate_unit(
@@ -95,11 +97,13 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     return dict(plain(finished))
 
 
-def trials_to_run(trials: Trials, folds: IntArray, n_runs: int, most_bins: int) -> tuple[IntArray, IntArray]:
+def trials_to_run(
+    trials: Trials, folds: IntArray, n_runs: int, most_bins: int, fewest_folds: int = 2
+) -> tuple[IntArray, IntArray]:
     """Return which trials are run free ``n_runs`` times, and which once, for the raster (index into ``trials``)."""
     held = trials.observed.any(axis=(1, 2))
     n_trials = len(simulated_trials(trials, n_runs, most_bins))
-    around = np.flatnonzero(held & np.isin(folds, folds_to_simulate(folds[held], n_trials)))
+    around = np.flatnonzero(held & np.isin(folds, folds_to_simulate(folds[held], n_trials, fewest_folds)))
     some = trials.take(around)
     shown = simulated_trials(some, 1, max(RASTER_BINS, FEWEST_SHOWN * trials.n_bins))
     return around[simulated_trials(some, n_runs, most_bins)], around[shown]

@@ -87,6 +87,8 @@ def test_trials_are_looked_for_in_few_folds() -> None:
     assert folds_to_simulate(folds, 25).tolist() == [0, 1, 2]
     assert folds_to_simulate(folds, 500).tolist() == [0, 1, 2, 3, 4]
     assert folds_to_simulate(np.arange(15) % 5, 2).tolist() == [0, 1]  # six trials at least
+    assert folds_to_simulate(folds, 3, 1).tolist() == [0]
+    assert folds_to_simulate(folds, 25, 1).tolist() == [0, 1, 2]
 
 
 def test_replicates_follow_from_the_generator(design: Trials) -> None:
