@@ -30,7 +30,7 @@ Progress = Callable[[int, int, str], None]
 class Task:
     """One call of a worker.
 
-    ``fit`` a unit's rungs, or the ``pooled`` ones, without a pair of folds; a rung's networks of all units and folds
+    ``fit`` a unit's rungs, or a ``pooled`` one, without a pair of folds; a rung's networks of all units and folds
     ``together``; ``finish`` a unit.
     """
 
@@ -44,7 +44,7 @@ class Task:
         """Return the task in words."""
         what = {
             "fit": f"unit {self.unit}",
-            "pooled": "all units",
+            "pooled": f"{self.rung} of all units",
             "together": f"{self.rung} of all units and folds",
             "finish": f"unit {self.unit} evaluated",
         }[self.kind]
@@ -63,20 +63,20 @@ def tasks_of(loaded: Loaded, settings: FitSettings) -> dict[Task, list[Task]]:
     rungs, units = ladder(settings.models), loaded.plan.unit_ids
     together = [name for name in rungs if is_together(name, settings)]
 
-    def pairs(pooled: bool) -> list[Pair]:
-        names = [name for name in rungs if MODELS[name].pooled == pooled and name not in together]
+    def pairs(names: Sequence[str]) -> list[Pair]:
         found = {pair for name in names for pair in pairs_of(name, loaded.n_folds, settings.effort)}
         return sorted(found, key=lambda pair: (pair.a, pair.b))
 
-    own = {(unit, pair): Task("fit", unit, pair) for pair in pairs(False) for unit in units}
-    pooled = {pair: Task("pooled", pair=pair) for pair in pairs(True)}
+    own_rungs = [name for name in rungs if not MODELS[name].pooled and name not in together]
+    own = {(unit, pair): Task("fit", unit, pair) for pair in pairs(own_rungs) for unit in units}
     fleets = [Task("together", rung=name) for name in together]
     tasks: dict[Task, list[Task]] = {task: [] for task in own.values()}
     tasks |= {task: list(own.values()) for task in fleets}
-    tasks |= {task: [own[unit, pair] for unit in units] for pair, task in pooled.items()}
+    pooled = [Task("pooled", pair=pair, rung=name) for name in rungs if MODELS[name].pooled for pair in pairs([name])]
+    tasks |= {task: [each for each in own.values() if each.pair == task.pair] for task in pooled}
     for unit in units:
         mine = [task for (other, _), task in own.items() if other == unit]
-        tasks[Task("finish", unit)] = [*mine, *fleets, *pooled.values()]
+        tasks[Task("finish", unit)] = [*mine, *fleets, *pooled]
     return tasks
 
 
@@ -99,7 +99,8 @@ def _do(job: Job, task: Task) -> dict[str, Any] | None:
         return None
     assert task.pair is not None
     if task.kind == "pooled":
-        fit_pooled(job, task.pair)
+        assert task.rung is not None
+        fit_pooled(job, task.pair, task.rung)
     else:
         assert task.unit is not None
         fit_unit(job, task.unit, task.pair)

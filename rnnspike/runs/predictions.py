@@ -15,7 +15,7 @@ from rnnspike.runs.held_out import HeldOut
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.store import read_arrays_named, safe_name
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
-from rnnspike.runs.training import attempt, model_folder, pair_folder, prediction_key, predictions_file, read_outcome
+from rnnspike.runs.training import attempt, model_folder, prediction_key, predictions_file, read_outcome, rung_folder
 from rnnspike.trials.data import Trials
 
 Member = tuple[int, int]
@@ -110,7 +110,7 @@ class UnitPredictions:
         """Return a member's prediction of a fold (trial, bin)."""
         test, validation = member
         pair = Pair(*sorted(member))
-        file = pair_folder(self.job, None if MODELS[name].pooled else self.unit_id, pair) / predictions_file(name)
+        file = rung_folder(self.job, name, self.unit_id, pair) / predictions_file(name)
         key = prediction_key(name, test, validation, fold, safe_name(self.unit_id))
         return read_arrays_named(file, [key])[key]
 

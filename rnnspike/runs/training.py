@@ -68,18 +68,18 @@ def is_together(name: str, settings: FitSettings) -> bool:
 
 
 def pair_folder(job: Job, unit_id: str | None, pair: Pair) -> Path:
-    """Return the work folder of a training; ``unit_id`` None is the pooled rungs'."""
+    """Return the work folder of a training; ``unit_id`` None: of the pooled rungs, each with a folder in it."""
     owner = "pooled" if unit_id is None else f"unit_{safe_name(unit_id)}"
     return job.work / owner / f"pair{pair.a}{pair.b}"
 
 
-def rungs_of_pair(job: Job, pair: Pair, pooled: bool) -> list[str]:
-    """Return the rungs that a task trains with this pair left out (closed-form ones as bases and for the stack)."""
+def rungs_of_pair(job: Job, pair: Pair) -> list[str]:
+    """Return a unit's own rungs trained with this pair left out (closed-form ones as bases and for the stack)."""
     loaded, effort = load_job(job), job.settings.effort
     return [
         name
         for name in ladder(job.settings.models)
-        if MODELS[name].pooled == pooled
+        if not MODELS[name].pooled
         and not is_together(name, job.settings)
         and pair in pairs_of(name, loaded.n_folds, effort)
     ]
@@ -87,28 +87,24 @@ def rungs_of_pair(job: Job, pair: Pair, pooled: bool) -> list[str]:
 
 def fit_unit(job: Job, unit_id: str, pair: Pair) -> None:
     """Train a unit's own rungs without the pair's folds, and predict these."""
-    folder = pair_folder(job, unit_id, pair)
-    if (folder / "done.json").is_file():
+    if is_done(pair_folder(job, unit_id, pair)):
         return
     split = unit_split(job, unit_id, pair)
     fitted: Fitted = {}
-    for name in rungs_of_pair(job, pair, pooled=False):
+    for name in rungs_of_pair(job, pair):
         split.fit(name, fitted)
     split.close()
 
 
-def fit_pooled(job: Job, pair: Pair) -> None:
-    """Train the pooled rungs without the pair's folds, on all units whose own rungs were fitted."""
-    folder = pair_folder(job, None, pair)
-    rungs = rungs_of_pair(job, pair, pooled=True)
-    if (folder / "done.json").is_file() or not rungs:
+def fit_pooled(job: Job, pair: Pair, name: str) -> None:
+    """Train a pooled rung without the pair's folds, on all units whose own rungs were fitted."""
+    folder, needs = pair_folder(job, None, pair) / name, MODELS[name].needs
+    if is_done(folder):
         return
-    needs = sorted({need for name in rungs for need in MODELS[name].needs})
     units = [unit for unit in load_job(job).plan.unit_ids if has_models(job, unit, pair, needs)]
     split = Split(job, unit_trials(job, tuple(units)), pair, folder, tuple(units))
     fitted: Fitted = {need: [_side_by_side(job, need, units, member) for member in pair.members] for need in needs}
-    for name in rungs:
-        split.fit(name, fitted)
+    split.fit(name, fitted)
     split.close()
 
 
@@ -117,7 +113,7 @@ def fit_together(job: Job, name: str) -> None:
     from rnnspike.models.fleet import train_together
 
     folder = job.work / "together" / name
-    if (folder / "done.json").is_file():
+    if is_done(folder):
         return
     loaded, started = load_job(job), time.perf_counter()
     pairs = pairs_of(name, loaded.n_folds, job.settings.effort)
@@ -134,6 +130,11 @@ def fit_together(job: Job, name: str) -> None:
         status, message = trained if result is None else attempt(partial(split.keep_trained, name, task, result))
         split.tell(name, status, message, seconds)
     write_json(folder / "done.json", {})
+
+
+def is_done(folder: Path) -> bool:
+    """Say whether all that a task trains in this work folder is trained."""
+    return (folder / "done.json").is_file()
 
 
 def unit_split(job: Job, unit_id: str, pair: Pair) -> Split:
@@ -279,6 +280,11 @@ def attempt(action: Callable[[], None]) -> tuple[str, str | None]:
     return "ok", None
 
 
+def rung_folder(job: Job, name: str, unit_id: str | None, pair: Pair) -> Path:
+    """Return the work folder that holds a rung's outcome and predictions."""
+    return pair_folder(job, None, pair) / name if MODELS[name].pooled else pair_folder(job, unit_id, pair)
+
+
 def predictions_file(name: str) -> str:
     """Return the file of a rung's predictions in the folder of a training."""
     return f"predictions-{name}.npz"
@@ -291,7 +297,7 @@ def outcome_file(name: str) -> str:
 
 def read_outcome(job: Job, name: str, unit_id: str | None, pair: Pair) -> dict[str, Any]:
     """Return what became of a rung: its ``status``, ``message``, ``seconds``, ``share`` and ``units``."""
-    file = pair_folder(job, unit_id, pair) / outcome_file(name)
+    file = rung_folder(job, name, unit_id, pair) / outcome_file(name)
     if not file.is_file():
         return {"status": "skipped", "message": "was not trained", "seconds": 0.0, "share": 1.0, "units": []}
     return dict(read_json(file))
