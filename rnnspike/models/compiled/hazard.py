@@ -188,10 +188,9 @@ def traces(
 ) -> None:
     """Fill the traces after each event (event, time constant), from 0 in each row."""
     for e in range(len(row)):
-        if e > 0 and row[e] == row[e - 1]:
-            spikes[e], known[e] = spikes[e - 1], known[e - 1]
-        else:
-            spikes[e], known[e] = 0.0, 0.0
+        goes_on = e > 0 and row[e] == row[e - 1]
+        for k in range(len(tau)):
+            spikes[e, k], known[e, k] = (spikes[e - 1, k], known[e - 1, k]) if goes_on else (0.0, 0.0)
         advance_traces(spikes[e], known[e], known_s[e], masked_s[e], count[e], tau)
 
 

@@ -18,14 +18,14 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 
 
 @compiled
-def _see(h: Single, x: Single, seen: Single) -> None:
-    """Fill [h, x, 1] of each row."""
+def _see(h: Single, x: Single, first: int, seen: Single) -> None:
+    """Fill [h, x, 1] of each row from row ``first`` on."""
     n, n_inputs = h.shape[1], x.shape[1]
     for r in range(len(seen)):
         for k in range(n):
-            seen[r, k] = h[r, k]
+            seen[r, k] = h[first + r, k]
         for k in range(n_inputs):
-            seen[r, n + k] = x[r, k]
+            seen[r, n + k] = x[first + r, k]
         seen[r, n + n_inputs] = _ONE
 
 
@@ -51,7 +51,7 @@ def lstm_forward(
     scale[2 * n : 3 * n], shift[2 * n : 3 * n] = _ONE, np.float32(0.0)
     for t in range(n_steps):
         last_h, last_c = (states[t - 1], cells[t - 1]) if t else (h0, c0)
-        _see(last_h, inputs[t], seen[t])
+        _see(last_h, inputs[t], 0, seen[t])
         np.dot(seen[t], weights, gates[t])
         for r in range(n_rows):
             gate = gates[t, r]
@@ -76,11 +76,12 @@ def lstm_run(inputs: Single, weights: Single, h0: Single, c0: Single, states: Si
         n_some = min(ROWS_AT_A_TIME, n_rows - begin)
         seen, gates = np.empty((n_some, n_seen), np.float32), np.empty((n_some, n_gates), np.float32)
         for t in range(n_steps):
-            _see((states[t - 1] if t else h0)[begin : begin + n_some], inputs[t][begin : begin + n_some], seen)
+            last_h, last_c = (states[t - 1], cells[t - 1]) if t else (h0, c0)
+            _see(last_h, inputs[t], begin, seen)
             np.dot(seen, weights, gates)
             for r in range(n_some):
-                gate, cell, state = gates[r], cells[t, begin + r], states[t, begin + r]
-                last = cells[t - 1, begin + r] if t else c0[begin + r]
+                gate, last = gates[r], last_c[begin + r]
+                cell, state = cells[t, begin + r], states[t, begin + r]
                 for k in range(n):
                     x = sigmoid(gate[n + k]) * last[k] + sigmoid(gate[k]) * tanh(gate[2 * n + k])
                     cell[k], state[k] = x, sigmoid(gate[3 * n + k]) * tanh(x)
@@ -235,7 +236,8 @@ def bin_loss(
         for r in range(states.shape[1]):
             h, out = states[t, r], d_states[t, r]
             if targets[t, r, 2] == 0.0:
-                out[:] = np.float32(0.0)
+                for k in range(len(w)):
+                    out[k] = np.float32(0.0)
                 continue
             spikes, gain = float(targets[t, r, 0]), np.float32(0.0)
             for k in range(len(w)):

@@ -178,7 +178,8 @@ def spike_events(
         )
         last[row], after_start[row] = at[i], is_start
         if is_start:
-            state[row] = np.float32(0.0)
+            for k in range(state.shape[1]):
+                state[row, k] = np.float32(0.0)
 
 
 @compiled
@@ -198,7 +199,8 @@ def step_network(
     ``w_x``, ``w_h`` and ``head`` are transposed (``spike_net.UnitNet``); ``gates`` is there to be used.
     """
     n = len(w_h)
-    gates[:] = bias
+    for k in range(4 * n):
+        gates[k] = bias[k]
     for j in range(len(inputs)):
         x, w = np.float32(inputs[j]), w_x[j]
         for k in range(4 * n):
@@ -210,7 +212,8 @@ def step_network(
     for k in range(n):
         c = sigmoid(gates[n + k]) * state[n + k] + sigmoid(gates[k]) * tanh(gates[2 * n + k])
         state[n + k], state[k] = c, sigmoid(gates[3 * n + k]) * tanh(c)
-    opened[:] = head_bias
+    for k in range(len(opened)):
+        opened[k] = head_bias[k]
     for j in range(n):
         x, w = state[j], head[j]
         for k in range(len(opened)):
@@ -250,6 +253,7 @@ def run_events(
     """Fill what events ``first .. end - 1`` of each sequence open (event, column), each begun from zeros."""
     gates, state = np.empty(len(bias), np.float32), np.empty(2 * len(w_h), np.float32)
     for s in range(len(first)):
-        state[:] = np.float32(0.0)
+        for k in range(len(state)):
+            state[k] = np.float32(0.0)
         for e in range(first[s], end[s]):
             step_network(inputs[e], state, w_x, w_h, bias, head, head_bias, gates, opened[e])
