@@ -34,8 +34,7 @@ from rnnspike.evaluation.likelihood import (
     log_likelihood,
 )
 from rnnspike.evaluation.predictive import FreeRunChecks
-from rnnspike.evaluation.refractoriness import contamination as contamination_of
-from rnnspike.evaluation.refractoriness import contamination_gate
+from rnnspike.evaluation.refractoriness import violations
 from rnnspike.evaluation.resampling import MIN_TRIALS
 from rnnspike.evaluation.rescaling import draw_uniform
 from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
@@ -96,7 +95,6 @@ def evaluate_unit(
     simulated: Mapping[str, CountArray] | None = None,
     simulated_trials: IntArray | None = None,
     n_replicates: int | None = None,
-    contamination: float | None = None,
     folds: IntArray | None = None,
 ) -> UnitEvaluation:
     """Score models on the held-out trials of one unit.
@@ -116,8 +114,6 @@ def evaluate_unit(
         ``trials``); see ``free_run.simulate_replicates``.
     n_replicates
         How many data sets are put together of them (``predictive.FreeRunChecks``); None: each run is one.
-    contamination
-        Share of foreign spikes by refractory violations, from the spike times where known; else from the bins.
     folds
         (trial,) which fold held each trial out, kept in the per-trial table.
 
@@ -138,7 +134,7 @@ def evaluate_unit(
             raise ValueError(f"{name}: mu has shape {values.shape}, the trials {trials.counts.shape[:2]}")
     if simulated_trials is not None:
         simulated_trials = np.argsort(order)[simulated_trials]
-    unit = _Unit(trials.take(order), mu, order, settings, rng, contamination)
+    unit = _Unit(trials.take(order), mu, order, settings, rng)
     rows = [unit.row(name) for name in mu]
     if simulated and simulated_trials is not None:
         unit.free_runs(rows, simulated, simulated_trials, n_replicates)
@@ -213,7 +209,6 @@ class _Unit:
         order: IntArray,
         settings: EvaluationSettings,
         rng: np.random.Generator,
-        contamination: float | None,
     ) -> None:
         if settings.null not in mu:
             raise ValueError(f"bits/spike need the null {settings.null!r} among the models")
@@ -239,7 +234,7 @@ class _Unit:
         )
         null = evaluated_mean_null(self.scored.spikes, self.scored.observed, trials.observation)
         self._evaluated_null = log_likelihood(null, self.scored.spikes, self.scored.observed, trials.observation)
-        self._common = self._shared_fields(contamination_of(trials) if contamination is None else contamination)
+        self._common = self._shared_fields()
         self.shares = self._oracle_shares()
         self.reference = next(
             (n for n in (settings.reference, "psth", settings.null) if n in self.log_likelihoods), ""
@@ -275,16 +270,17 @@ class _Unit:
         expected[~self.scored.observed] = 0.0
         return expected
 
-    def _shared_fields(self, contamination: float) -> Row:
+    def _shared_fields(self) -> Row:
         exposure_s = float(self.exposure.sum()) * self.trials.bin_s
         rate_hz = self.total / exposure_s if exposure_s > 0 else None
+        found = violations(self.trials)
         return {
             "n_trials": int((self.exposure > 0).sum()),
             "n_spikes": self.total,
             "rate_hz": rate_hz,
             "n_merged": self.trials.n_merged,
-            "contamination": contamination,
-            "contamination_gate": contamination_gate(contamination, self.total, rate_hz or 0.0),
+            "contamination": found.contamination if found else None,
+            "contamination_gate": found.gate if found else None,
         }
 
     def row(self, name: str) -> Row:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from rnnspike.evaluation.history import History, Strata, strata_of, trial_blocks
+from rnnspike.recording.violations import VIOLATION_S, Violations
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 MIN_HORIZON_S = 0.005
@@ -150,43 +150,19 @@ def half_recovery(hazard: FloatArray, at_risk: FloatArray) -> float:
     return float(reached[0] + 1) if len(reached) else math.nan
 
 
-#: Intervals shorter than this are no neuron's.
-VIOLATION_S = 0.0015
-#: Share of foreign spikes from which a unit is doubtful, and contaminated (two equal units in one have .29).
-DOUBTFUL, CONTAMINATED = 0.1, 0.25
-Gate = Literal["clean", "doubtful", "contaminated"]
+def violations(trials: Trials) -> Violations | None:
+    """Return the refractory violations in one unit's bins, None where these are wider than 4 ms.
 
-
-def contamination(trials: Trials) -> float:
-    """Return the share of foreign spikes in one unit, 0 to 1, from the refractory violations in its bins.
-
-    ``1 - sqrt(1 - V T / (N^2 tau))`` with V pairs of spikes within tau, as near 1.5 ms as the bins allow (Hill,
-    Mehta & Kleinfeld 2011; Llobet, Wyngaard & Barbour 2022): 1 for a Poisson train. NaN without spikes, or where
-    bins are wider than 4 ms.
+    Spikes count as a pair up to so many bins apart that tau is as near 1.5 ms as the bins allow.
     """
     if trials.bin_s > 0.004:
-        return math.nan
+        return None
     n_lags = max(0, round(VIOLATION_S / trials.bin_s - 0.5))
-    tau_s = (n_lags + 0.5) * trials.bin_s
-    n, violations, exposure_s = 0, 0, float(trials.observed.sum()) * trials.bin_s
+    n_spikes = n_pairs = 0
     for rows in trial_blocks(trials.n_trials, trials.n_bins):
         counts = np.where(trials.observed[rows], trials.counts[rows], 0)[:, :, 0].astype(np.int64)
-        n += int(counts.sum())
-        violations += int((counts * (counts - 1) // 2).sum())
-        violations += sum(int((counts[:, lag:] * counts[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
-    if n == 0:
-        return math.nan
-    return 1.0 - math.sqrt(max(0.0, 1.0 - violations * exposure_s / (n**2 * tau_s)))
-
-
-def contamination_gate(share: float, n_spikes: int, rate_hz: float) -> Gate | None:
-    """Return what the share of foreign spikes says of a unit: no model can learn what sorting broke.
-
-    ``clean`` also where fewer than two violations would be expected of a Poisson train (too few spikes to tell);
-    None where the share is undefined.
-    """
-    if not math.isfinite(share):
-        return None
-    if n_spikes * rate_hz * VIOLATION_S < 2 or share < DOUBTFUL:
-        return "clean"
-    return "doubtful" if share < CONTAMINATED else "contaminated"
+        n_spikes += int(counts.sum())
+        n_pairs += int((counts * (counts - 1) // 2).sum())
+        n_pairs += sum(int((counts[:, lag:] * counts[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
+    exposure_s = float(trials.observed.sum()) * trials.bin_s
+    return Violations(n_pairs, n_spikes, exposure_s, tau_s=(n_lags + 0.5) * trials.bin_s)

@@ -37,7 +37,7 @@ _SAYS = {
     "spike-times-unsorted": "times step back by less than 1 s: sorted",
     "duplicate-spikes": "spikes repeat a time exactly: kept",
     "short-isis": "intervals are under 1 ms: kept",
-    "contaminated-unit": "refractory violations",
+    "contaminated-unit": "pairs of spikes within 1.5 ms",
     "spikes-outside-observed": "spikes lie outside the observed intervals: not scored",
     "silent-unit": "no spikes: kept, its metrics are null",
     "negative-times": "spikes lie before time zero",
@@ -167,7 +167,7 @@ def _message(finding_id: str, unit_id: str, count: int, train: Train) -> str:
         return f"unit {unit_id}: {_SAYS[finding_id]}"
     text = f"unit {unit_id}: {count} {_SAYS[finding_id]}"
     if finding_id == "contaminated-unit":
-        share = checks.contamination(train)
+        share = train.violations.contamination
         text += f": about {share:.0%} foreign spikes" if share < 0.5 else ": as many as among unrelated spikes"
     return text
 

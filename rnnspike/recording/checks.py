@@ -17,15 +17,12 @@ import pandas as pd
 
 from rnnspike.errors import RecordingError
 from rnnspike.recording.data import Finding, FloatArray, Level
+from rnnspike.recording.violations import VIOLATION_S, Violations, pairs_within
 
 #: A step back in time by more than this is another clock, by less it is jitter.
 CLOCK_RESET_S = 1.0
-#: Intervals shorter than this are counted as violations of the refractory period.
+#: Intervals shorter than this are told as short.
 SHORT_ISI_S = 0.001
-#: Fewer of them say nothing about foreign spikes.
-FEW_SHORT = 5
-#: A unit is called contaminated where the estimated share of foreign spikes exceeds this.
-CONTAMINATED = 0.1
 #: No clock counts this far, in any unit of time.
 NO_TIME_S = 1e17
 #: Rounding of times that is no overlap, no drift and no step back.
@@ -174,6 +171,13 @@ class Train:
             return 0
         return int(np.count_nonzero(self.isi < SHORT_ISI_S - TIME_ROUNDING_S))
 
+    @cached_property
+    def violations(self) -> Violations:
+        """Pairs of spikes within 1.5 ms of each other, in observed time."""
+        tau_s = VIOLATION_S - TIME_ROUNDING_S
+        n_pairs = pairs_within(self.times, tau_s) if self.shortest_isi < tau_s else 0
+        return Violations(n_pairs, len(self.times), self.duration_s)
+
 
 TrainCheck = Callable[[Train], int]
 #: Checks of times as stored, of short intervals, and of trains in general.
@@ -256,22 +260,8 @@ def short_isis(train: Train) -> int:
 
 @_register(ISI_CHECKS, "contaminated-unit")
 def refractory_violations(train: Train) -> int:
-    """Return the number of intervals under 1 ms where they tell of more than 10 % foreign spikes."""
-    return train.n_short if train.n_short >= FEW_SHORT and contamination(train) > CONTAMINATED else 0
-
-
-def contamination(train: Train) -> float:
-    """Return the estimated share of foreign spikes from the refractory-violation ratio, 0 to 1.
-
-    With N spikes in T seconds and V intervals under tau = 1 ms, spikes that ignore each other would give
-    N^2 tau / T of them; C = 1 - sqrt(1 - V T / (N^2 tau)) (Llobet, Wyngaard & Barbour 2022; Hill, Mehta &
-    Kleinfeld 2011). 1 where there are more violations than that.
-    """
-    n_spikes = len(train.times)
-    if n_spikes < 2 or train.n_short == 0:
-        return 0.0
-    ratio = train.n_short * train.duration_s / (n_spikes**2 * SHORT_ISI_S)
-    return float(1.0 - np.sqrt(max(0.0, 1.0 - ratio)))
+    """Return the number of pairs of spikes within 1.5 ms where they tell of 10 % foreign spikes or more."""
+    return train.violations.n_pairs if train.violations.gate in ("doubtful", "contaminated") else 0
 
 
 @_register(TRAIN_CHECKS, "spikes-outside-observed")
@@ -335,7 +325,7 @@ def train_counts(as_stored: Train, cleaned: Train) -> Iterator[tuple[str, int]]:
     """
     if not as_stored.is_plain:
         yield from _counts(STORED_CHECKS, as_stored)
-    if cleaned.shortest_isi < SHORT_ISI_S:
+    if cleaned.shortest_isi < VIOLATION_S:
         yield from _counts(ISI_CHECKS, cleaned)
     yield from _counts(TRAIN_CHECKS, cleaned)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.recording.assemble import alignable_tables
-from rnnspike.recording.checks import FEW_SHORT, Train, contamination
+from rnnspike.recording.checks import Train
 from rnnspike.recording.clean import time_columns
 from rnnspike.recording.data import Covariate, ReadOptions, Recording, Unit
 
@@ -47,12 +48,13 @@ def unit_rows(recording: Recording) -> Iterator[dict[str, Any]]:
     """Yield one row a unit: spikes, rate over its observed time, short intervals and estimated foreign spikes.
 
     ``observed_s`` is null where the file does not say; the rate is then over the extent of all spikes.
-    ``contamination`` is null where there are short intervals, but too few for an estimate.
+    ``contamination`` is over the whole recording, null where there are too few spikes for an estimate.
     """
     extent_s = _extent_s(recording)
     for unit in recording.units:
         observed_s = _observed_s(unit, recording)
         train = Train(unit.spike_times_s, unit.observed_s, extent_s)
+        contamination = train.violations.contamination
         n_spikes, n_isi = len(unit.spike_times_s), max(len(unit.spike_times_s) - 1, 0)
         duration_s = observed_s or extent_s
         yield {
@@ -61,7 +63,7 @@ def unit_rows(recording: Recording) -> Iterator[dict[str, Any]]:
             "rate_hz": _n_inside(unit) / duration_s if duration_s else None,
             "observed_s": observed_s,
             "short_isi_share": train.n_short / n_isi if n_isi else None,
-            "contamination": contamination(train) if n_isi and train.n_short not in range(1, FEW_SHORT) else None,
+            "contamination": None if math.isnan(contamination) else contamination,
             "metadata": dict(unit.metadata),
         }
 

@@ -225,7 +225,8 @@ def dropped(run: Run, unit: str, trials: pd.DataFrame) -> list[str]:
     if ok and ok.get("n_merged"):
         said.append(f"{ok['n_merged']} spikes share a bin with another and are not scored.")
     if ok and ok.get("contamination_gate") not in (None, "clean"):
-        said.append(f"Refractory violations: {ok['contamination_gate']}, {ok['contamination']:.0%} foreign spikes.")
+        share = f"{ok['contamination']:.0%} foreign spikes in the windows that are scored"
+        said.append(f"Refractory violations: {ok['contamination_gate']}, {share}.")
     for finding in run.findings:
         if finding.get("unit") == unit:
             option = f" ({finding['option']})" if finding.get("option") else ""

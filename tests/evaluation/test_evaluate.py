@@ -206,9 +206,11 @@ def test_merged_spikes_are_counted(make_trials: Callable) -> None:
     assert "share a bin" in row["message"]
 
 
-def test_a_contaminated_unit_is_called_that(make_cell: Callable) -> None:
-    cell = make_cell()
-    row = evaluate_unit(cell.trials, cell.mu, rng=np.random.default_rng(0), settings=QUICK, contamination=0.8).rows[1]
+def test_a_contaminated_unit_is_called_that(make_cell: Callable, make_trials: Callable) -> None:
+    one, other = (make_cell(n_trials=100, rate_hz=60.0, seed=seed).trials for seed in (1, 2))
+    trials = make_trials(one.counts + other.counts)
+    mu = {"constant": np.full(trials.counts.shape[:2], trials.counts.mean())}
+    row = evaluate_unit(trials, mu, rng=np.random.default_rng(0), settings=QUICK).rows[0]
     assert row["refractory_verdict"] == "missed"
     assert row["contamination_gate"] == "contaminated"
     assert "sorting" in row["message"]

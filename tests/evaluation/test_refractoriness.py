@@ -7,8 +7,6 @@ import pytest
 
 from rnnspike.evaluation.history import history_of
 from rnnspike.evaluation.refractoriness import (
-    contamination,
-    contamination_gate,
     half_recovery,
     hazard_curve,
     hazard_strata,
@@ -17,6 +15,7 @@ from rnnspike.evaluation.refractoriness import (
     lag_strata,
     recovery_horizon,
     refractory_strata,
+    violations,
 )
 from rnnspike.trials.data import Trials
 
@@ -94,31 +93,19 @@ def test_hazard_strata_reach_200_ms(make_cell: Callable) -> None:
     assert hazard_strata(history_of(make_cell().trials)).n_strata == 200
 
 
-def test_violations_of_a_poisson_unit_are_those_of_chance(make_trials: Callable[..., Trials]) -> None:
+@pytest.mark.parametrize("bin_s", [0.001, 0.0005, 0.002])
+def test_violations_of_a_poisson_unit_are_those_of_chance(make_trials: Callable[..., Trials], bin_s: float) -> None:
     counts = np.random.default_rng(1).poisson(0.05, (100, 1000, 1))
-    assert contamination(make_trials(counts)) > 0.8
-    assert contamination(make_trials(counts, bin_s=0.0005)) > 0.8
-    assert np.isnan(contamination(make_trials(counts, bin_s=0.01)))
+    found = violations(make_trials(counts, bin_s=bin_s))
+    assert found is not None
+    assert found.n_pairs == pytest.approx(found.expected, rel=0.1)
+    assert violations(make_trials(counts, bin_s=0.01)) is None
 
 
 def test_a_refractory_unit_is_clean_and_two_in_one_are_not(make_cell: Callable, make_trials: Callable) -> None:
     one, other = (make_cell(n_trials=100, rate_hz=60.0, seed=seed).trials for seed in (1, 2))
-    both = make_trials(one.counts + other.counts)
-    assert contamination(one) == 0.0
-    assert contamination(both) == pytest.approx(1 - np.sqrt(0.5), abs=0.1)
-    n = int(both.counts.sum())
-    assert contamination_gate(contamination(both), n, n / 50) == "contaminated"
-
-
-@pytest.mark.parametrize(
-    ("share", "n_spikes", "gate"),
-    [
-        (0.0, 5000, "clean"),
-        (0.2, 5000, "doubtful"),
-        (0.3, 5000, "contaminated"),
-        (1.0, 20, "clean"),
-        (np.nan, 9, None),
-    ],
-)
-def test_gate(share: float, n_spikes: int, gate: str | None) -> None:
-    assert contamination_gate(share, n_spikes, 10.0) == gate
+    alone, both = violations(one), violations(make_trials(one.counts + other.counts))
+    assert alone is not None and both is not None
+    assert (alone.contamination, alone.gate) == (0.0, "clean")
+    assert both.contamination == pytest.approx(1 - np.sqrt(0.5), abs=0.1)
+    assert both.gate == "contaminated"

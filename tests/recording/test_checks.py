@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspike.recording import checks
-from rnnspike.recording.checks import FINDINGS, Train, contamination, found, grouped, overlaps, sentinels
+from rnnspike.recording.checks import FINDINGS, Train, found, grouped, overlaps, sentinels
 
 Build = Callable[..., Path]
 
@@ -209,25 +209,6 @@ def test_levels_are_those_of_the_style_guide() -> None:
     assert level["silent-unit"] == "info"
     assert FINDINGS["spike-times-scale"].option == "--time-scale"
     assert FINDINGS["duplicate-spikes"].option == "--drop-duplicates"
-
-
-def test_contamination_of_unrelated_spikes(rng: np.random.Generator) -> None:
-    """A Poisson train has as many short intervals as unrelated spikes: the estimate is 1, or near it."""
-    times = np.cumsum(rng.exponential(0.02, 50_000))
-    assert contamination(Train(times)) > 0.8
-
-
-@pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
-def test_contamination_is_recovered(rng: np.random.Generator, share: float) -> None:
-    """A cell without intervals under 2 ms and a Poisson share of foreign spikes."""
-    own = np.cumsum(0.002 + rng.exponential(0.03, int(60_000 * (1 - share))))
-    foreign = rng.uniform(0, own[-1], int(60_000 * share))
-    estimate = contamination(Train(np.sort(np.concatenate([own, foreign]))))
-    assert estimate == pytest.approx(share, rel=0.25)
-
-
-def test_contamination_of_a_refractory_train_is_zero() -> None:
-    assert contamination(Train(steady())) == 0.0
 
 
 def test_an_interval_of_one_millisecond_on_a_grid_is_not_short() -> None:
