@@ -18,6 +18,8 @@ from rnnspike.report.payload import session as session_curves
 
 #: Pieces of the PIT histogram.
 PIT_PIECES = 20
+#: Calibration beyond this many standard errors is marked at the edge.
+MOST_Z = 12.0
 
 
 @dataclass(frozen=True)
@@ -236,18 +238,22 @@ def calibration(shown: Shown) -> Picture | None:
     if not kinds:
         return None
     figure, on = row_of_axes(len(kinds), sharey=True)
+    z = {kind: c[f"calibration.{kind}.z"] for kind in kinds}  # (model, stratum)
+    worst = max(float(np.nanmax(np.abs(values[k]))) for values in z.values() for _, k in shown.drawn)
+    reach = 1.08 * np.clip(worst, 4.0, MOST_Z)
     tables = []
     for each, kind in zip(on, kinds, strict=True):
         lowest = c[f"calibration.{kind}.lowest"]
         for name, k in shown.drawn:
-            each.plot(
-                np.arange(len(lowest)), c[f"calibration.{kind}.z"][k], marker=".", ms=3, lw=0.8, color=on_paper(name)
-            )
-        each.set(xlabel=f"stratum ({c[f'calibration.{kind}.unit']})", ylim=(-12, 12))
+            each.plot(np.clip(z[kind][k], -MOST_Z, MOST_Z), marker=".", ms=3, lw=0.8, color=on_paper(name))
+            for marker, sign in (("^", 1), ("v", -1)):
+                beyond = np.flatnonzero(sign * z[kind][k] > MOST_Z)
+                each.plot(beyond, np.full(len(beyond), sign * MOST_Z), marker, ms=3.5, color=on_paper(name))
+        each.set(xlabel=f"stratum ({c[f'calibration.{kind}.unit']})", ylim=(-reach, reach))
         each.set_title(kind.replace("_", " "), fontsize=7)
         levels(each, -3.0, 3.0)
-        z = {f"z_{model}": c[f"calibration.{kind}.z"][k] for k, model in enumerate(shown.models)}
-        part = {"kind": kind, "lowest": lowest, "observed": c[f"calibration.{kind}.observed"], **z}
+        part = {"kind": kind, "lowest": lowest, "observed": c[f"calibration.{kind}.observed"]}
+        part |= {f"z_{model}": z[kind][k] for k, model in enumerate(shown.models)}
         tables.append(pd.DataFrame(part))
     on[0].set_ylabel(r"(O - E) / $\sqrt{E}$")
     return Picture("calibration", figure, pd.concat(tables, ignore_index=True))

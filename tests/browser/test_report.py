@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -126,6 +127,40 @@ def test_models_are_chosen_and_compared(page: Any) -> None:
     page.select_option("#other-model", "")
     page.evaluate("drawEverything()")
     assert page.evaluate("document.getElementById('f-hazard').data.length") == 2
+
+
+@pytest.mark.parametrize("name", ["f-ks", "f-calibration"])
+def test_nothing_leaves_its_panel(page: Any, name: str) -> None:
+    """Of a good model beside a bad one: the axis holds both, points beyond it are marked at its edge."""
+    page.select_option("#figure-model", "glm")
+    page.select_option("#other-model", "constant")
+    page.evaluate("drawEverything()")
+    drawn, low, high = page.evaluate(
+        f"(() => {{ const e = document.getElementById('{name}'), [low, high] = e._fullLayout.yaxis.range;"
+        " return [e.data.flatMap(t => Array.from(t.y)).filter(v => v !== null), low, high]; })()"
+    )
+    assert low < min(drawn) < max(drawn) < high
+    assert high < 13
+
+
+def test_points_far_off_are_marked_at_the_edge_and_saved_as_they_are(
+    opened: Any, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "far_off"
+    shutil.copytree(runs[0], folder)
+    file = folder / "units" / "0" / "curves.npz"
+    curves = dict(np.load(file))
+    curves["calibration.lag.z"][:, 0] = -40.0
+    np.savez(file, **curves)
+    page = opened(build_report(folder))
+    page.locator("#f-calibration").scroll_into_view_if_needed()
+    page.wait_for_selector("#f-calibration .main-svg")
+    trace = page.evaluate("(([t]) => [t.y[0], t.marker.symbol[0]])(document.getElementById('f-calibration').data)")
+    assert trace == [-12, "triangle-down"]
+    assert "Triangles" in page.locator("#f-calibration-note").inner_text()
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Save Calibration by stratum as CSV").click()
+    assert pd.read_csv(caught.value.path()).y.min() == -40
 
 
 def test_choosing_a_unit(page: Any, opened: Any, report: Path) -> None:

@@ -126,7 +126,7 @@ function csvOf(id) {
   const lines = ["trace,x,y"], cell = (v) => known(v) ? (/[",\n]/.test(String(v)) ? '"' + String(v).replace(/"/g, '""') + '"' : String(v)) : "";
   for (const trace of byId(id).data || []) {
     if (trace.z) { trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(trace.y[i]), cell(trace.x[j]), cell(z)].join(",")))); continue; }
-    const x = trace.x || [], y = trace.y || [];
+    const x = trace.x || [], y = trace.uncut || trace.y || [];  // numbers are saved as they are, also where drawn at the edge
     for (let i = 0; i < Math.max(x.length, y.length); i++) lines.push([cell(trace.name || ""), cell(x[i]), cell(y[i])].join(","));
   }
   return lines.join("\n") + "\n";

@@ -4,8 +4,8 @@ figure("f-ks", (id) => {
   if (!c["ks.pit"]) return nothing(id, "there are too few intervals");
   const grid = c["ks.grid"], limit = c["ks.band"], traces = [];
   for (const [model, k, col] of shown(c)) traces.push(line(grid, zip(c["ks.pit"][k], grid, (a, b) => a - b), model, { color: col, width: 2 }));
-  const chosenOff = shown(c).slice(-1).map(([, k]) => Math.max(...zip(c["ks.pit"][k], grid, (a, b) => Math.abs(a - b))))[0] || 0, reach = 1.3 * Math.max(limit, chosenOff);
-  draw(id, traces, { xaxis: titled("rescaled interval (uniform under the model)", { range: [0, 1] }), yaxis: titled("data minus model", { range: [-reach, reach] }), shapes: [dashed("y", limit), dashed("y", -limit)] }, "KS plot, " + c["ks.n"] + " intervals, band ±" + number(limit) + "; largest distance of " + figureModel.value + " " + number(chosenOff));
+  const off = shown(c).map(([, k]) => Math.max(...zip(c["ks.pit"][k], grid, (a, b) => Math.abs(a - b)))), reach = 1.1 * Math.max(limit, ...off);
+  draw(id, traces, { xaxis: titled("rescaled interval (uniform under the model)", { range: [0, 1] }), yaxis: titled("data minus model", { range: [-reach, reach] }), shapes: [dashed("y", limit), dashed("y", -limit)] }, "KS plot, " + c["ks.n"] + " intervals, band ±" + number(limit) + "; largest distance of " + figureModel.value + " " + number(off[off.length - 1]));
 });
 figure("f-pit", (id) => {
   const c = unit(chosen).curves;

@@ -160,15 +160,19 @@ figure("f-adaptation", (id) => {
 figure("f-calibration", (id) => {
   const c = unit(chosen).curves, kinds = c["calibration.kinds"];
   if (!kinds || !kinds.length) return nothing(id, "there are too few spikes");
-  const gap = 0.035, width = (1 - gap * (kinds.length - 1)) / kinds.length, traces = [], options = { yaxis: titled("(O - E) / √E"), shapes: [dashed("y", 3), dashed("y", -3)], annotations: [], margin: { l: 58, r: 14, t: 28, b: 56 } };
+  const models = shown(c), worst = Math.max(4, ...models.flatMap(([, k]) => kinds.flatMap((kind) => c["calibration." + kind + ".z"][k].filter(known).map(Math.abs))));
+  const limit = 12, reach = 1.08 * Math.min(limit, worst);  // points beyond the limit are marked at the edge
+  const mark = (v) => v > limit ? "triangle-up" : v < -limit ? "triangle-down" : "circle", cut = (v) => known(v) ? Math.max(-limit, Math.min(limit, v)) : null;
+  const gap = 0.035, width = (1 - gap * (kinds.length - 1)) / kinds.length, traces = [], options = { yaxis: titled("(O - E) / √E", { range: [-reach, reach] }), shapes: [dashed("y", 3), dashed("y", -3)], annotations: [], margin: { l: 58, r: 14, t: 28, b: 56 } };
   kinds.forEach((kind, j) => {
     const lowest = c["calibration." + kind + ".lowest"], axis = j ? "x" + (j + 1) : "x", x = range(lowest.length), step = Math.max(1, Math.ceil(lowest.length / 5));
     options[j ? "xaxis" + (j + 1) : "xaxis"] = titled(c["calibration." + kind + ".unit"], { domain: [j * (width + gap), j * (width + gap) + width], tickvals: x.filter((i) => i % step === 0), ticktext: lowest.filter((_, i) => i % step === 0).map((v) => known(v) ? String(Number(v.toPrecision(2))) : "–") });
     options.annotations.push({ text: kind.replace(/_/g, " "), x: j * (width + gap) + width / 2, y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft"), size: 12 } });
-    for (const [model, k, col] of shown(c)) traces.push({ x: x, y: c["calibration." + kind + ".z"][k], xaxis: axis, name: model + ", " + kind, mode: "lines+markers", marker: { size: 5, color: col }, line: { color: col, width: 1.2 }, text: x.map((i) => number(c["calibration." + kind + ".observed"][i], 0) + " recorded, " + number(c["calibration." + kind + ".expected"][k][i], 1) + " expected"), hovertemplate: "%{text}<br>z %{y:.1f}<extra>" + model + "</extra>" });
+    for (const [model, k, col] of models) {
+      const z = c["calibration." + kind + ".z"][k], words = z.map((v, i) => number(c["calibration." + kind + ".observed"][i], 0) + " recorded, " + number(c["calibration." + kind + ".expected"][k][i], 1) + " expected<br>z " + number(v, 1));
+      traces.push({ x: x, y: z.map(cut), uncut: z, xaxis: axis, name: model + ", " + kind, mode: "lines+markers", marker: { size: z.map((v) => Math.abs(v) > limit ? 8 : 5), symbol: z.map(mark), color: col, line: { width: 0 } }, line: { color: col, width: 1.2 }, text: words, hovertemplate: "%{text}<extra>" + model + "</extra>" });
+    }
   });
-  const reach = Math.min(12, Math.max(4, ...shown(c).flatMap(([, k]) => kinds.flatMap((kind) => c["calibration." + kind + ".z"][k].filter(known).map(Math.abs)))));
-  options.yaxis.range = [-1.05 * reach, 1.05 * reach];
   draw(id, traces, options, "Standardised difference of recorded and expected spikes by " + kinds.join(", "));
-  note(id, reach === 12 ? "Values beyond ±12 are cut off." : "");
+  note(id, worst > limit ? "Triangles lie beyond ±" + limit + "." : "");
 });
