@@ -7,7 +7,7 @@ strata sorts the same bins another way; a kind's p is the tail of its summed dev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from rnnspike.evaluation.history import History, Strata, strata_of, sums_by_valu
 from rnnspike.evaluation.refractoriness import MAX_HORIZON_S, join_small, lag_edges, lag_strata
 from rnnspike.evaluation.resampling import benjamini_hochberg
 from rnnspike.evaluation.rescaling import interval_index, kolmogorov_p, ks_distance
-from rnnspike.trials.data import FloatArray, IntArray
+from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 RECENT_S = 0.5
 N_POSITIONS = 20
@@ -32,12 +32,16 @@ WITHIN_S = 0.003
 
 @dataclass(frozen=True)
 class Kind:
-    """One way of sorting bins: its strata, their lower edges (in ``unit``), and the spikes observed in each."""
+    """One way of sorting bins: its strata, their lower edges (in ``unit``), and the spikes observed in each.
+
+    ``labels`` (stratum,) are the strata's names where they have any.
+    """
 
     strata: Strata
     lowest: FloatArray
     unit: str
     observed: FloatArray
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class KindResult:
 class Calibration:
     """The kinds of strata of one unit: lag, previous interval, recent count, position, spike index, condition."""
 
-    def __init__(self, history: History, condition: IntArray) -> None:
+    def __init__(self, history: History, trials: Trials) -> None:
         exposure = int(history.observed.sum())
         self._rate = float(history.spikes.sum(dtype=np.int64)) / max(exposure, 1)
         self._spikes = interval_index(history.spikes, history.observed)
@@ -64,7 +68,7 @@ class Calibration:
             "recent_count": self._recent_count(history),
             "position": self._position(history),
             "spike_index": self._spike_index(history),
-            "condition": self._condition(history, condition),
+            "condition": self._condition(history, trials),
         }
         self.kinds = {name: kind for name, kind in self.kinds.items() if kind.strata.n_strata > 1}
         self._within = lag_strata(history, np.array([1, 1 + history.in_bins(WITHIN_S)]))
@@ -118,10 +122,11 @@ class Calibration:
         self._at_spike["spike_index"] = _by_table(index[self._spikes], bounds[:-1])
         return self._kind(history, _by_table(index, bounds[:-1]), bounds[:-1], "spikes")
 
-    def _condition(self, history: History, condition: IntArray) -> Kind:
-        names, code = np.unique(condition, return_inverse=True)
-        code = code.astype(np.int16 if len(names) < 2**15 else np.int32)
-        return self._kind(history, np.broadcast_to(code[:, None], history.spikes.shape), names, "condition")
+    def _condition(self, history: History, trials: Trials) -> Kind:
+        present, code = np.unique(trials.condition, return_inverse=True)
+        code = code.astype(np.int16 if len(present) < 2**15 else np.int32)
+        kind = self._kind(history, np.broadcast_to(code[:, None], history.spikes.shape), present, "condition")
+        return replace(kind, labels=tuple(trials.conditions[c] for c in present))
 
     def of_model(self, expected: FloatArray) -> dict[str, KindResult]:
         """Return each kind's result for the expected counts (trial, bin) of one model."""
@@ -152,12 +157,14 @@ class Calibration:
         return float(benjamini_hochberg(p).min()) if p else 1.0
 
     def describe(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return lower edges and observed spikes per kind, under the names of ``evaluation.curves``."""
+        """Return lower edges, names and observed spikes per kind, under the names of ``evaluation.curves``."""
         arrays: dict[str, npt.NDArray[np.generic]] = {"calibration.kinds": np.array(list(self.kinds), dtype=np.str_)}
         for name, kind in self.kinds.items():
             arrays[f"calibration.{name}.lowest"] = kind.lowest
             arrays[f"calibration.{name}.unit"] = np.array(kind.unit)
             arrays[f"calibration.{name}.observed"] = kind.observed
+            if kind.labels is not None:
+                arrays[f"calibration.{name}.label"] = np.array(kind.labels, dtype=np.str_)
         return arrays
 
 

@@ -29,6 +29,7 @@ calibration.kinds                   (K,) text                   lag, previous_in
                                                                 spike_index, condition: those there are
 calibration.<kind>.lowest           (stratum,)          .unit   lower edge of each stratum
 calibration.<kind>.unit             () text                     ms, s, spikes or condition
+calibration.<kind>.label            (stratum,) text             of condition alone: its label
 calibration.<kind>.observed         (stratum,)          spikes  O
 calibration.<kind>.expected, .z     (M, stratum)        spikes  E; z = (O - E) / sqrt(E)
 ks.grid                             (u,)                        grid of the PIT

@@ -241,7 +241,7 @@ class _Unit:
         )
         if self.enough:
             self.departures = Departures(history, self._expected(self.intensity(self.reference)))
-            self.calibration = Calibration(history, trials.condition)
+            self.calibration = Calibration(history, trials)
             self._curves = UnitCurves(trials, history, settings.n_examples)
         self._expected_spikes: dict[str, FloatArray] = {}  # model -> (trial,)
         self._extra: dict[str, npt.NDArray[Any]] = {}

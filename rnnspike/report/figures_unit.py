@@ -243,20 +243,31 @@ def calibration(shown: Shown) -> Picture | None:
     reach = 1.08 * np.clip(worst, 4.0, MOST_Z)
     tables = []
     for each, kind in zip(on, kinds, strict=True):
-        lowest = c[f"calibration.{kind}.lowest"]
+        names, labels = stratum_names(c, kind), f"calibration.{kind}.label" in c
         for name, k in shown.drawn:
-            each.plot(np.clip(z[kind][k], -MOST_Z, MOST_Z), marker=".", ms=3, lw=0.8, color=on_paper(name))
+            look: dict[str, Any] = {"color": on_paper(name), "lw": 0 if labels else 0.8}
+            each.plot(np.clip(z[kind][k], -MOST_Z, MOST_Z), marker=".", ms=3, **look)
             for marker, sign in (("^", 1), ("v", -1)):
                 beyond = np.flatnonzero(sign * z[kind][k] > MOST_Z)
-                each.plot(beyond, np.full(len(beyond), sign * MOST_Z), marker, ms=3.5, color=on_paper(name))
-        each.set(xlabel=f"stratum ({c[f'calibration.{kind}.unit']})", ylim=(-reach, reach))
+                each.plot(beyond, np.full(len(beyond), sign * MOST_Z), marker, ms=3.5, **look)
+        ticks = np.arange(0, len(names), -(-len(names) // (6 if labels else 3)))
+        each.set_xticks(ticks, [names[i] for i in ticks], rotation=35 if labels else 0)
+        each.set(xlabel=str(c[f"calibration.{kind}.unit"]), ylim=(-reach, reach), xlim=(-0.5, len(names) - 0.5))
         each.set_title(kind.replace("_", " "), fontsize=7)
         levels(each, -3.0, 3.0)
-        part = {"kind": kind, "lowest": lowest, "observed": c[f"calibration.{kind}.observed"]}
+        part = {"kind": kind, "stratum": names, "lowest": c[f"calibration.{kind}.lowest"]}
+        part |= {"observed": c[f"calibration.{kind}.observed"]}
         part |= {f"z_{model}": z[kind][k] for k, model in enumerate(shown.models)}
         tables.append(pd.DataFrame(part))
     on[0].set_ylabel(r"(O - E) / $\sqrt{E}$")
     return Picture("calibration", figure, pd.concat(tables, ignore_index=True))
+
+
+def stratum_names(curves: Curves, kind: str) -> list[str]:
+    """Return the labels of a kind's strata, or their lower edges."""
+    if f"calibration.{kind}.label" in curves:
+        return words.short_labels(curves[f"calibration.{kind}.label"].tolist())
+    return [f"{edge:.3g}" for edge in curves[f"calibration.{kind}.lowest"]]
 
 
 def free_curve(

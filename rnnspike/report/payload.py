@@ -12,6 +12,7 @@ from scipy.special import chdtri
 from rnnspike.evaluation.curves import MAX_CONDITIONS
 from rnnspike.report.load import Curves, Run
 from rnnspike.report.packing import packed, rounded, spread
+from rnnspike.report.words import short_labels
 from rnnspike.trials.data import FloatArray, IntArray
 
 #: Spikes of a raster, example trials and bins of each, and trials of the session that a page keeps per unit.
@@ -67,6 +68,8 @@ def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
     kept |= {"smooth.condition": curves["smooth.condition"]} if "smooth.condition" in curves else {}
     if len(kept.get("smooth.condition", ())) > MAX_CONDITIONS:
         kept = {name: values for name, values in kept.items() if name not in SMOOTH_CURVES}
+    if "calibration.condition.label" in kept:
+        kept["calibration.condition.label"] = np.array(short_labels(kept["calibration.condition.label"].tolist()))
     pairs = run.pairs[run.pairs.unit == unit]
     return {
         "unit": unit,

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rnnspike.errors import ConfigError
 from rnnspike.models.psth_bands import PsthResult
+from rnnspike.report.words import short_labels
 from rnnspike.trials.data import IntArray, Trials
 
 #: Okabe and Ito's colours, told apart by every kind of colour vision; more conditions than these get a heat map.
@@ -185,13 +186,6 @@ def _heat_map(part: SubFigure, axes: Any, result: PsthResult) -> None:
     bar = part.colorbar(image, ax=axes, pad=0.01, fraction=0.05)
     bar.set_label("Rate (spikes/s)", fontsize=7)
     bar.outline.set_visible(False)
-
-
-def short_labels(labels: Sequence[str]) -> list[str]:
-    """Return labels without the column's name where all have the same one."""
-    names = {label.split("=", 1)[0] for label in labels if label.count("=") == 1}
-    alike = len(names) == 1 and all(label.count("=") == 1 for label in labels)
-    return [label.split("=", 1)[1] for label in labels] if alike else list(labels)
 
 
 def _caption(result: PsthResult, heat: bool) -> str:

@@ -179,3 +179,10 @@ def _option(name: str, value: Any) -> list[str]:
         return [option, *map(str, value)]
     several: Sequence[Any] = value if isinstance(value, list) else [value]
     return [word for each in several for word in (option, str(each))]
+
+
+def short_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels without the column's name where all have the same one."""
+    names = {label.split("=", 1)[0] for label in labels if label.count("=") == 1}
+    alike = len(names) == 1 and all(label.count("=") == 1 for label in labels)
+    return [label.split("=", 1)[1] for label in labels] if alike else list(labels)

@@ -163,6 +163,12 @@ def test_points_far_off_are_marked_at_the_edge_and_saved_as_they_are(
     assert pd.read_csv(caught.value.path()).y.min() == -40
 
 
+def test_calibration_names_the_conditions(page: Any) -> None:
+    page.evaluate("drawEverything()")
+    names = page.locator("#f-calibration .xtick, #f-calibration .x6tick").all_text_contents()
+    assert names[-2:] == ["left", "right"]
+
+
 def test_choosing_a_unit(page: Any, opened: Any, report: Path) -> None:
     page.locator("#units button.unit").nth(1).click()
     assert page.locator("#unit-name").inner_text() == "1"

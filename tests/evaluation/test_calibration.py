@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from rnnspike.evaluation.rescaling import draw_uniform, rescale
 
 
 def calibration_of(cell: object) -> Calibration:
-    return Calibration(history_of(cell.trials), cell.trials.condition)  # type: ignore[attr-defined]
+    return Calibration(history_of(cell.trials), cell.trials)  # type: ignore[attr-defined]
 
 
 def test_kinds_sort_all_spikes_whose_past_is_known(make_cell: Callable) -> None:
@@ -33,8 +34,10 @@ def test_kinds_sort_all_spikes_whose_past_is_known(make_cell: Callable) -> None:
 
 def test_conditions_are_a_kind_where_there_are_several(make_cell: Callable) -> None:
     cell = make_cell()
-    found = Calibration(history_of(cell.trials), np.arange(60) % 3)
-    assert found.kinds["condition"].observed.sum() == cell.trials.counts.sum()
+    sides = replace(cell.trials, condition=np.arange(60) % 3 + 1, conditions=("none", "left", "right", "both"))
+    kind = Calibration(history_of(sides), sides).kinds["condition"]
+    assert kind.observed.sum() == cell.trials.counts.sum()
+    assert kind.labels == ("left", "right", "both")
 
 
 def test_the_truth_is_calibrated_in_every_kind(make_cell: Callable) -> None:
@@ -84,6 +87,7 @@ def test_expected_calibration_error() -> None:
 def test_a_handful_of_spikes_is_no_reason_to_fail(make_trials: Callable) -> None:
     counts = np.zeros((3, 50, 1))
     counts[0, [3, 9]] = 1
-    found = Calibration(history_of(make_trials(counts)), np.zeros(3, np.int64))
+    trials = make_trials(counts)
+    found = Calibration(history_of(trials), trials)
     assert calibration_fields(found.of_model(np.full((3, 50), 0.01))) is not None
     assert found.uniform_within_strata(np.random.default_rng(0).random((5, 2))) == 1.0

@@ -63,6 +63,12 @@ def test_networks_have_their_figures(written: Path, whole_folder: Path) -> None:
     assert len(table) == silent["n"] * silent["n_modes"]
 
 
+def test_calibration_names_the_conditions(written: Path) -> None:
+    table = pd.read_csv(written / "unit_0" / "calibration.csv")
+    assert table[table.kind == "condition"].stratum.tolist() == ["left", "right"]
+    assert ">left</text>" in (written / "unit_0" / "calibration.svg").read_text()
+
+
 def test_equal_runs_give_equal_figures(written: Path, whole_folder: Path, tmp_path: Path) -> None:
     with mpl.rc_context(STYLE):
         files = [file for each in unit_figures(load_run(whole_folder), "0") for file in write_picture(each, tmp_path)]

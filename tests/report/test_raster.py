@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgba
 
 from rnnspike.errors import ConfigError
 from rnnspike.models.psth_bands import psth
-from rnnspike.report.raster import COLOURS, MOST_UNITS, UNSEEN, condition_colours, picture, save, short_labels
+from rnnspike.report.raster import COLOURS, MOST_UNITS, UNSEEN, condition_colours, picture, save
+from rnnspike.report.words import short_labels
 
 
 @pytest.fixture

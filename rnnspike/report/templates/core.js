@@ -11,6 +11,7 @@ const known = (value) => value !== null && value !== undefined;
 const number = (value, digits) => known(value) ? Number(value).toFixed(digits === undefined ? 3 : digits) : "–";
 const signed = (value, digits) => known(value) ? (value > 0 ? "+" : "") + number(value, digits) : "–";
 const text = (tag, content, className) => { const element = document.createElement(tag); element.textContent = content; if (className) element.className = className; return element; };
+const shortened = (words, most) => words.length > most ? words.slice(0, most - 1) + "…" : words;
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const zip = (a, b, f) => a.map((x, i) => known(x) && known(b[i]) ? f(x, b[i]) : null);
 const errors = (y, low, high) => ({ type: "data", symmetric: false, array: zip(high, y, (a, b) => a - b), arrayminus: zip(y, low, (a, b) => a - b), color: style("--soft"), thickness: 1.2, width: 0 });
