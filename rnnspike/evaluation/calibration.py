@@ -66,7 +66,7 @@ class Calibration:
             "lag": self._lag(history),
             "previous_interval": self._previous_interval(history),
             "recent_count": self._recent_count(history),
-            "position": self._position(history),
+            "position": self._position(history, trials.window_s[0]),
             "spike_index": self._spike_index(history),
             "condition": self._condition(history, trials),
         }
@@ -105,11 +105,11 @@ class Calibration:
         self._at_spike["recent_count"] = _by_table(count[self._spikes], edges)
         return self._kind(history, _by_table(count, edges), edges if len(edges) else [0], "spikes")
 
-    def _position(self, history: History) -> Kind:
+    def _position(self, history: History, start_s: float) -> Kind:
         n = max(1, min(N_POSITIONS, history.n_bins, int(history.spikes.sum() // MIN_EXPECTED)))
         piece = (np.arange(history.n_bins) * n // max(history.n_bins, 1)).astype(np.int16)
-        width_s = history.n_bins * history.bin_s / n
-        return self._kind(history, np.broadcast_to(piece, history.spikes.shape), np.arange(n) * width_s, "s")
+        lowest_s = start_s + np.arange(n) * history.n_bins * history.bin_s / n
+        return self._kind(history, np.broadcast_to(piece, history.spikes.shape), lowest_s, "s")
 
     def _spike_index(self, history: History) -> Kind:
         index = history.spike_index()

@@ -27,7 +27,7 @@ adaptation.expected                 (M, stratum)        spikes  E, brought to th
 recovery_ms                         ()                  ms      recovery horizon
 calibration.kinds                   (K,) text                   lag, previous_interval, recent_count, position,
                                                                 spike_index, condition: those there are
-calibration.<kind>.lowest           (stratum,)          .unit   lower edge of each stratum
+calibration.<kind>.lowest           (stratum,)          .unit   lower edge of each stratum (position: time)
 calibration.<kind>.unit             () text                     ms, s, spikes or condition
 calibration.<kind>.label            (stratum,) text             of condition alone: its label
 calibration.<kind>.observed         (stratum,)          spikes  O

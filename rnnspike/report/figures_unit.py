@@ -252,7 +252,8 @@ def calibration(shown: Shown) -> Picture | None:
                 each.plot(beyond, np.full(len(beyond), sign * MOST_Z), marker, ms=3.5, **look)
         ticks = np.arange(0, len(names), -(-len(names) // (6 if labels else 3)))
         each.set_xticks(ticks, [names[i] for i in ticks], rotation=35 if labels else 0)
-        each.set(xlabel=str(c[f"calibration.{kind}.unit"]), ylim=(-reach, reach), xlim=(-0.5, len(names) - 0.5))
+        x = "time (s)" if kind == "position" else str(c[f"calibration.{kind}.unit"])
+        each.set(xlabel=x, ylim=(-reach, reach), xlim=(-0.5, len(names) - 0.5))
         each.set_title(kind.replace("_", " "), fontsize=7)
         levels(each, -3.0, 3.0)
         part = {"kind": kind, "stratum": names, "lowest": c[f"calibration.{kind}.lowest"]}

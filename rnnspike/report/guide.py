@@ -106,8 +106,8 @@ MEMORY = (
     Figure(
         "f-calibration",
         "Calibration by stratum",
-        "(recorded - expected) / √expected in strata of lag, previous interval, recent count, place in the trial, "
-        "rank of the spike and condition. Dashed: ±3.",
+        "(recorded - expected) / √expected in strata of lag, previous interval, recent count, position (time from "
+        "time zero), rank of the spike and condition. Dashed: ±3.",
         "Bins of held-out trials are grouped by what came before them; O and E are summed in each group.",
         "No trend, all within ±3.",
         "A trend along one axis names what the model lacks.",

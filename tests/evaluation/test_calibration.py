@@ -40,6 +40,13 @@ def test_conditions_are_a_kind_where_there_are_several(make_cell: Callable) -> N
     assert kind.labels == ("left", "right", "both")
 
 
+def test_position_counts_from_time_zero(make_cell: Callable) -> None:
+    trials = make_cell().trials
+    trials = replace(trials, window_s=(-0.2, -0.2 + trials.n_bins * trials.bin_s))
+    kind = Calibration(history_of(trials), trials).kinds["position"]
+    np.testing.assert_allclose(kind.lowest, np.linspace(*trials.window_s, len(kind.lowest) + 1)[:-1])
+
+
 def test_the_truth_is_calibrated_in_every_kind(make_cell: Callable) -> None:
     p = []
     for seed in range(25):

@@ -149,7 +149,7 @@ figure("f-adaptation", (id) => {
   kinds.forEach((w, j) => {
     const at = range(windows.length).filter((i) => windows[i] === w), x = at.map((i) => c["adaptation.count_low"][i] + (c["adaptation.count_high"][i] === c["adaptation.count_low"][i] ? "" : c["adaptation.count_high"][i] < 0 ? "+" : "–" + c["adaptation.count_high"][i])), axis = j ? "x" + (j + 1) : "x";
     options[j ? "xaxis" + (j + 1) : "xaxis"] = titled(j === 0 ? "spikes in the window" : "", { type: "category", domain: [j * (width + gap), j * (width + gap) + width] });
-    options.annotations.push({ text: "last " + w + " ms", x: j * (width + gap) + width / 2, y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft") } });
+    options.annotations.push({ text: "last " + w + " ms", x: j * (width + gap) + width / 2, xanchor: "center", y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft") } });
     for (const [model, k, col] of shown(c)) {
       const o = at.map((i) => c["adaptation.observed"][i]), e = at.map((i) => c["adaptation.expected"][k][i]), ratio = o.map((v, i) => v / e[i]);
       traces.push({ x: x, y: ratio, xaxis: axis, name: model + ", last " + w + " ms", error_y: errors(ratio, o.map((v, i) => garwood(v)[0] / e[i]), o.map((v, i) => garwood(v)[1] / e[i])), mode: "lines+markers", marker: { size: 7, color: col }, line: { color: col, width: 1.5 }, text: o.map((v, i) => v + " recorded, " + number(e[i], 1) + " expected"), hovertemplate: "%{text}<extra>" + model + "</extra>" });
@@ -165,10 +165,10 @@ figure("f-calibration", (id) => {
   const mark = (v) => v > limit ? "triangle-up" : v < -limit ? "triangle-down" : "circle", cut = (v) => known(v) ? Math.max(-limit, Math.min(limit, v)) : null;
   const gap = 0.035, width = (1 - gap * (kinds.length - 1)) / kinds.length, traces = [], options = { yaxis: titled("(O - E) / √E", { range: [-reach, reach] }), shapes: [dashed("y", 3), dashed("y", -3)], annotations: [], margin: { l: 58, r: 14, t: 28, b: 56 } };
   kinds.forEach((kind, j) => {
-    const lowest = c["calibration." + kind + ".lowest"], labels = c["calibration." + kind + ".label"], axis = j ? "x" + (j + 1) : "x", x = range(lowest.length), step = Math.ceil(lowest.length / (labels ? 6 : 5)) || 1;
-    const ticks = lowest.map((v, i) => labels ? shortened(labels[i], 12) : known(v) ? String(Number(v.toPrecision(2))) : "–"), drawn = x.filter((i) => i % step === 0);
-    options[j ? "xaxis" + (j + 1) : "xaxis"] = titled(c["calibration." + kind + ".unit"], { domain: [j * (width + gap), j * (width + gap) + width], range: [-0.5, lowest.length - 0.5], tickvals: drawn, ticktext: drawn.map((i) => ticks[i]) });
-    options.annotations.push({ text: kind.replace(/_/g, " "), x: j * (width + gap) + width / 2, y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft"), size: 12 } });
+    const lowest = c["calibration." + kind + ".lowest"], labels = c["calibration." + kind + ".label"], axis = j ? "x" + (j + 1) : "x", x = range(lowest.length), step = Math.ceil(lowest.length / (labels ? 6 : 4)) || 1;
+    const ticks = lowest.map((v, i) => labels ? shortened(labels[i], 12) : known(v) ? String(Number(v.toPrecision(3))) : "–"), drawn = x.filter((i) => i % step === 0);
+    options[j ? "xaxis" + (j + 1) : "xaxis"] = titled(kind === "position" ? "time, s" : c["calibration." + kind + ".unit"], { domain: [j * (width + gap), j * (width + gap) + width], range: [-0.5, lowest.length - 0.5], tickvals: drawn, ticktext: drawn.map((i) => ticks[i]) });
+    options.annotations.push({ text: kind.replace(/_/g, " "), x: j * (width + gap) + width / 2, xanchor: "center", y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft"), size: 12 } });
     for (const [model, k, col] of models) {
       const z = c["calibration." + kind + ".z"][k], words = z.map((v, i) => (labels ? labels[i] + "<br>" : "") + number(c["calibration." + kind + ".observed"][i], 0) + " recorded, " + number(c["calibration." + kind + ".expected"][k][i], 1) + " expected<br>z " + number(v, 1));
       traces.push({ x: x, y: z.map(cut), uncut: z, xaxis: axis, name: model + ", " + kind, mode: labels ? "markers" : "lines+markers", marker: { size: z.map((v) => Math.abs(v) > limit ? 8 : 5), symbol: z.map(mark), color: col, opacity: 1, line: { width: 0 } }, line: { color: col, width: 1.2 }, text: words, hovertemplate: "%{text}<extra>" + model + "</extra>" });
