@@ -143,6 +143,16 @@ def test_nothing_leaves_its_panel(page: Any, name: str) -> None:
     assert high < 13
 
 
+def test_pieces_of_the_pit_histogram_are_equally_wide(page: Any) -> None:
+    page.evaluate("drawEverything()")
+    edges, density = page.evaluate(
+        "(([t]) => [Array.from(t.x), Array.from(t.y)])(document.getElementById('f-pit').data)"
+    )
+    np.testing.assert_allclose(np.diff(edges), 0.05)
+    assert (edges[0], edges[-1]) == (0, 1)
+    assert np.mean(density[:-1]) == pytest.approx(1, abs=1e-3)
+
+
 def test_points_far_off_are_marked_at_the_edge_and_saved_as_they_are(
     opened: Any, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ figure("f-pit", (id) => {
   const grid = c["ks.grid"], n = 20, traces = [], at = (values, u) => { let i = 0; while (i < grid.length - 2 && grid[i + 1] < u) i++; return values[i] + (u - grid[i]) / (grid[i + 1] - grid[i]) * (values[i + 1] - values[i]); };
   for (const [model, k, col] of shown(c)) {
     const density = range(n).map((i) => n * (at(c["ks.pit"][k], (i + 1) / n) - at(c["ks.pit"][k], i / n)));
-    traces.push(line(range(n).map((i) => (i + 0.5) / n), density, model, { color: col, width: 2, shape: "hvh" }));
+    traces.push(line(range(n + 1).map((i) => i / n), density.concat(density[n - 1]), model, { color: col, width: 2, shape: "hv" }));
   }
   const spread = 1.96 * Math.sqrt((n - 1) / c["ks.n"]);
   draw(id, traces, { xaxis: titled("rescaled interval", { range: [0, 1] }), yaxis: titled("density", { rangemode: "tozero" }), shapes: [dashed("y", 1 + spread), dashed("y", Math.max(0, 1 - spread)), dashed("y", 1)] }, "Histogram of rescaled intervals of " + shown(c).map((m) => m[0]).join(" and ") + "; 1 is calibrated");
