@@ -68,7 +68,7 @@ statistic.names                     (T,) text                   rate_hz, cv, cv2
 statistic.data                      (T,)                        of the data
 statistic.mean, .low, .high         (F, T)                      of the replicates: mean and 95 % range
 statistic.p, .z                     (F, T)                      posterior predictive p (two-sided), z-score
-isi.edge_ms                         (piece + 1,)        ms      edges of the interval histogram, log-spaced
+isi.edge_ms                         (piece + 1,)        ms      edges of the interval histogram: whole bins
 isi.data                            (piece,)                    share of intervals, data
 isi.mean, .low, .high               (F, piece)                  of the replicates
 autocorrelation.lag_ms              (lag,)              ms      lag after a spike

@@ -260,8 +260,15 @@ def autocorrelogram(spikes: SpikeSets, n_lags: int) -> FloatArray:
 
 
 def interval_edges(spikes: SpikeSets, n_edges: int = 60) -> IntArray:
-    """Return edges of the interval histogram in bins, about evenly spaced on a log scale from 1 bin to the window."""
-    return np.unique(np.geomspace(1, max(spikes.n_bins, 2), n_edges).round().astype(np.int64))
+    """Return edges of the interval histogram in bins, about evenly spaced on a log scale from 1 bin to the window.
+
+    Pieces are whole bins and never narrower than the one before: by turns one and two bins wide they would beat.
+    """
+    growth = max(spikes.n_bins, 2) ** (1 / (n_edges - 1)) - 1
+    edges = [1]
+    while edges[-1] < spikes.n_bins:
+        edges.append(edges[-1] + max(1, round(growth * edges[-1])))
+    return np.array(edges, dtype=np.int64)
 
 
 def interval_histogram(spikes: SpikeSets, gaps: Intervals, edges: IntArray) -> FloatArray:

@@ -272,22 +272,29 @@ def stratum_names(curves: Curves, kind: str) -> list[str]:
 
 
 def free_curve(
-    name: str, group: str, x: Callable[[Curves], Any], label: str, ylabel: str, log: bool = False
+    name: str,
+    group: str,
+    x: Callable[[Curves], Any],
+    label: str,
+    ylabel: str,
+    log: bool = False,
+    per: Callable[[Curves], Any] = lambda _: 1.0,
 ) -> Callable[[Shown], Picture | None]:
-    """Return what draws a statistic of the data against the free runs, by name of its arrays."""
+    """Return what draws a statistic of the data, per piece's width, against the free runs, by name of its arrays."""
 
     def make(shown: Shown) -> Picture | None:
         c = shown.curves
         if f"{group}.mean" not in c or not shown.drawn_free or np.isnan(c[f"{group}.data"]).all():
             return None
         at = np.asarray(x(c), dtype=np.float64)
+        y = {part: c[f"{group}.{part}"] / per(c) for part in ("data", "mean", "low", "high")}
         figure, on = axes(label, ylabel)
-        table = {label: at, "data": c[f"{group}.data"]}
+        table = {label: at, "data": y["data"]}
         for model, k in shown.drawn_free:
-            on.fill_between(at, c[f"{group}.low"][k], c[f"{group}.high"][k], color=on_paper(model), alpha=0.2, lw=0)
-            on.plot(at, c[f"{group}.mean"][k], color=on_paper(model), label=model)
-            table |= {f"{model}_{part}": c[f"{group}.{part}"][k] for part in ("mean", "low", "high")}
-        on.plot(at, c[f"{group}.data"], color="black", lw=0.9, marker="o", ms=2 if len(at) < 60 else 0, label="data")
+            on.fill_between(at, y["low"][k], y["high"][k], color=on_paper(model), alpha=0.2, lw=0)
+            on.plot(at, y["mean"][k], color=on_paper(model), label=model)
+            table |= {f"{model}_{part}": y[part][k] for part in ("mean", "low", "high")}
+        on.plot(at, y["data"], color="black", lw=0.9, marker="o", ms=2 if len(at) < 60 else 0, label="data")
         if log:
             on.set_xscale("log")
         on.legend()
@@ -392,6 +399,10 @@ def _interval_middle(c: Curves) -> Any:
     return np.sqrt(c["isi.edge_ms"][:-1] * c["isi.edge_ms"][1:])
 
 
+def _interval_width(c: Curves) -> Any:
+    return np.diff(np.log(c["isi.edge_ms"]))
+
+
 UNIT_FIGURES: tuple[Callable[[Shown], Picture | None], ...] = (
     raster,
     psth,
@@ -403,7 +414,7 @@ UNIT_FIGURES: tuple[Callable[[Shown], Picture | None], ...] = (
     pit,
     independence,
     ogata,
-    free_curve("isi", "isi", _interval_middle, "interval (ms)", "share of intervals", log=True),
+    free_curve("isi", "isi", _interval_middle, "interval (ms)", "share a log unit", log=True, per=_interval_width),
     free_curve("autocorrelation", "autocorrelation", lambda c: c["autocorrelation.lag_ms"], "lag (ms)", "spikes/s"),
     free_curve("serial", "serial", lambda c: c["serial.lag"], "lag (intervals)", "serial correlation"),
     free_curve("fano", "fano", lambda c: c["fano.window_ms"], "window (ms)", "Fano factor", log=True),

@@ -51,6 +51,8 @@ THINNED = {
     "psth": (("time_s", "model_hz", "model_by_condition_hz"), 200),
     "smooth": (("time_s", "rate_hz", "low_hz", "high_hz"), 1000),
 }
+#: Never packed into 16 bits, whose steps are too wide for what is drawn on a log scale.
+AS_NUMBERS = ("isi.edge_ms",)
 OGATA_VARIANCE = ("ogata.window", "ogata.variance", "ogata.variance_low", "ogata.variance_high")
 
 
@@ -74,7 +76,9 @@ def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
     return {
         "unit": unit,
         "pairs": pairs[["model_a", "model_b", "gain", "gain_low", "gain_high", "p"]].to_dict("records"),
-        "curves": {name: packed(values) for name, values in sorted(kept.items())},
+        "curves": {
+            name: rounded(each) if name in AS_NUMBERS else packed(each) for name, each in sorted(kept.items())
+        },
         "stack": run.stack_weights(unit),
         "training": trainings(run, unit),
         "dropped": dropped(run, unit, trials),

@@ -153,6 +153,17 @@ def test_pieces_of_the_pit_histogram_are_equally_wide(page: Any) -> None:
     assert np.mean(density[:-1]) == pytest.approx(1, abs=1e-3)
 
 
+def test_bars_of_the_interval_histogram_tile(page: Any, runs: tuple[Path, Path]) -> None:
+    page.evaluate("drawEverything()")
+    x, width = page.evaluate(
+        "(([t]) => [Array.from(t.x), Array.from(t.width)])(document.getElementById('f-isi').data)"
+    )
+    middle, half = np.array(x), np.array(width) / 2
+    edges = np.load(runs[0] / "units" / "0" / "curves.npz")["isi.edge_ms"]
+    np.testing.assert_allclose(middle - half, edges[:-1], rtol=1e-3)
+    np.testing.assert_allclose(middle + half, edges[1:], rtol=1e-3)
+
+
 def test_points_far_off_are_marked_at_the_edge_and_saved_as_they_are(
     opened: Any, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -128,6 +128,14 @@ def test_interval_histogram_counts_every_interval(rng: np.random.Generator) -> N
     assert shares.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("n_bins", [1, 2, 50, 1750, 20_000])
+def test_pieces_of_the_interval_histogram_only_widen(n_bins: int) -> None:
+    edges = interval_edges(sets(np.zeros((1, n_bins), np.uint8)))
+    width = np.diff(edges)
+    assert edges[0] == 1 and edges[-1] >= n_bins and len(edges) <= 75
+    assert (width >= 1).all() and (np.diff(width) >= 0).all()
+
+
 def test_no_spikes_no_statistics_and_no_error() -> None:
     found = describe(sets(np.zeros((2, 3, 50), np.uint8)))
     assert found["rate_hz"].tolist() == [0, 0]

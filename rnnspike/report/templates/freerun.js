@@ -11,7 +11,8 @@ function freeFigure(id, x, group, options, more) {
   draw(id, traces, options, byId(id + "-figure").querySelector(".title").textContent + ", data and " + models.map((m) => m[0]).join(" and ") + " run free");
 }
 figure("f-isi", (id) => freeFigure(id, (c) => range(c["isi.data"].length).map((i) => Math.sqrt(c["isi.edge_ms"][i] * c["isi.edge_ms"][i + 1])), "isi", { xaxis: titled("interval, ms", { type: "log" }), yaxis: titled("share a log unit", { rangemode: "tozero" }), bargap: 0 },
-  { scale: (c) => (v) => v.map((s, i) => known(s) ? s / Math.log(c["isi.edge_ms"][i + 1] / c["isi.edge_ms"][i]) : null), bars: (c) => ({ width: range(c["isi.data"].length).map((i) => c["isi.edge_ms"][i + 1] - c["isi.edge_ms"][i]) }) }));
+  { scale: (c) => (v) => v.map((s, i) => known(s) ? s / Math.log(c["isi.edge_ms"][i + 1] / c["isi.edge_ms"][i]) : null),
+    bars: (c) => { const low = c["isi.edge_ms"].slice(0, -1), high = c["isi.edge_ms"].slice(1); return { x: zip(low, high, (a, b) => (a + b) / 2), width: zip(low, high, (a, b) => b - a) }; } }));
 figure("f-acf", (id) => freeFigure(id, (c) => c["autocorrelation.lag_ms"], "autocorrelation", { xaxis: titled("lag, ms"), yaxis: titled("spikes/s", { rangemode: "tozero" }) }));
 figure("f-serial", (id) => freeFigure(id, (c) => c["serial.lag"], "serial", { xaxis: titled("lag, intervals", { dtick: 1 }), yaxis: titled("correlation", { zeroline: true, zerolinecolor: style("--edge") }) }, { dots: true }));
 figure("f-fano", (id) => freeFigure(id, (c) => c["fano.window_ms"], "fano", { xaxis: titled("window, ms", { type: "log" }), yaxis: titled("variance / mean", { rangemode: "tozero" }), shapes: [dashed("y", 1)] }, { dots: true }));
