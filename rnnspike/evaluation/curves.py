@@ -2,7 +2,8 @@
 
 One array per name. Those of models are stacked, models first: M models in the order of ``models``, or F models in
 the order of ``free_run.models`` (those that were run free). Arrays that an analysis could not make are absent
-(no free run: no F arrays; fewer than 10 spikes: no arrays at all). NaN where undefined.
+(no free run: no F arrays; fewer than 10 spikes: no arrays at all). NaN where undefined. Trials are named by their
+number in the session, the column ``trial`` of the per-trial table.
 
 ==================================  ==================  ======  ==============================================
 name                                shape               unit    meaning
@@ -47,11 +48,11 @@ ogata.wiener_band                   (point,)                    95 % boundary, +
 ogata.window                        (M, width)                  window on the rescaled clock, expected spikes
 ogata.variance                      (M, width)                  variance of the counts in such windows
 ogata.variance_low, variance_high   (M, width)                  95 % band of that of a unit Poisson process
-example.trial                       (example,)                  rows of the per-trial table that are shown
+example.trial                       (example,)                  numbers of the trials that are shown
 example.time_s                      (bin,)              s       start of each bin, from time zero
 example.spikes, example.observed    (example, bin)              spikes as scored, observed bins
 example.rate_hz                     (M, example, bin)   Hz      conditional intensity, float32
-raster.trial, raster.bin            (spike,)                    all spikes: row of the per-trial table, bin
+raster.trial, raster.bin            (spike,)                    all spikes: number of the trial, bin
 psth.time_s                         (position,)         s       middle of each piece of the window
 psth.data_hz                        (position,)         Hz      observed spikes over exposure
 psth.model_hz                       (M, position)       Hz      expected spikes over exposure
@@ -62,7 +63,7 @@ smooth.rate_hz                      (condition, point)  Hz      PSTH of the data
 smooth.low_hz, smooth.high_hz       (condition, point)  Hz      95 % band at each time (bootstrap over trials)
 smooth.bandwidth_s                  ()                  s       standard deviation of the kernel
 free_run.models                     (F,) text                   models in the order of all (F, ...) arrays
-free_run.trials                     (k,)                        rows of the per-trial table that were simulated;
+free_run.trials                     (k,)                        numbers of the trials that were simulated;
                                                                 all data below are of these trials alone
 statistic.names                     (T,) text                   rate_hz, cv, cv2, lv, lvr, serial_1, ...
 statistic.data                      (T,)                        of the data
@@ -82,7 +83,7 @@ fano.data                           (width,)                    Fano factor over
 fano.mean, .low, .high              (F, width)                  of the replicates
 divergence.time_s                   (tile,)             s       time in the trial
 divergence.surviving                (F, tile)                   share of trials that have not run away by then
-free_raster.trials                  (row,)                      rows of the per-trial table that the rasters show
+free_raster.trials                  (row,)                      numbers of the trials that the rasters show
 free_raster.<model>.trial, .bin     (spike,)                    spikes of one free run of those, as in raster
 ==================================  ==================  ======  ==============================================
 """
@@ -158,11 +159,11 @@ class UnitCurves:
             "independence.band": np.array(1.96 / np.sqrt(max(n, 1))),
             "ogata.time": WIENER_TIME,
             "ogata.wiener_band": WIENER_BAND,
-            "example.trial": self._examples,
+            "example.trial": trials.session_index[self._examples],
             "example.time_s": times_s[self._piece],
             "example.spikes": self.scored.spikes[self._examples, self._piece],
             "example.observed": self.scored.observed[self._examples, self._piece],
-            "raster.trial": trial.astype(np.int32),
+            "raster.trial": trials.session_index[trial].astype(np.int32),
             "raster.bin": position.astype(np.int32),
             "psth.time_s": trials.window_s[0] + trials.bin_s * (self._pieces[:-1] + self._pieces[1:]) / 2,
             "psth.data_hz": self._rate_hz(self.scored.spikes),

@@ -4,8 +4,9 @@
 units of a recording. Figures are drawn from ``UnitEvaluation.per_trial`` and ``.curves`` alone; the arrays in
 ``curves`` are listed in ``rnnspike.evaluation.curves``.
 
-Per trial (``per_trial``): ``trial`` (number in the session), ``start_s``, ``condition``, ``n_spikes``,
-``exposure_bins``, ``fold`` where known, and ``ll_<model>``, the held-out log-likelihood in nats, per model.
+Per trial in which the unit was held (``per_trial``; others have no row): ``trial`` (number in the session),
+``start_s``, ``condition``, ``n_spikes``, ``exposure_bins``, ``fold`` where known, and ``ll_<model>``, the held-out
+log-likelihood in nats, per model.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def evaluate_unit(
     Parameters
     ----------
     trials
-        All held-out trials of one unit; taken in order of ``start_s``.
+        All held-out trials of one unit; taken in order of ``start_s``, those without a scored bin left out.
     mu
         Per model, in the ladder's order, the held-out integrated intensity (trial, bin) or (trial, bin, 1): each
         trial's from models that have not seen it. Must hold ``settings.null``. An array, or anything with a
@@ -111,7 +112,7 @@ def evaluate_unit(
         Source of bootstrap draws and randomisations; the same state gives the same figures.
     simulated, simulated_trials
         Free runs per model, uint8 (run, trial, bin), over the design of these trials (index into
-        ``trials``); see ``free_run.simulate_replicates``.
+        ``trials``, of those with a scored bin); see ``free_run.simulate_replicates``.
     n_replicates
         How many data sets are put together of them (``predictive.FreeRunChecks``); None: each run is one.
     folds
@@ -129,11 +130,16 @@ def evaluate_unit(
         Where a shape does not fit, the null is missing, or the trials hold more than one unit.
     """
     order = np.argsort(trials.start_s, kind="stable")
+    order = order[trials.observed[order].any(axis=(1, 2))]
     for name, values in mu.items():
         if tuple(values.shape[:2]) != trials.counts.shape[:2]:
             raise ValueError(f"{name}: mu has shape {values.shape}, the trials {trials.counts.shape[:2]}")
     if simulated_trials is not None:
-        simulated_trials = np.argsort(order)[simulated_trials]
+        place = np.full(trials.n_trials, -1)
+        place[order] = np.arange(len(order))
+        simulated_trials = place[simulated_trials]
+        if (simulated_trials < 0).any():
+            raise ValueError("free runs are of trials without a scored bin")
     unit = _Unit(trials.take(order), mu, order, settings, rng)
     rows = [unit.row(name) for name in mu]
     if simulated and simulated_trials is not None:
@@ -275,7 +281,7 @@ class _Unit:
         rate_hz = self.total / exposure_s if exposure_s > 0 else None
         found = violations(self.trials)
         return {
-            "n_trials": int((self.exposure > 0).sum()),
+            "n_trials": self.trials.n_trials,
             "n_spikes": self.total,
             "rate_hz": rate_hz,
             "n_merged": self.trials.n_merged,
@@ -342,7 +348,7 @@ class _Unit:
         self, rows: list[Row], simulated: Mapping[str, CountArray], index: IntArray, n_replicates: int | None
     ) -> None:
         """Add to the rows what the models do when they read their own spikes, and keep the curves."""
-        checks = FreeRunChecks(self.scored, self.trials.condition, index, n_replicates)
+        checks = FreeRunChecks(self.scored, self.trials, index, n_replicates)
         for row in rows:
             if row["model"] in simulated:
                 row |= checks.add(row["model"], simulated[row["model"]])

@@ -22,18 +22,21 @@ from rnnspike.evaluation.spike_statistics import (
     spike_sets,
     tile_counts,
 )
-from rnnspike.trials.data import CountArray, IntArray
+from rnnspike.trials.data import CountArray, IntArray, Trials
 
 #: Statistic of ``describe`` -> prefix of its curves.
 CURVES = {"isi": "isi", "autocorrelation": "autocorrelation", "serial": "serial", "fano_by_window": "fano"}
 
 
-def raster_arrays(index: IntArray, simulated: Mapping[str, CountArray]) -> dict[str, npt.NDArray[Any]]:
-    """Return the rasters of free runs (1, trial, bin) of these trials, under the names of ``evaluation.curves``."""
-    arrays: dict[str, npt.NDArray[Any]] = {"free_raster.trials": index} if simulated else {}
+def raster_arrays(number: IntArray, simulated: Mapping[str, CountArray]) -> dict[str, npt.NDArray[Any]]:
+    """Return the rasters of free runs (1, trial, bin) of the trials of these numbers in the session.
+
+    Under the names of ``evaluation.curves``.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {"free_raster.trials": number} if simulated else {}
     for model, counts in simulated.items():
         trial, position = np.nonzero(counts[0])
-        arrays[f"free_raster.{model}.trial"] = index[trial].astype(np.int32)
+        arrays[f"free_raster.{model}.trial"] = number[trial].astype(np.int32)
         arrays[f"free_raster.{model}.bin"] = position.astype(np.int32)
     return arrays
 
@@ -44,11 +47,13 @@ class FreeRunChecks:
     Each trial is run several times, and a replicate takes one of the runs of each, drawn at random, the same for
     every model. With m runs the spread of a statistic over replicates is too small by 1 / 2m, and their mean is off
     by 1 / sqrt(m) of it: for 20 runs neither is felt, and many trials can be covered for the cost of few.
-    ``n_replicates`` None, or no more than there are runs: the runs are the replicates.
+    ``n_replicates`` None, or no more than there are runs: the runs are the replicates. ``index`` is into ``trials``.
     """
 
-    def __init__(self, scored: Scored, condition: IntArray, index: IntArray, n_replicates: int | None = None) -> None:
+    def __init__(self, scored: Scored, trials: Trials, index: IntArray, n_replicates: int | None = None) -> None:
         self.index, self.n_replicates = np.asarray(index, dtype=np.int64), n_replicates
+        self.number = trials.session_index[self.index]
+        condition = trials.condition
         self._observed, self._condition = scored.observed[self.index], condition[self.index]
         self.bin_s = scored.bin_s
         whole = spike_sets(scored.spikes[None], scored.observed, condition, scored.bin_s)
@@ -78,8 +83,8 @@ class FreeRunChecks:
         self._stack("divergence.surviving", run.surviving)
         self._rasters.setdefault("divergence.time_s", run.time_s)
         first = runs.sample == 0
-        self._rasters.setdefault("free_raster.trials", self.index)
-        self._rasters[f"free_raster.{model}.trial"] = self.index[runs.trial[first]].astype(np.int32)
+        self._rasters.setdefault("free_raster.trials", self.number)
+        self._rasters[f"free_raster.{model}.trial"] = self.number[runs.trial[first]].astype(np.int32)
         self._rasters[f"free_raster.{model}.bin"] = runs.bin[first].astype(np.int32)
         cv, serial = checks["cv"], checks["serial_1"]
         fields = {
@@ -115,7 +120,7 @@ class FreeRunChecks:
         design, ms = self.design, 1000 * self.bin_s
         arrays: dict[str, npt.NDArray[Any]] = {
             "free_run.models": np.array(self._models, dtype=np.str_),
-            "free_run.trials": self.index,
+            "free_run.trials": self.number,
             "statistic.names": np.array(SCALARS, dtype=np.str_),
             "statistic.data": np.array([self.data[name][0] for name in SCALARS]),
             "isi.edge_ms": ms * interval_edges(design),

@@ -60,7 +60,7 @@ class Run:
         return len(self.curves(self.units[0]).get("free_run.trials", ())) if self.units else 0
 
     def per_trial(self, unit: str) -> pd.DataFrame:
-        """Return a unit's table of trials."""
+        """Return a unit's table of trials, those in which it was held."""
         return read_csv(self.folder / "units" / safe_name(unit) / "per_trial.csv", ("trial", "n_spikes"))
 
     def stack_weights(self, unit: str) -> dict[str, dict[str, float]]:

@@ -143,12 +143,12 @@ def garwood(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
     return low, np.asarray(chdtri(2 * (counts + 1), 0.025) / 2)
 
 
-def shown_trials(curves: Curves, observed: IntArray, most_spikes: int) -> IntArray:
-    """Return which of the observed trials a raster shows: whole ones, evenly spaced, and run free if a few are."""
-    free = np.intersect1d(observed, curves.get("free_raster.trials", curves.get("free_run.trials", ())))
-    rows = observed if len(free) < min(FEWEST_ROWS, len(observed)) else free.astype(np.int64)
-    n_spikes = max(1, int(np.isin(curves["raster.trial"], rows).sum()))
-    return np.asarray(rows[spread(len(rows), max(1, len(rows) * most_spikes // n_spikes))])
+def shown_trials(curves: Curves, held: IntArray, most_spikes: int) -> IntArray:
+    """Return which of the trials held a raster shows: whole ones, evenly spaced, and run free if a few are."""
+    free = np.intersect1d(held, curves.get("free_raster.trials", curves.get("free_run.trials", ())))
+    chosen = held if len(free) < min(FEWEST_ROWS, len(held)) else free.astype(np.int64)
+    n_spikes = max(1, int(np.isin(curves["raster.trial"], chosen).sum()))
+    return np.asarray(chosen[spread(len(chosen), max(1, len(chosen) * most_spikes // n_spikes))])
 
 
 def rasters(curves: Curves, trials: pd.DataFrame, most_spikes: int) -> Curves:
@@ -159,11 +159,10 @@ def rasters(curves: Curves, trials: pd.DataFrame, most_spikes: int) -> Curves:
     """
     if "raster.trial" not in curves:
         return {}
-    rows = shown_trials(curves, np.flatnonzero(trials["exposure_bins"].to_numpy() > 0), most_spikes)
-    condition = trials["condition"].to_numpy()[rows]
-    order = np.argsort(condition, kind="stable")
-    rows, condition = rows[order], condition[order]
-    found = {"raster.row": trials["trial"].to_numpy()[rows], "raster.condition": condition}
+    shown = trials[trials["trial"].isin(shown_trials(curves, trials["trial"].to_numpy(), most_spikes))]
+    shown = shown.sort_values("condition", kind="stable")
+    rows = shown["trial"].to_numpy()
+    found = {"raster.row": rows, "raster.condition": shown["condition"].to_numpy()}
     sources = {"data": ("raster.trial", "raster.bin")}
     for model in curves.get("free_run.models", ()):
         sources[str(model)] = (f"free_raster.{model}.trial", f"free_raster.{model}.bin")
@@ -175,7 +174,7 @@ def rasters(curves: Curves, trials: pd.DataFrame, most_spikes: int) -> Curves:
 
 
 def _by_row(trial: IntArray, at: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the number of spikes in each of these rows, and the bins of them all in that order."""
+    """Return the number of spikes in each of these trials, and the bins of them all in that order."""
     place = {int(row): k for k, row in enumerate(rows)}
     keep = np.isin(trial, rows)
     row = np.array([place[int(each)] for each in trial[keep]], dtype=np.int64)
@@ -187,8 +186,7 @@ def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
     """Return spikes by trial, and the gain of each model over the reference summed up to each trial."""
     if "reference" not in curves or f"ll_{curves['reference']}" not in trials:
         return {}
-    observed = np.flatnonzero(trials["exposure_bins"].to_numpy() > 0)
-    keep = observed[spread(len(observed), most)]
+    keep = spread(len(trials), most)
     models = [str(model) for model in curves["models"]]
     likelihood = np.array([trials[f"ll_{model}"].to_numpy() for model in models])
     gain = np.cumsum(likelihood - trials[f"ll_{curves['reference']}"].to_numpy(), axis=1) / np.log(2)
@@ -222,11 +220,11 @@ def dropped(run: Run, unit: str, trials: pd.DataFrame) -> list[str]:
     said = []
     rows = run.unit_rows(unit)
     ok = next((row for row in rows if row["status"] == "ok"), None)
-    unseen = int((trials["exposure_bins"] == 0).sum())
-    if unseen:
-        said.append(f"{unseen} of {len(trials)} trials are not scored: the unit was not observed in them.")
+    n_trials = int(run.settings["resolved"]["n_trials"])
+    if unseen := n_trials - len(trials):
+        said.append(f"{unseen} of {n_trials} trials are not scored: the unit was not observed in them.")
     most = int(trials["exposure_bins"].max()) if len(trials) else 0
-    partly = int(((trials["exposure_bins"] > 0) & (trials["exposure_bins"] < most)).sum())
+    partly = int((trials["exposure_bins"] < most).sum())
     if partly:
         said.append(f"{partly} trials are scored in part: the rest of them was not observed.")
     if ok and ok.get("n_merged"):

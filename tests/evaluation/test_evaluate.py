@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rnnspike.evaluation.capture import deviance
@@ -93,6 +95,29 @@ def test_per_trial_table(adapting: object) -> None:
     assert list(table)[:6] == ["trial", "start_s", "condition", "n_spikes", "exposure_bins", "fold"]
     expected = log_likelihood(adapting.mu["psth"][:, :, None], adapting.trials)  # type: ignore[attr-defined]
     np.testing.assert_allclose(table["ll_psth"], expected[:, 0])
+
+
+def test_trials_without_a_scored_bin_have_no_part(make_cell: Callable) -> None:
+    cell = make_cell(n_trials=40)
+    held = np.flatnonzero(np.arange(40) % 4 > 0)
+    observed = cell.trials.observed & np.isin(np.arange(40), held)[:, None, None]
+    partly = replace(cell.trials, observed=observed)
+    simulated = {"psth": np.zeros((3, 5, partly.n_bins), np.uint8)}
+    simulated["psth"][:, :, 7] = 1
+    settings = {"rng": np.random.default_rng(0), "settings": QUICK, "simulated": simulated}
+    found = evaluate_unit(partly, cell.mu, **settings, simulated_trials=held[5:10], folds=np.arange(40) % 5)
+    assert found.per_trial["trial"].tolist() == held.tolist()
+    assert (found.per_trial["fold"] == held % 5).all()
+    assert set(found.curves["raster.trial"]) <= set(held)
+    assert set(found.curves["example.trial"]) <= set(held)
+    assert found.curves["free_run.trials"].tolist() == held[5:10].tolist()
+    assert set(found.curves["free_raster.psth.trial"]) == set(held[5:10])
+    settings["rng"] = np.random.default_rng(0)
+    mu = {name: values[held] for name, values in cell.mu.items()}
+    alone = evaluate_unit(partly.take(held), mu, **settings, simulated_trials=np.arange(5, 10))
+    assert pd.DataFrame(alone.rows).equals(pd.DataFrame(found.rows)) and alone.pairs == found.pairs
+    with pytest.raises(ValueError, match="without a scored bin"):
+        evaluate_unit(partly, cell.mu, **settings, simulated_trials=np.arange(5))
 
 
 def test_pairs_cover_the_ladder(adapting: object) -> None:
@@ -217,8 +242,6 @@ def test_a_contaminated_unit_is_called_that(make_cell: Callable, make_trials: Ca
 
 
 def test_trials_that_overlap_are_pointed_out(make_cell: Callable) -> None:
-    from dataclasses import replace
-
     cell = make_cell(n_trials=20)
     close = replace(cell.trials, start_s=cell.trials.start_s * 0.3)
     rows = evaluate_unit(close, cell.mu, rng=np.random.default_rng(0), settings=QUICK).rows

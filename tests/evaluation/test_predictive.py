@@ -26,8 +26,8 @@ def test_p_of_the_true_model_is_uniform(make_trials: Callable) -> None:
     p = []
     for _ in range(150):
         data, *runs = spikes_of_a_refractory_cell(21, rng)
-        history = history_of(make_trials(data[:, :, None]))
-        checks = FreeRunChecks(history, np.zeros(N_TRIALS, np.int64), np.arange(N_TRIALS), n_replicates=200)
+        trials = make_trials(data[:, :, None])
+        checks = FreeRunChecks(history_of(trials), trials, np.arange(N_TRIALS), n_replicates=200)
         row = checks.add("truth", np.stack(runs))
         p.append([row[f"predictive_p_{name}"] for name in ("rate_hz", "cv", "cv2", "serial_1", "fano")])
     rejected = (np.array(p) <= 0.05).mean()  # of 750: 5 %, give or take 2

@@ -19,9 +19,11 @@ from rnnspike.models.recurrent import EFFORTS, RecurrentSettings
 from rnnspike.models.registry import MODELS as MODELS_BY_NAME
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.report.build import build_report
 from rnnspike.runs.engine import fit_recording, make_job, tasks_of, workers
 from rnnspike.runs.reopen import reopen
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS
+from rnnspike.runs.tables import compare_stored
 
 MODELS = ["constant", "psth", "psth-gain"]
 
@@ -51,6 +53,25 @@ def settings(out: Path, **more: object):
 def fit(path: Path, out: Path, **more: object) -> tuple[Path, list[dict]]:
     job, loaded = make_job(path, settings(out, **more))
     return job.folder, fit_recording(job, loaded)
+
+
+def test_a_unit_held_in_some_trials_has_a_row_for_each_of_those(tmp_path: Path) -> None:
+    rng, path, starts = np.random.default_rng(3), tmp_path / "late.nwb", np.arange(40) * 1.0 + 1.0
+    units = tuple(
+        Unit(name, np.sort(rng.uniform(start_s, 42, 800)), np.array([[start_s, 42.0]]))
+        for name, start_s in (("always", 0.0), ("late", 20.7))
+    )
+    trials = pd.DataFrame({"start_time": starts, "stop_time": starts + 0.5})
+    write_nwb(path, Recording(path, "", 0, "nwb", units, intervals={"trials": trials}))
+    folder, rows = fit(path, tmp_path / "runs")
+    table = pd.read_csv(folder / "units" / "late" / "per_trial.csv")
+    assert table.trial.tolist() == list(range(20, 40))
+    assert {row["unit"]: row["n_trials"] for row in rows} == {"always": 40, "late": 20}
+    curves = np.load(folder / "units" / "late" / "curves.npz")
+    for name in ("raster.trial", "example.trial", "free_run.trials", "free_raster.trials", "free_raster.psth.trial"):
+        assert len(curves[name]) and set(curves[name]) <= set(table.trial), name
+    assert "20 of 40 trials are not scored" in build_report(folder).read_text()
+    assert [row["n_trials"] for row in compare_stored([folder], by="unit", draws=200)] == [40] * 3 + [20] * 3
 
 
 def test_run_directory(session: Path, tmp_path: Path) -> None:

@@ -43,6 +43,17 @@ def test_tables_are_read_back(tmp_path: Path) -> None:
     assert tables[0].fold is not None
 
 
+def test_units_may_be_held_in_trials_of_their_own(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", n_units=2)
+    for unit, first in (("u/0", 0), ("u/1", 10)):
+        file = run / "units" / safe_name(unit) / "per_trial.csv"
+        pd.read_csv(file).iloc[first : first + 20].to_csv(file, index=False)
+    assert [table.trial[0] for table in read_unit_tables(run)] == [0, 10]
+    (row,) = compare_stored([run], draws=200)
+    assert (row["n_units"], row["n_trials"]) == (2, 30)
+    assert row["gain"] == pytest.approx(0.3, abs=0.1)
+
+
 def test_a_folder_of_runs_stands_for_all_of_them(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name) for name in ("a", "b")]
     assert find_runs([tmp_path]) == runs
