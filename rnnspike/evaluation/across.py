@@ -5,6 +5,9 @@ its own calls null data significant far too often (Saravanan, Berman & Sober 202
 trials are resampled in turn, trials jointly for the units recorded together. The interval is Student's with as
 many degrees of freedom as the top level has members, less one, and the bootstrap's standard error enlarged by
 ``sqrt(n / (n - 1))``: with five recordings the percentiles of a bootstrap alone are far too narrow.
+
+Draws follow from the seed and the content of the tables: a pair comes out the same in whatever order runs are given,
+and whatever else is compared.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from scipy.special import stdtr, stdtrit
 from rnnspike.evaluation.comparison import TrialBootstrap, nadeau_bengio
 from rnnspike.evaluation.likelihood import MIN_SPIKES
 from rnnspike.evaluation.resampling import benjamini_hochberg, bootstrap_weights, holm
+from rnnspike.models.registry import MODELS
 from rnnspike.trials.data import FloatArray, IntArray
 
 Correction = Literal["holm", "bh", "none"]
@@ -111,21 +115,32 @@ def compare_runs(
     """
     usable = [table for table in tables if table.n_spikes.sum() >= MIN_SPIKES]
     chosen = list(pairs) if pairs is not None else pairs_of(usable)
-    results = []
-    for stream, (a, b) in zip(rng.spawn(len(chosen)), chosen, strict=True):
+    seed, results = _seed(rng), []
+    for a, b in chosen:
         both = [table for table in usable if a in table.log_likelihoods and b in table.log_likelihoods]
         if not both:
             raise ValueError(f"no unit with {MIN_SPIKES} spikes has both {a} and {b}")
-        results.append(_compare(both, a, b, stream, n_draws, folds))
+        results.append(_compare(both, a, b, np.random.default_rng(seed), n_draws, folds))
     return corrected(results, correction)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    """Return a seed that several may draw from, the same draws each."""
+    return int(rng.integers(2**63))
 
 
 def pairs_of(tables: Sequence[UnitTable]) -> list[Pair]:
     """Return all pairs of models, the later of the ladder first, that at least one unit has both of."""
-    order = list(dict.fromkeys(name for table in tables for name in table.log_likelihoods))
+    order = in_ladder_order(name for table in tables for name in table.log_likelihoods)
     pairs = [(later, earlier) for earlier, later in combinations(order, 2)]
     together = [set(table.log_likelihoods) for table in tables]
     return [pair for pair in pairs if any(set(pair) <= names for names in together)]
+
+
+def in_ladder_order(names: Iterable[str]) -> list[str]:
+    """Return the models named, each once, up the ladder: what is no rung of it (stack, oracle) at the end."""
+    ladder = list(MODELS)
+    return sorted(dict.fromkeys(names), key=lambda name: ladder.index(name) if name in ladder else len(ladder))
 
 
 def corrected(results: Sequence[Comparison], correction: Correction) -> list[Comparison]:
@@ -152,10 +167,17 @@ class _Group:
 
 
 def _by_recording(tables: Sequence[UnitTable]) -> list[list[UnitTable]]:
+    """Return the tables of each recording, in an order that their content gives."""
     groups: dict[str, list[UnitTable]] = {}
     for table in tables:
         groups.setdefault(table.recording, []).append(table)
-    return list(groups.values())
+    members = [sorted(group, key=lambda table: table.unit) for group in groups.values()]
+    return sorted(members, key=lambda group: [_content(table) for table in group])
+
+
+def _content(table: UnitTable) -> list[bytes]:
+    likelihoods = [table.log_likelihoods[name].tobytes() for name in sorted(table.log_likelihoods)]
+    return [table.unit.encode(), table.n_spikes.tobytes(), *likelihoods]
 
 
 def _bits(table: UnitTable, a: str, b: str) -> FloatArray:
@@ -288,9 +310,9 @@ def _over_folds(tables: Sequence[UnitTable], a: str, b: str) -> dict[str, Any]:
 
 def _units_apart(tables: Sequence[UnitTable], a: str, b: str, rng: np.random.Generator) -> tuple[int, int]:
     """Return how many units have an interval of their own above 0, and below."""
-    above = below = 0
-    for table, stream in zip(tables, rng.spawn(len(tables)), strict=True):
-        bootstrap = TrialBootstrap(len(table.trial), stream, n_draws=1000)
+    seed, above, below = _seed(rng), 0, 0
+    for table in tables:
+        bootstrap = TrialBootstrap(len(table.trial), np.random.default_rng(seed), n_draws=1000)
         interval = bootstrap.ratio(_bits(table, a, b)[:, None], table.n_spikes.astype(np.float64))
         above += int(interval.low[0] > 0)
         below += int(interval.high[0] < 0)

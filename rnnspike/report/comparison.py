@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from rnnspike.models.registry import MODELS
+from rnnspike.evaluation.across import in_ladder_order
 from rnnspike.report import words
 from rnnspike.report.build import build_report, page
 from rnnspike.report.colours import COLOURS, OTHER
@@ -81,12 +81,6 @@ def comparison_payload(runs: Sequence[Run], model: str, base: str, path: Path) -
         "over": hierarchical(runs, names, model, base),
         "colours": {**COLOURS, "": OTHER},
     }
-
-
-def in_ladder_order(names: Iterable[str]) -> list[str]:
-    """Return the models named, each once, up the ladder: what is no rung of it (stack, oracle) at the end."""
-    ladder = list(MODELS)
-    return sorted(dict.fromkeys(names), key=lambda name: ladder.index(name) if name in ladder else len(ladder))
 
 
 def _recording(run: Run, name: str, model: str, link: str) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from rnnspike.errors import ConfigError, RunError
-from rnnspike.evaluation.across import Comparison, Correction, Pair, UnitTable, compare_runs, corrected, pairs_of
+from rnnspike.evaluation.across import (
+    Comparison,
+    Correction,
+    Pair,
+    UnitTable,
+    compare_runs,
+    corrected,
+    in_ladder_order,
+    pairs_of,
+)
 from rnnspike.runs.claim import is_run
 from rnnspike.runs.directory import open_run, read_rows
 from rnnspike.runs.rows import SCHEMA
@@ -154,7 +163,7 @@ def _grouped(tables: Sequence[UnitTable], by: str) -> dict[tuple[str | None, str
 
 
 def _chosen_pairs(tables: Sequence[UnitTable], pairs: Sequence[Pair], against: str | None) -> list[Pair]:
-    names = list(dict.fromkeys(name for table in tables for name in table.log_likelihoods))
+    names = in_ladder_order(name for table in tables for name in table.log_likelihoods)
     for name in [name for pair in pairs for name in pair] + ([against] if against else []):
         if name not in names:
             raise ConfigError(f"--pair or --against {name}: these runs hold {', '.join(names)}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnspike.evaluation.across import UnitTable, compare_runs, pairs_of, student_interval
+from rnnspike.evaluation.across import UnitTable, compare_runs, in_ladder_order, pairs_of, student_interval
 
 
 def nested(
@@ -106,6 +106,25 @@ def test_pairs_follow_the_ladder() -> None:
         UnitTable("r", "a", np.arange(1), np.ones(1, int), dict.fromkeys(("constant", "glm", "lstm"), np.zeros(1)))
     ]
     assert pairs_of(tables) == [("glm", "constant"), ("lstm", "constant"), ("lstm", "glm")]
+
+
+def test_models_of_several_runs_stand_in_the_ladder_s_order() -> None:
+    named = ["constant", "glm", "stack", "oracle", "gru", "psth", "glm"]
+    assert in_ladder_order(named) == ["constant", "psth", "glm", "gru", "stack", "oracle"]
+
+
+@pytest.mark.parametrize(("n_recordings", "n_units"), [(4, 3), (1, 3), (1, 1)])
+def test_a_pair_comes_out_the_same_in_any_order(n_recordings: int, n_units: int) -> None:
+    tables = nested(7, n_recordings=n_recordings, n_units=n_units)
+    for table in tables:
+        table.log_likelihoods["constant"] = table.log_likelihoods["glm"] - 1.0  # type: ignore[index]
+    straight, backwards = (compare_runs(t, np.random.default_rng(0), n_draws=400) for t in (tables, tables[::-1]))
+    assert straight == backwards
+    alone = compare_runs(tables, np.random.default_rng(0), n_draws=400, pairs=[("lstm", "glm")])[0]
+    among = next(each for each in straight if (each.model_a, each.model_b) == ("lstm", "glm"))
+    assert (alone.gain_low, alone.gain_high, alone.p) == (among.gain_low, among.gain_high, among.p)
+    turned = compare_runs(tables, np.random.default_rng(0), n_draws=400, pairs=[("glm", "lstm")])[0]
+    assert (turned.gain_low, turned.gain_high) == pytest.approx((-alone.gain_high, -alone.gain_low))
 
 
 def test_p_is_corrected_over_pairs() -> None:

@@ -15,7 +15,7 @@ from rnnspike.errors import RunError
 from rnnspike.report import advice, comparison
 from rnnspike.report.build import build_report, overview
 from rnnspike.report.colours import COLOURS, OTHER
-from rnnspike.report.comparison import build_comparison, in_ladder_order
+from rnnspike.report.comparison import build_comparison
 from rnnspike.report.load import load_run
 from rnnspike.report.packing import rounded, to_script
 from rnnspike.report.words import gains_over, headline_model, repeat_command, sufficient, summary
@@ -98,11 +98,6 @@ def test_script_cannot_be_left_early() -> None:
 
 def test_four_figures() -> None:
     assert rounded([1.23456, float("nan"), 123456.0]) == [1.235, None, 123500.0]
-
-
-def test_models_of_several_runs_stand_in_the_ladder_s_order() -> None:
-    named = ["constant", "glm", "stack", "oracle", "gru", "psth", "glm"]
-    assert in_ladder_order(named) == ["constant", "psth", "glm", "gru", "stack", "oracle"]
 
 
 def test_comparison_and_formats(run_folder: Path, tmp_path: Path) -> None:

@@ -140,6 +140,13 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
     assert list(compare_stored([run], draws=200)) == list(compare_stored([run], draws=200))
 
 
+def test_runs_may_be_given_in_any_order(tmp_path: Path) -> None:
+    """Also where two recordings have one name, of which the first given keeps it."""
+    runs = [write_run(tmp_path / mouse / "session", gain) for mouse, gain in (("m1", 0.1), ("m2", 0.5), ("m3", 0.2))]
+    one, other = (next(compare_stored(each, draws=200)) for each in (runs, runs[::-1]))
+    assert (one["gain_low"], one["gain_high"], one["p"]) == (other["gain_low"], other["gain_high"], other["p"])
+
+
 def test_a_model_that_was_not_fitted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gru: these runs hold glm, lstm"):
         list(compare_stored([write_run(tmp_path / "a")], pairs=[("gru", "glm")]))
