@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 
@@ -16,8 +15,3 @@ class CompiledLoss:
 
     value: float
     back: Callable[[], Mapping[str, npt.NDArray[Any]]]
-
-
-def not_kept() -> Mapping[str, npt.NDArray[np.float32]]:
-    """Stand in for ``back`` where the way there kept nothing for it."""
-    raise RuntimeError("no gradient was asked for")

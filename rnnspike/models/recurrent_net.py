@@ -16,7 +16,7 @@ from torch import nn
 
 from rnnspike.models.cells import N_GATES, Architecture
 from rnnspike.models.compiled import Single, layers
-from rnnspike.models.loss import CompiledLoss, not_kept
+from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.scans import Weights, array_of, by_name, is_ours, scan
 from rnnspike.trials.data import Observation
@@ -129,9 +129,8 @@ class RecurrentNet(nn.Module):
     def _compiled_loss(
         self, inputs: Single, targets: Single, observation: Observation, state: State | None
     ) -> tuple[CompiledLoss, State]:
-        backwards = torch.is_grad_enabled()
         first = None if state is None else _to_arrays(state)
-        path = scan(self.architecture, inputs, Weights.of(self.layer), first, backwards=backwards)
+        path = scan(self.architecture, inputs, Weights.of(self.layer), first, backwards=torch.is_grad_enabled())
         w = READOUT_SCALE * array_of(self.readout.weight)[0]
         c = READOUT_SCALE * float(array_of(self.readout.bias)[0])
         along, d_w = np.empty_like(path.states), np.zeros(len(w))
@@ -145,7 +144,7 @@ class RecurrentNet(nn.Module):
                 **{name: each.astype(np.float32) for name, each in readout.items()},
             }
 
-        return CompiledLoss(value, back if backwards else not_kept), _to_state(path.last)
+        return CompiledLoss(value, back), _to_state(path.last)
 
 
 def _to_state(arrays: tuple[Single, ...]) -> State:

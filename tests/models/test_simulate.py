@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rnnspike.models.simulate import simulate, stretch_ends
-from rnnspike.models.table import IntensityTable
+from rnnspike.models.table import IntensityTable, TableStepper
 
 
 def flat(trials, mu) -> IntensityTable:
@@ -52,3 +52,15 @@ def test_masked_bins_are_gone_through(make_trials, rng) -> None:
 def test_ends_of_stretches() -> None:
     observed = np.array([[True, True, False, True], [False, False, False, False]])
     np.testing.assert_array_equal(stretch_ends(observed), [[2, 2, 3, 4], [4, 4, 4, 4]])
+
+
+def test_an_intensity_that_is_not_a_number_does_not_run_for_ever(make_trials, rng):
+    trials = make_trials(np.zeros((2, 30, 1), np.uint8))
+    table = np.full((2, 30), 0.1)
+    table[1, 12:] = np.nan
+
+    class Broken:
+        def stepper(self, trials, unit=0):
+            return TableStepper.of(table)
+
+    assert simulate(Broken(), trials, rng).shape == (2, 30)

@@ -1,7 +1,11 @@
 """Loops over steps that neither numpy nor torch take at speed, compiled for the processor at hand (numba).
 
-They fill arrays that they are handed: no shape is checked here, whoever calls them makes the arrays (``scans.py``,
-``recurrent_net.py``, ``spike_net.py``, ``spike_head.py``, ``history.py``).
+They fill arrays that they are handed: no shape is checked here, whoever calls them makes the arrays. ``layers`` and
+``adamw`` train networks clocked by bins (``scans.py``, ``recurrent_net.py``), ``hazard`` those clocked by spikes
+(``spike_net.py``, ``spike_head.py``), ``lags`` are spike histories (``history.py``, ``rows.py``), ``runs`` free runs.
+
+What is kept on disk is compiled anew where a function's own file changed, not where one that it calls lies in another:
+who changes ``functions`` or what ``runs`` takes from ``hazard`` removes ``__pycache__`` here (``make clean`` does).
 """
 
 from __future__ import annotations

@@ -32,12 +32,13 @@ def next_spikes(
     for i in range(len(active)):
         row = active[i]
         limit = min(ends[trial[row], at[row]] - at[row], mu.shape[1])
-        total, j = 0.0, 0
-        while j < limit and total < clock[row]:
+        total, j, goes_on = 0.0, 0, True
+        while goes_on:  # at least a bin, whatever mu is: a row that stood still would never end
             total += min(mu[i, j], most)
             j += 1
+            goes_on = j < limit and total < clock[row]
         left = clock[row] - total
-        moved[i], spiked[i], over[i] = j, left <= 0.0, -left
+        moved[i], spiked[i], over[i] = j, not left > 0.0, -left if left < 0.0 else 0.0
         clock[row] = fresh[i] if spiked[i] else left
         at[row] += j
 
