@@ -38,4 +38,4 @@ docs: env
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUT) site dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO_OUT) site dist .mypy_cache .pytest_cache .ruff_cache rnnspike/models/compiled/__pycache__
