@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import chdtrc, pdtr, pdtrik, xlogy
+from scipy.special import pdtr, pdtrik, xlogy
 
-from rnnspike.evaluation.resampling import benjamini_hochberg
+from rnnspike.evaluation.resampling import benjamini_hochberg, chi_square_tail
 from rnnspike.trials.data import FloatArray
 
 Verdict = Literal["captured", "partly", "missed", "nothing to capture"]
@@ -55,11 +55,6 @@ def deviance(observed: FloatArray, expected: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.where(observed > 0, np.log(observed / expected), 0.0)
     return np.asarray(2 * (xlogy(observed, 1.0) + observed * log_ratio - observed + expected).sum(axis=-1))
-
-
-def chi_square_tail(value: FloatArray | float, freedom: float) -> FloatArray:
-    """Return ``P(X >= value)`` for chi-square, any shape; ``scipy.stats`` takes a third of a second to import."""
-    return np.asarray(chdtrc(freedom, np.maximum(value, 0.0)))
 
 
 def deviance_tail(value: float, expected: FloatArray) -> float:

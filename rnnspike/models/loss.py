@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
+import torch
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,8 @@ class CompiledLoss:
 
     value: float
     back: Callable[[], Mapping[str, npt.NDArray[Any]]]
+
+
+def value_of(loss: torch.Tensor | CompiledLoss) -> float:
+    """Return a loss as a number."""
+    return loss.value if isinstance(loss, CompiledLoss) else float(loss.detach())

@@ -16,7 +16,7 @@ from rnnspike.models.bin_inputs import Scaling, bin_inputs, past_and_window, rec
 from rnnspike.models.bin_sequences import Chunk, Sequences, Streams
 from rnnspike.models.cells import Architecture, Readout, RecurrentCell
 from rnnspike.models.checkpoint import Checkpoint, Tensors
-from rnnspike.models.loss import CompiledLoss
+from rnnspike.models.loss import CompiledLoss, value_of
 from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE, FittedModel
 from rnnspike.models.recurrent import RecurrentModel
 from rnnspike.models.recurrent_fitted import FittedRecurrent
@@ -115,8 +115,7 @@ class RecurrentTask:
         for each in self.held_out:
             loss, _ = self.net.loss(each.inputs, each.targets, self.observation)
             n_scored = float(each.targets[:, :, 2].sum(dtype=torch.float64))
-            nats = loss.value if isinstance(loss, CompiledLoss) else float(loss)
-            losses.append(nats / max(n_scored * self.mean_count, 1e-12))
+            losses.append(value_of(loss) / max(n_scored * self.mean_count, 1e-12))
         return np.array(losses)
 
     @torch.no_grad()

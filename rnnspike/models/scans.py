@@ -1,9 +1,9 @@
 """LSTM, GRU and tanh layers and their gradients on a CPU, by compiled loops (``compiled.layers``).
 
 Weights and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve on other
-devices and in other precisions. Nothing goes through torch's graph, which takes longer than the steps of a small
-network. Products over all steps at once are numpy's: of such long and narrow matrices torch's take up to ten times as
-long where its library does not know the processor.
+devices and in other precisions. Nothing goes through torch's graph: keeping it takes about as long as the steps of a
+small network. Products over all steps at once are numpy's: of such long and narrow matrices torch's take up to ten
+times as long where its library does not know the processor.
 """
 
 from __future__ import annotations

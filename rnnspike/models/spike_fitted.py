@@ -39,8 +39,7 @@ def exact_log_mu(net: UnitNet, design: Design) -> FloatArray:
     events = design.events
     sequences = cut_sequences(events, None, events.n_events)
     opened = np.tile(net.head_bias, (events.n_events, 1))  # of runs that do not reach into the window: not used
-    weights = net.w_x, net.w_h, net.bias, net.head, net.head_bias
-    runs.run_events(sequences.first, sequences.end, design.inputs, *weights, opened)
+    runs.run_events(sequences.first, sequences.end, design.inputs, net.step, opened)
     scored = np.flatnonzero(events.is_scored)
     longest = int((events.stop - events.bin).max(initial=0))
     log_drive = design.log_drive - design.log_mean[0]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rnnspike.models.compiled import Single, hazard
+from rnnspike.models.compiled import Single, hazard, runs
 from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.scans import Weights, array_of, by_name, is_ours, scan
@@ -214,6 +214,11 @@ class UnitNet:
     def n_hidden(self) -> int:
         """Hidden units of the LSTM."""
         return len(self.w_h)
+
+    @property
+    def step(self) -> runs.Network:
+        """What a step takes: all but W_x and v of the head."""
+        return self.w_x, self.w_h, self.bias, self.head, self.head_bias
 
     def opened(self, columns: Single) -> Opened:
         """Return intervals from what they open with (interval, column)."""

@@ -130,5 +130,4 @@ class SpikeStepper:
             *(np.array(TRACE_S), self.traces.spikes, self.traces.known_s, self.state, self.log_drive, self.log_mean),
             *(self.gains, self.covariates, self.rate_hz, self.bin_s, PRIOR_SPIKES, inputs),
         )
-        net = self.net
-        runs.step_rows(rows, inputs, self.state, net.w_x, net.w_h, net.bias, net.head, net.head_bias, self.opened)
+        runs.step_rows(rows, inputs, self.state, self.net.step, self.opened)

@@ -18,7 +18,7 @@ import torch
 
 from rnnspike.models.adamw import AdamW
 from rnnspike.models.checkpoint import Checkpoint, Tensors
-from rnnspike.models.loss import CompiledLoss
+from rnnspike.models.loss import CompiledLoss, value_of
 from rnnspike.trials.data import FloatArray
 
 #: (epoch, rng of that epoch) -> one (summed loss, its weight) per update, made when asked for.
@@ -158,8 +158,7 @@ class _Run:
         self.history.clipped += float((norms > self.settings.clip_norm).mean())
         self.history.skipped += 1 - len(finite) / len(norms)
         if len(finite):
-            value = loss.value if isinstance(loss, CompiledLoss) else float(loss.detach())
-            self._loss_sum, self._weight = self._loss_sum + value, self._weight + weight
+            self._loss_sum, self._weight = self._loss_sum + value_of(loss), self._weight + weight
             self._norm_sum, self._steps = self._norm_sum + float(finite.sum()), self._steps + 1
 
     def close_epoch(self) -> None:

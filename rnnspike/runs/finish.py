@@ -29,7 +29,8 @@ from rnnspike.trials.data import CountArray, IntArray, Trials
 FREE_RUNS = {"fast": 8, "standard": 20, "thorough": 200}
 #: Bins times rows that the free runs of one model may take: a sub-design of trials keeps it bounded.
 FREE_RUN_BINS = {"fast": 100_000, "standard": 400_000, "thorough": 40_000_000}
-#: Folds at the least whose models are run free: each takes about as long as all.
+#: Folds at the least whose models are run free. Each goes from spike to spike by itself: few rows of two models take
+#: nearly twice as long as all of them of one.
 FREE_RUN_FOLDS = {"fast": 1, "standard": 2, "thorough": 2}
 #: Bins of all trials of the raster of a free run, and how many long trials it shows at the least.
 RASTER_BINS, FEWEST_SHOWN = 100_000, 10

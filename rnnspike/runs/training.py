@@ -98,7 +98,7 @@ def fit_unit(job: Job, unit_id: str, pair: Pair) -> None:
 
 def fit_pooled(job: Job, pair: Pair, name: str) -> None:
     """Train a pooled rung without the pair's folds, on all units whose own rungs were fitted."""
-    folder, needs = pair_folder(job, None, pair) / name, MODELS[name].needs
+    folder, needs = rung_folder(job, name, None, pair), MODELS[name].needs
     if is_done(folder):
         return
     units = [unit for unit in load_job(job).plan.unit_ids if has_models(job, unit, pair, needs)]

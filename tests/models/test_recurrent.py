@@ -12,7 +12,7 @@ from rnnspike.models.adamw import AdamW
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, recorded_past
 from rnnspike.models.bin_sequences import Sequences, Streams
 from rnnspike.models.cells import Readout
-from rnnspike.models.loss import CompiledLoss
+from rnnspike.models.loss import CompiledLoss, value_of
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.recurrent import EFFORTS, Gru, LinearRnn, Lstm, RecurrentSettings, VanillaRnn
 from rnnspike.models.recurrent_net import RecurrentNet, negative_log_likelihood
@@ -278,14 +278,14 @@ def test_the_compiled_loss_is_torchs_and_so_are_its_gradients(architecture, obse
     expected, _ = double.loss(inputs.double(), targets.double(), observation)
     wanted = torch.autograd.grad(expected, [p for p in double.parameters() if p.requires_grad])
     assert isinstance(loss, CompiledLoss) == (architecture != "linear")
-    value = loss.value if isinstance(loss, CompiledLoss) else float(loss.detach())
+    value = value_of(loss)
     assert value == pytest.approx(float(expected.detach()), rel=1e-5)
     for each, other in zip(torch.split(found, [p.numel() for p in wanted]), wanted, strict=True):
         tolerance = {"rtol": 1e-3, "atol": 1e-4 * float(other.abs().max())}
         torch.testing.assert_close(each.view(other.shape).double(), other, **tolerance)
     with torch.no_grad():
         again, _ = net.loss(inputs, targets, observation)
-    assert float(getattr(again, "value", again)) == pytest.approx(value, rel=1e-6)
+    assert value_of(again) == pytest.approx(value, rel=1e-6)
 
 
 @pytest.mark.parametrize("log_mu", [-20.0, -12.0, 0.0, 3.0])

@@ -8,6 +8,9 @@ from rnnspike.models.compiled import Bool, Count, Double, Floats, Index, Single,
 from rnnspike.models.compiled.functions import sigmoid, tanh
 from rnnspike.models.compiled.hazard import advance_traces, compose
 
+#: w_x, w_h, bias, head and head_bias of ``spike_net.UnitNet``.
+Network = tuple[Single, Single, Single, Single, Single]
+
 
 @compiled
 def next_spikes(
@@ -184,21 +187,12 @@ def spike_events(
 
 
 @compiled
-def step_network(
-    inputs: Floats,
-    state: Single,
-    w_x: Single,
-    w_h: Single,
-    bias: Single,
-    head: Single,
-    head_bias: Single,
-    gates: Single,
-    opened: Single,
-) -> None:
+def step_network(inputs: Floats, state: Single, net: Network, gates: Single, opened: Single) -> None:
     """Step one row of the spike-clocked LSTM, ``state`` [h; c], and fill what it opens an interval with (column,).
 
-    ``w_x``, ``w_h`` and ``head`` are transposed (``spike_net.UnitNet``); ``gates`` is there to be used.
+    ``gates`` (gate,) is there to be used.
     """
+    w_x, w_h, bias, head, head_bias = net
     n = len(w_h)
     for k in range(4 * n):
         gates[k] = bias[k]
@@ -222,39 +216,19 @@ def step_network(
 
 
 @compiled
-def step_rows(
-    rows: Index,
-    inputs: Double,
-    state: Single,
-    w_x: Single,
-    w_h: Single,
-    bias: Single,
-    head: Single,
-    head_bias: Single,
-    opened: Single,
-) -> None:
+def step_rows(rows: Index, inputs: Double, state: Single, net: Network, opened: Single) -> None:
     """Step these rows of ``state`` (row, [h; c]) and ``opened`` (row, column) on ``inputs`` (event, input)."""
-    gates = np.empty(len(bias), np.float32)
+    gates = np.empty(len(net[2]), np.float32)
     for i in range(len(rows)):
-        step_network(inputs[i], state[rows[i]], w_x, w_h, bias, head, head_bias, gates, opened[rows[i]])
+        step_network(inputs[i], state[rows[i]], net, gates, opened[rows[i]])
 
 
 @compiled
-def run_events(
-    first: Index,
-    end: Index,
-    inputs: Floats,
-    w_x: Single,
-    w_h: Single,
-    bias: Single,
-    head: Single,
-    head_bias: Single,
-    opened: Single,
-) -> None:
+def run_events(first: Index, end: Index, inputs: Floats, net: Network, opened: Single) -> None:
     """Fill what events ``first .. end - 1`` of each sequence open (event, column), each begun from zeros."""
-    gates, state = np.empty(len(bias), np.float32), np.empty(2 * len(w_h), np.float32)
+    gates, state = np.empty(len(net[2]), np.float32), np.empty(2 * len(net[1]), np.float32)
     for s in range(len(first)):
         for k in range(len(state)):
             state[k] = np.float32(0.0)
         for e in range(first[s], end[s]):
-            step_network(inputs[e], state, w_x, w_h, bias, head, head_bias, gates, opened[e])
+            step_network(inputs[e], state, net, gates, opened[e])
