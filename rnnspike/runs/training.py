@@ -102,6 +102,8 @@ def fit_pooled(job: Job, pair: Pair, name: str) -> None:
     if is_done(folder):
         return
     units = [unit for unit in load_job(job).plan.unit_ids if has_models(job, unit, pair, needs)]
+    if not units:  # each unit's row says so (``predictions.py``)
+        return
     split = Split(job, unit_trials(job, tuple(units)), pair, folder, tuple(units))
     fitted: Fitted = {need: [_side_by_side(job, need, units, member) for member in pair.members] for need in needs}
     split.fit(name, fitted)

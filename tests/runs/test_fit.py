@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from rnnspike.cli.batch import n_whole
 from rnnspike.cli.main import cli
 from rnnspike.config import resolve_settings
-from rnnspike.errors import RecordingError, RunError
+from rnnspike.errors import ModelError, RecordingError, RunError
+from rnnspike.models.glm import HistoryGlm
 from rnnspike.models.recurrent import EFFORTS, RecurrentSettings
 from rnnspike.models.registry import MODELS as MODELS_BY_NAME
 from rnnspike.recording.data import Recording, Unit
@@ -267,3 +268,16 @@ def test_recordings_of_one_file_name_are_named_by_their_paths(session: Path, tmp
     lines = invoke("fit", session, again, *options).stderr.splitlines()
     assert lines and all(f"{session}: " in line or f"{again}: " in line for line in lines)
     assert any("left out" in line for line in lines)
+
+
+def test_a_unit_whose_glm_cannot_be_fitted_still_has_the_network_on_the_drive(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ModelError("the Hessian is singular")
+
+    monkeypatch.setattr(HistoryGlm, "fit", refuse)
+    _, rows = fit(session, tmp_path, models=["glm", "spike-lstm", "spike-lstm-glm"], effort="fast", units="id == '7'")
+    status = {row["model"]: row["status"] for row in rows}
+    assert status["spike-lstm"] == "ok"
+    assert (status["glm"], status["spike-lstm-glm"]) == ("skipped", "skipped")
