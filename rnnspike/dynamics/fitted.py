@@ -105,14 +105,8 @@ def _named_inputs(inputs: FloatArray, trials: Trials, n_conditions: int) -> tupl
 
 def _untrained(network: Network, cell: RecurrentCell, rng: np.random.Generator) -> Network:
     """Return the cell as the model's own training starts it, without a readout (it starts at zero)."""
-    import torch
+    from rnnspike.models.recurrent_net import initial_layer
 
-    from rnnspike.models.recurrent_net import LAYERS, initialise
-
-    layer = LAYERS[cell.architecture](cell.n_inputs, cell.n_hidden)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    with torch.no_grad():
-        initialise(layer, cell.architecture, 2.0 / cell.bin_s, generator)
-    arrays = {name: tensor.detach().double().numpy() for name, tensor in layer.named_parameters()}
+    arrays = initial_layer(cell.architecture, cell.n_inputs, cell.n_hidden, 2.0 / cell.bin_s, rng)
     fresh = RecurrentCell.from_torch(cell.architecture, arrays, input_names=cell.input_names, bin_s=cell.bin_s)
     return Network((cell_of(fresh),), network.bin_s, None, network.input_names)

@@ -1,4 +1,4 @@
-"""Sequences of bins as tensors, and the batches of a training: truncated backpropagation with carried state."""
+"""Sequences of bins as arrays, and the batches of a training: truncated backpropagation with carried state."""
 
 from __future__ import annotations
 
@@ -8,38 +8,36 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rnnspike.models.bin_inputs import held_back, past_and_window
-from rnnspike.models.compiled import layers
-from rnnspike.models.scans import is_ours
+from rnnspike.models.compiled import Single, layers
 from rnnspike.trials.data import FloatArray, Trials
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences as float32 tensors, time first.
+    """Sequences in single precision, time first.
 
     ``inputs`` (time, row, channel); ``targets`` (time, row, 3): spikes, log mu of the base, and 1 where the bin is
     scored (in the window and observed).
     """
 
-    inputs: torch.Tensor
-    targets: torch.Tensor
+    inputs: Single
+    targets: Single
 
     @classmethod
-    def of(cls, trials: Trials, inputs: FloatArray, log_drive: FloatArray, device: str) -> Sequences:
+    def of(cls, trials: Trials, inputs: FloatArray, log_drive: FloatArray) -> Sequences:
         """Return the sequences of trials whose ``inputs`` (trial, warm-up + bin, channel) are at hand."""
         warm_up = inputs.shape[1] - trials.n_bins
         spikes, observed = past_and_window(trials, warm_up)
         scored = observed & (np.arange(inputs.shape[1]) >= warm_up)
         targets = np.stack([spikes, held_back(log_drive, warm_up), scored], axis=2)
-        return cls(*(_time_first(array, device) for array in (inputs, targets)))
+        return cls(*(_time_first(array) for array in (inputs, targets)))
 
     @classmethod
     def side_by_side(cls, several: Sequence[Sequences]) -> Sequences:
         """Return the rows of several sequences of one length, one after another."""
-        return cls(*(torch.cat([getattr(each, name) for each in several], 1) for name in ("inputs", "targets")))
+        return cls(*(np.concatenate([getattr(each, name) for each in several], 1) for name in ("inputs", "targets")))
 
     @property
     def n_bins(self) -> int:
@@ -52,8 +50,8 @@ class Sequences:
         return int(self.inputs.shape[1])
 
 
-def _time_first(array: npt.NDArray[np.floating], device: str) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array.swapaxes(0, 1), dtype=np.float32)).to(device)
+def _time_first(array: npt.NDArray[np.floating]) -> Single:
+    return np.ascontiguousarray(array.swapaxes(0, 1), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,11 @@ class Chunk:
     ``lead_in`` (time, row, channel) brings rows that begin within their trial to a state.
     """
 
-    inputs: torch.Tensor
-    targets: torch.Tensor
-    goes_on: torch.Tensor
+    inputs: Single
+    targets: Single
+    goes_on: Single
     is_first: bool
-    lead_in: torch.Tensor | None
+    lead_in: Single | None
 
 
 class Streams:
@@ -82,9 +80,9 @@ class Streams:
     def __init__(self, sequences: Sequences, n_chunks: int, n_rows: int, lead_in_bins: int) -> None:
         self.n_chunks = n_chunks
         self.length = -(-sequences.n_bins // self.n_chunks)
-        padding = (0, 0, 0, self.n_chunks * self.length - sequences.n_bins)  # never scored, at the very end
-        by_row = (each.transpose(0, 1) for each in (sequences.inputs, sequences.targets))  # a chunk of one in a piece
-        self.inputs, self.targets = (torch.nn.functional.pad(each, padding).contiguous() for each in by_row)
+        padding = ((0, 0), (0, self.n_chunks * self.length - sequences.n_bins), (0, 0))  # never scored, at the end
+        by_row = (each.swapaxes(0, 1) for each in (sequences.inputs, sequences.targets))  # a chunk of one in a piece
+        self.inputs, self.targets = (np.ascontiguousarray(np.pad(each, padding)) for each in by_row)
         copies = min(-(-n_rows // sequences.n_rows), self.n_chunks)  # few, long trials: each at several phases
         self.trials = np.tile(np.arange(sequences.n_rows), copies)
         self.n_batches = max(1, round(len(self.trials) / n_rows))
@@ -106,27 +104,22 @@ class Streams:
     def _chunk(self, rows: npt.NDArray[np.int64], index: npt.NDArray[np.int64], *, first: bool) -> Chunk:
         start = index * self.length
         lead_in = self._lead_in(start, rows) if first and index.any() else None
-        goes_on = torch.from_numpy((start > 0).astype(np.float32)).to(self.inputs.device, self.inputs.dtype)
+        goes_on = (start > 0).astype(np.float32)
         inputs, targets = (_pick(each, start, rows, self.length) for each in (self.inputs, self.targets))
         return Chunk(inputs, targets, goes_on, first, lead_in)
 
-    def _lead_in(self, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> torch.Tensor:
+    def _lead_in(self, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Single:
         # of rows that begin a trial: anything, their state is zeroed
         lead_in = _pick(self.inputs, start - self.lead_in_bins, rows, self.lead_in_bins)
-        lead_in[0, :, :2] = lead_in.new_tensor([0.0, 1.0])  # nothing is known before
+        lead_in[0, :, :2] = (0.0, 1.0)  # nothing is known before
         return lead_in
 
 
-def _pick(
-    tensor: torch.Tensor, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], length: int
-) -> torch.Tensor:
-    """Return bins (time, row, channel) of these rows of a tensor (row, time, channel), each from a time of its own.
+def _pick(values: Single, start: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], length: int) -> Single:
+    """Return bins (time, row, channel) of these rows of values (row, time, channel), each from a time of its own.
 
     The end joins the start.
     """
-    if is_ours(tensor):
-        picked = np.empty((length, len(rows), tensor.shape[2]), np.float32)
-        layers.pick(tensor.numpy(), start, rows, picked)
-        return torch.from_numpy(picked)
-    time = (start + np.arange(length)[:, None]) % tensor.shape[1]
-    return tensor[torch.from_numpy(rows).to(tensor.device), torch.from_numpy(time).to(tensor.device)]
+    picked = np.empty((length, len(rows), values.shape[2]), np.float32)
+    layers.pick(values, start, rows, picked)
+    return picked

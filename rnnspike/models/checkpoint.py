@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
+from safetensors.numpy import save as to_bytes
 
-from rnnspike.models.weights import load_weights as load_weights
-from rnnspike.models.weights import save_weights as save_weights
+from rnnspike.models.net import Arrays
 from rnnspike.models.weights import write_atomically
-
-Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,18 +26,18 @@ class Checkpoint:
     path: Path
     fingerprint: str
 
-    def save(self, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
-        """Write tensors and plain values, atomically."""
+    def save(self, arrays: Arrays, values: Mapping[str, Any]) -> None:
+        """Write arrays and plain values, atomically."""
         header = {"values": json.dumps(values), "fingerprint": self.fingerprint}
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        plain = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
         write_atomically(self.path, to_bytes(plain, metadata=header))
 
-    def load(self) -> tuple[Tensors, dict[str, Any]] | None:
+    def load(self) -> tuple[Arrays, dict[str, Any]] | None:
         """Return what was saved last; None where there is nothing, or not of this training."""
         if not self.path.is_file():
             return None
         try:
-            with safe_open(self.path, framework="pt") as stored:
+            with safe_open(self.path, framework="numpy") as stored:
                 header = stored.metadata() or {}
                 if header.get("fingerprint") != self.fingerprint:
                     return None

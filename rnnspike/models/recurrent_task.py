@@ -1,4 +1,4 @@
-"""One training of a recurrent model: trials into tensors, network, batches and validation, and what is told of it."""
+"""One training of a recurrent model: trials into arrays, network, batches and validation, and what is told of it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, past_and_window, recorded_past
 from rnnspike.models.bin_sequences import Chunk, Sequences, Streams
 from rnnspike.models.cells import Architecture, Readout, RecurrentCell
-from rnnspike.models.checkpoint import Checkpoint, Tensors
-from rnnspike.models.loss import CompiledLoss, value_of
+from rnnspike.models.checkpoint import Checkpoint
+from rnnspike.models.net import Arrays, CompiledLoss
 from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE, FittedModel
 from rnnspike.models.recurrent import RecurrentModel
 from rnnspike.models.recurrent_fitted import FittedRecurrent
-from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, State
+from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet
+from rnnspike.models.scans import States
 from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import FloatArray, Observation, Trials
 
@@ -78,6 +78,10 @@ class RecurrentTask:
 
     def run(self) -> TrainingResult:
         """Train, or take up an interrupted training."""
+        if self.model.device != "cpu":
+            from rnnspike.models.gpu.fleet import train_together
+
+            return train_together([self], self.model.checkpoint)[0]
         checkpoint = None
         if self.model.checkpoint is not None:
             checkpoint = Checkpoint(self.model.checkpoint / f"{self.model.name}.safetensors", self.fingerprint())
@@ -85,8 +89,8 @@ class RecurrentTask:
             self.net, self.batches, [self.validation_losses], self.settings, seed=self.seed, checkpoint=checkpoint
         )
 
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor | CompiledLoss, float]]:
-        """Yield loss and weight of each update of an epoch; the state goes from chunk to chunk, detached."""
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[CompiledLoss, float]]:
+        """Yield loss and weight of each update of an epoch; the state goes from chunk to chunk."""
         left, state = self.settings.updates_per_epoch, None
         while left > 0:
             for chunk in self.streams(rng):
@@ -97,44 +101,41 @@ class RecurrentTask:
                 if left == 0:
                     return
 
-    def _chunk_loss(self, chunk: Chunk, state: State | None) -> tuple[torch.Tensor | CompiledLoss, float, State]:
+    def _chunk_loss(self, chunk: Chunk, state: States | None) -> tuple[CompiledLoss, float, States]:
         if chunk.is_first:
-            state = self._lead_in(chunk)
-        state = None if state is None else _map(state, lambda s: s * chunk.goes_on[:, None])
+            state = None if chunk.lead_in is None else self.net.run(chunk.lead_in)[1]
+        if state is not None:
+            state = tuple(part * chunk.goes_on[:, None] for part in state)
         loss, state = self.net.loss(chunk.inputs, chunk.targets, self.observation, state)
-        return loss, float(chunk.targets[:, :, 2].sum()), _map(state, torch.Tensor.detach)
-
-    def _lead_in(self, chunk: Chunk) -> State | None:
-        if chunk.lead_in is None:
-            return None
-        return self.net.run(chunk.lead_in)[1]
+        return loss, float(chunk.targets[:, :, 2].sum()), state
 
     def validation_losses(self) -> FloatArray:
         """Return the loss (set,) in nats per expected spike of the held-out sets, sequences from their start on."""
         losses = []
         for each in self.held_out:
-            loss, _ = self.net.loss(each.inputs, each.targets, self.observation)
-            n_scored = float(each.targets[:, :, 2].sum(dtype=torch.float64))
-            losses.append(value_of(loss) / max(n_scored * self.mean_count, 1e-12))
+            loss, _ = self.net.loss(each.inputs, each.targets, self.observation, backwards=False)
+            n_scored = float(each.targets[:, :, 2].sum(dtype=np.float64))
+            losses.append(loss.value / max(n_scored * self.mean_count, 1e-12))
         return np.array(losses)
 
-    @torch.no_grad()
-    def log_mu_range(self, state: Tensors) -> tuple[float, float]:
+    def log_mu_range(self, state: Arrays) -> tuple[float, float]:
         """Return the lowest and highest log mu that a state of the network gives training trials, ``HEADROOM`` wider.
 
         Beyond that an input is one that training did not show, and the exponential would answer with any rate.
         """
         self.net.load_state_dict(state)
         every = -(-self.sequences.inputs.shape[0] * self.sequences.n_rows // RANGE_BINS)
-        inputs, targets = self.sequences.inputs[:, ::every], self.sequences.targets[:, ::every]
+        inputs, targets = (
+            np.ascontiguousarray(each[:, ::every]) for each in (self.sequences.inputs, self.sequences.targets)
+        )
         log_mu = self.net.log_mu(inputs, targets[:, :, 1])[targets[:, :, 2] > 0]
         if not len(log_mu):
             return LOG_MU_RANGE
         return float(log_mu.min()) - HEADROOM, float(log_mu.max()) + HEADROOM
 
-    def weights(self, state: Tensors) -> tuple[RecurrentCell, Readout]:
+    def weights(self, state: Arrays) -> tuple[RecurrentCell, Readout]:
         """Return a state of the network as the float64 arrays of a fitted model."""
-        arrays = {name: tensor.detach().cpu().numpy().astype(np.float64) for name, tensor in state.items()}
+        arrays = {name: each.astype(np.float64) for name, each in state.items()}
         layer = {name.removeprefix("layer."): array for name, array in arrays.items() if name.startswith("layer.")}
         cell = RecurrentCell.from_torch(
             self.net.architecture,
@@ -164,7 +165,7 @@ class RecurrentTask:
 
     def report(self, history: History, index: int) -> dict[str, Any]:
         """Return what is told of the training with the i-th fitted model."""
-        n_parameters = sum(p.numel() for p in self.net.parameters() if p.requires_grad)
+        n_parameters = self.net.n_parameters
         window_s = self.streams.length * self.bin_s
         per_parameter = self.n_spikes / n_parameters
         warnings = []
@@ -191,11 +192,11 @@ class RecurrentTask:
     def fingerprint(self) -> str:
         """Return what tells this training from any other: settings, seed and data."""
         digest = hashlib.sha256()
-        described = [asdict(self.model.settings), self.model.name, self.seed, self.scaling.names, torch.__version__]
+        described = [asdict(self.model.settings), self.model.name, self.seed, self.scaling.names, np.__version__]
         digest.update(json.dumps(described).encode())
         for sequences in (self.sequences, *self.held_out):
-            for tensor in (sequences.inputs, sequences.targets):
-                digest.update(tensor.cpu().numpy().tobytes())
+            for array in (sequences.inputs, sequences.targets):
+                digest.update(array.tobytes())
         return digest.hexdigest()
 
 
@@ -207,16 +208,15 @@ def prepare(
     log_drive = log_mu(bases[0], train)
     warm_up = warm_up_bins(train, own.max_warm_up_s)
     scaling = Scaling.of(train, log_drive)
-    sequences = Sequences.of(train, bin_inputs(train, log_drive, warm_up, scaling), log_drive, model.device)
+    sequences = Sequences.of(train, bin_inputs(train, log_drive, warm_up, scaling), log_drive)
     held_out = []
     for trials, base in zip(validation, bases, strict=True):
         some = thinned(trials, own.validation_bins)
         drive = log_mu(base, some)
-        held_out.append(Sequences.of(some, bin_inputs(some, drive, warm_up, scaling), drive, model.device))
+        held_out.append(Sequences.of(some, bin_inputs(some, drive, warm_up, scaling), drive))
     longest = longest_interval_bins(train, warm_up)
-    generator = torch.Generator().manual_seed(seed)
     scale = min(max(longest, round(0.1 / bin_s)), round(2.0 / bin_s))
-    net = RecurrentNet(model.architecture, len(scaling.names), own.n_hidden, scale, generator).to(model.device)
+    net = RecurrentNet(model.architecture, len(scaling.names), own.n_hidden, scale, np.random.default_rng(seed))
     n_chunks = max(1, round(train.n_bins / max(own.chunk_s / bin_s, own.min_chunk_bins)))
     return RecurrentTask(
         model=model,
@@ -262,7 +262,3 @@ def longest_interval_bins(trials: Trials, warm_up: int) -> int:
     trial, at = np.nonzero(spikes)
     gaps = np.diff(at)[np.diff(trial) == 0]
     return int(gaps.max(initial=0))
-
-
-def _map(state: State, function: Any) -> State:
-    return function(state) if isinstance(state, torch.Tensor) else tuple(function(part) for part in state)

@@ -1,9 +1,9 @@
-"""LSTM, GRU and tanh layers and their gradients on a CPU, by compiled loops (``compiled.layers``).
+"""LSTM, GRU, tanh and linear layers and their gradients on a CPU, by compiled loops (``compiled.layers``).
 
-Weights and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first), which serve on other
-devices and in other precisions. Nothing goes through torch's graph: keeping it takes about as long as the steps of a
-small network. Products over all steps at once are numpy's: of such long and narrow matrices torch's take up to ten
-times as long where its library does not know the processor.
+Weights and values are those of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` (one layer, time first); on a GPU torch works
+them out (``gpu``). Here it would take several times as long: keeping its graph takes about as long as the steps of a
+small network, and its products of such long and narrow matrices are up to ten times as slow where its library does
+not know the processor.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch import nn
 
 from rnnspike.models.cells import Architecture
 from rnnspike.models.compiled import Single, layers
@@ -23,14 +21,9 @@ from rnnspike.models.compiled import Single, layers
 States = tuple[Single, ...]
 
 
-def is_ours(inputs: torch.Tensor) -> bool:
-    """Say whether inputs (time, ...) are of the kind that is compiled: on a CPU, in single precision, and some."""
-    return inputs.device.type == "cpu" and inputs.dtype == torch.float32 and len(inputs) > 0
-
-
 @dataclass(frozen=True)
 class Weights:
-    """W_x, W_h, b_x and b_h in torch's layout; memory is shared."""
+    """W_x, W_h, b_x and b_h in torch's layout; memory is shared. b_h is zero where only the sum of both matters."""
 
     w_x: Single
     w_h: Single
@@ -38,9 +31,11 @@ class Weights:
     b_h: Single
 
     @classmethod
-    def of(cls, layer: nn.Module) -> Weights:
-        """Return the weights of a torch layer."""
-        return cls(*(array_of(getattr(layer, f"{name}_l0")) for name in LAYER_NAMES))
+    def of(cls, arrays: Mapping[str, Single], layer: str) -> Weights:
+        """Return the weights of a layer among a network's parameters (``by_name``)."""
+        w_x, w_h, b_x = (arrays[f"{layer}.{name}_l0"] for name in LAYER_NAMES[:3])
+        b_h = arrays.get(f"{layer}.{LAYER_NAMES[3]}_l0")
+        return cls(w_x, w_h, b_x, np.zeros_like(b_x) if b_h is None else b_h)
 
     @property
     def n_hidden(self) -> int:
@@ -60,12 +55,6 @@ class Weights:
 _quiet = np.errstate(over="ignore", invalid="ignore")
 #: What torch calls the parts of ``Weights``, in their order.
 LAYER_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-def array_of(tensor: torch.Tensor) -> Single:
-    """Return a tensor's own memory, in C order."""
-    array: Single = tensor.detach().contiguous().numpy()
-    return array
 
 
 class Scan(Protocol):
@@ -135,30 +124,38 @@ class _GruScan:
         return _by_inputs(self.gates, self.inputs), by_states, _summed(self.gates), _summed(self.own)
 
 
-class _TanhScan:
+class _PlainScan:
+    bounded = True  # by tanh
+
     def __init__(self, inputs: Single, weights: Weights, state: States) -> None:
         self.inputs, self.weights, (self.h,) = inputs, weights, state
         self.states = _empty(inputs, weights.n_hidden)
         w_x, w_h = weights.transposed()
-        layers.tanh_forward(inputs, w_x, w_h, weights.b_x + weights.b_h, self.h, self.states)
+        layers.plain_forward(inputs, w_x, w_h, weights.b_x + weights.b_h, self.h, self.bounded, self.states)
         self.last: States = (self.states[-1],)
 
+    @_quiet
     def gradients(self, along: Single) -> tuple[Single, Single, Single, Single]:
         inner, dh = np.empty_like(self.states), np.zeros_like(self.h)
-        layers.tanh_backward(along, self.weights.w_h, self.states, inner, dh)
+        layers.plain_backward(along, self.weights.w_h, self.states, self.bounded, inner, dh)
         bias = _summed(inner)
         return _by_inputs(inner, self.inputs), _by_states(inner, self.h, self.states), bias, bias
+
+
+class _LinearScan(_PlainScan):
+    bounded = False
 
 
 _SCANS: dict[Architecture, Callable[[Single, Weights, States], Scan]] = {
     "lstm": _LstmScan,
     "gru": _GruScan,
-    "rnn": _TanhScan,
+    "rnn": _PlainScan,
+    "linear": _LinearScan,
 }
 
 
 def by_name(gradients: tuple[Single, Single, Single, Single], layer: str) -> Mapping[str, Single]:
-    """Return gradients of ``Weights`` by the names of a layer's parameters."""
+    """Return gradients of ``Weights`` by the names of a layer's parameters, which are torch's."""
     return {f"{layer}.{name}_l0": each for name, each in zip(LAYER_NAMES, gradients, strict=True)}
 
 

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from rnnspike.models.loss import CompiledLoss
 from rnnspike.models.spike_design import Design
-from rnnspike.models.spike_net import Batch, HazardNet
+from rnnspike.models.spike_net import Batch, HazardLoss
 from rnnspike.models.spike_sequences import Sequences, cut_sequences, draw_points
+from rnnspike.models.training import Loss
 from rnnspike.trials.data import FloatArray, Observation
 
 N_SCORED, N_CONTEXT, N_STRATA = 16, 16, 6
@@ -21,29 +19,23 @@ FEWEST_UPDATES = 4
 _VALIDATION_STRATA, _VALIDATION_BATCH = 16, 64
 
 
-def make_batch(
-    design: Design, sequences: Sequences, n_strata: int, rng: np.random.Generator, device: torch.device
-) -> Batch:
+def make_batch(design: Design, sequences: Sequences, n_strata: int, rng: np.random.Generator) -> Batch:
     """Return these sequences with bins drawn from every scored interval."""
-
-    def tensor(array: npt.NDArray[np.generic]) -> torch.Tensor:
-        return torch.from_numpy(array).to(device)
-
     index, which, at = sequences.padded()
     event = index[which, at]
     points = draw_points(design.events, event, n_strata, rng)
     each = np.broadcast_to(event[:, None], points.bins.shape)
     units = design.units[design.events.unit]
     return Batch(
-        inputs=tensor(design.inputs[index.T]),
-        sequence_unit=tensor(units[sequences.first]),
-        which=tensor(which),
-        at=tensor(at),
-        unit=tensor(units[event]),
-        head=tensor(design.head_inputs(event, points.bins)),
-        log_base=tensor(design.log_base[design.events.row[each], points.bins]),
-        weight=tensor(points.weight.astype(design.inputs.dtype)),
-        stop_count=tensor(points.stop_count.astype(design.inputs.dtype)),
+        inputs=design.inputs[index.T],
+        sequence_unit=units[sequences.first],
+        which=which,
+        at=at,
+        unit=units[event],
+        head=design.head_inputs(event, points.bins),
+        log_base=design.log_base[design.events.row[each], points.bins],
+        weight=points.weight.astype(design.inputs.dtype),
+        stop_count=points.stop_count.astype(design.inputs.dtype),
     )
 
 
@@ -51,12 +43,11 @@ def make_batch(
 class TrainingBatches:
     """The epochs of a training: ``batches(epoch, rng)`` yields (summed loss, scored intervals) for every update."""
 
-    net: HazardNet
+    net: HazardLoss
     design: Design
     observation: Observation
     batch_size: int
     dropout: float
-    device: torch.device
 
     def __post_init__(self) -> None:
         self.sequences = cut_sequences(self.design.events, N_SCORED, N_CONTEXT)
@@ -67,13 +58,13 @@ class TrainingBatches:
         n = self.sequences.n_sequences
         return max(-(-n // self.batch_size), min(FEWEST_UPDATES, n))
 
-    def __call__(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor | CompiledLoss, float]]:
+    def __call__(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[Loss, float]]:
         """Yield the losses of one epoch's batches, in an order and at points that only ``rng`` decides."""
         order = rng.permutation(self.sequences.n_sequences)
         for part in np.array_split(order, self.updates_per_epoch):
-            batch = make_batch(self.design, self.sequences.take(part), N_STRATA, rng, self.device)
-            kept = rng.random((len(batch.unit), self.net.lstm.hidden_size), np.float32) >= self.dropout
-            keep = torch.from_numpy(kept).to(self.device) / (1.0 - self.dropout)
+            batch = make_batch(self.design, self.sequences.take(part), N_STRATA, rng)
+            kept = rng.random((len(batch.unit), self.net.n_hidden), np.float32) >= self.dropout
+            keep = kept.astype(np.float32) / np.float32(1.0 - self.dropout)
             yield self.net.loss(replace(batch, keep=keep), self.observation), float(len(batch.unit))
 
 
@@ -81,10 +72,9 @@ class TrainingBatches:
 class Validation:
     """One validation set: mean loss per scored interval of each unit, always at the same finely drawn points."""
 
-    net: HazardNet
+    net: HazardLoss
     design: Design
     observation: Observation
-    device: torch.device
     rng: np.random.Generator
 
     def __post_init__(self) -> None:
@@ -93,17 +83,14 @@ class Validation:
             np.arange(sequences.n_sequences), max(1, -(-sequences.n_sequences // _VALIDATION_BATCH))
         )
         self.batches = [
-            make_batch(self.design, sequences.take(part), _VALIDATION_STRATA, self.rng, self.device)
-            for part in parts
-            if len(part)
+            make_batch(self.design, sequences.take(part), _VALIDATION_STRATA, self.rng) for part in parts if len(part)
         ]
 
     def __call__(self) -> FloatArray:
         """Return the loss (unit,) of the network as it stands; 0 for a unit without an interval."""
         total, n_intervals = np.zeros(self.net.n_units), np.zeros(self.net.n_units)
         for batch in self.batches:
-            unit = batch.unit.cpu().numpy()
             loss = self.net.losses(batch, self.observation)
-            total += np.bincount(unit, loss, self.net.n_units)
-            n_intervals += np.bincount(unit, minlength=self.net.n_units)
+            total += np.bincount(batch.unit, loss, self.net.n_units)
+            n_intervals += np.bincount(batch.unit, minlength=self.net.n_units)
         return np.asarray(total / np.maximum(n_intervals, 1))

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from rnnspike.errors import ModelError
-from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.models.checkpoint import Checkpoint
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.spike_batches import N_CONTEXT, N_SCORED, TrainingBatches, Validation
 from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design
 from rnnspike.models.spike_fitted import FittedSpikeLstm, log_rows
-from rnnspike.models.spike_net import HazardNet
+from rnnspike.models.spike_net import HazardLoss, HazardNet
 from rnnspike.models.training import TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import Trials
 
@@ -64,7 +63,7 @@ class SpikeLstmSettings:
 class _Task:
     """A training and all that it needs."""
 
-    net: HazardNet
+    net: HazardLoss
     batches: TrainingBatches
     validations: tuple[Validation, ...]
     settings: SpikeLstmSettings
@@ -113,7 +112,7 @@ class SpikeLstm:
         device: str = "cpu",
         checkpoint: Path | None = None,
     ) -> None:
-        self.settings, self.device, self.checkpoint = settings, torch.device(device), checkpoint
+        self.settings, self.device, self.checkpoint = settings, device, checkpoint
 
     @classmethod
     def configured(
@@ -166,13 +165,12 @@ class SpikeLstm:
         if not (design.events.stop_count > 0).any():
             raise ModelError(f"{self.name}: no spike in the training trials")
         seed, settings = int(rng.integers(2**31)), self.settings
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            net = HazardNet(design.inputs.shape[1], design.n_head_inputs, train.n_units, settings.n_hidden)
-        net.to(self.device)
-        batches = TrainingBatches(net, design, train.observation, settings.batch_size, settings.dropout, self.device)
+        n_inputs, n_head = design.inputs.shape[1], design.n_head_inputs
+        drawn = HazardNet(n_inputs, n_head, train.n_units, np.random.default_rng(seed), settings.n_hidden)
+        net = drawn if self.device == "cpu" else _on_gpu(drawn, self.device)
+        batches = TrainingBatches(net, design, train.observation, settings.batch_size, settings.dropout)
         validations = tuple(
-            Validation(net, frame.design(trials, base), trials.observation, self.device, np.random.default_rng(seed))
+            Validation(net, frame.design(trials, base), trials.observation, np.random.default_rng(seed))
             for trials, base in zip(validation, bases, strict=True)
         )
         return _Task(net, batches, validations, settings, seed)
@@ -197,7 +195,7 @@ class SpikeLstm:
         return FittedSpikeLstm(
             name=self.name,
             unit_ids=train.unit_ids,
-            states=tuple(_arrays(state) for state in states),
+            states=tuple(states),
             choice=tuple(kept.index(epoch) for epoch in epochs),
             scales=frame.scales,
             covariate_scale=frame.covariate_scale,
@@ -241,7 +239,7 @@ def training_report(task: _Task, result: TrainingResult, train: Trials) -> dict[
     """Return what the training did and whether these data can support it, as plain values (issue 4, item 5)."""
     events = task.batches.design.events
     n_spikes = int(events.stop_count[events.is_scored].sum())
-    n_parameters = sum(p.numel() for p in task.net.parameters())
+    n_parameters = task.net.n_parameters
     ended = events.stop_count > 0
     length = (events.stop - events.bin)[ended & events.is_scored]
     longest_s = float(length.max(initial=0)) * train.bin_s
@@ -275,5 +273,7 @@ def _warnings(report: Mapping[str, Any], task: _Task, train: Trials) -> list[str
     return said
 
 
-def _arrays(state: Tensors) -> dict[str, Any]:
-    return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+def _on_gpu(net: HazardNet, device: str) -> HazardLoss:
+    from rnnspike.models.gpu.hazard import TorchHazardNet
+
+    return TorchHazardNet(net, device)

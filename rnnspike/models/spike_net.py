@@ -1,4 +1,4 @@
-"""The network of the spike-clocked LSTM: trained in torch, read out in numpy (science.md d.2).
+"""The network of the spike-clocked LSTM (science.md d.2).
 
 An LSTM takes one step an event and leaves h. Between events, with x the head's inputs::
 
@@ -9,88 +9,106 @@ a, b and v start at zero, so that an untrained network is its base.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
+from rnnspike.models.adamw import AdamW
 from rnnspike.models.compiled import Single, hazard, runs
-from rnnspike.models.loss import CompiledLoss
+from rnnspike.models.net import ArrayNet, Arrays, CompiledLoss
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.scans import Weights, array_of, by_name, is_ours, scan
+from rnnspike.models.scans import Weights, by_name, scan
+from rnnspike.models.training import Loss, Network
 from rnnspike.trials.data import FloatArray, IntArray, Observation
 
 
-class HazardNet(nn.Module):
+class HazardLoss(Network, Protocol):
+    """A network over events as batches and validation see it, here or on a GPU (``gpu.hazard``)."""
+
+    n_units: int
+    n_hidden: int
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of values that are trained."""
+
+    def loss(self, batch: Batch, observation: Observation) -> Loss:
+        """Return the summed loss of a batch, with its gradient."""
+
+    def losses(self, batch: Batch, observation: Observation) -> FloatArray:
+        """Return the loss (interval,) of a batch."""
+
+
+class HazardNet(ArrayNet):
     """LSTM over events and head between them, for ``n_units`` units told apart by a one-hot code."""
 
-    def __init__(self, n_inputs: int, n_head: int, n_units: int, n_hidden: int = 32) -> None:
-        super().__init__()
-        self.n_units = n_units
-        self.lstm = nn.LSTM(n_inputs + n_units, n_hidden)
-        self.a = nn.Linear(n_hidden, n_head)
-        self.b = nn.Linear(n_hidden, 1)
-        self.w_h = nn.Linear(n_hidden, n_hidden)
-        self.w_x = nn.Linear(n_head, n_hidden, bias=False)
-        self.v = nn.Linear(n_hidden, 1, bias=False)
-        self.unit_bias = nn.Embedding(n_units, 1)
-        for parameter in (*self.a.parameters(), *self.b.parameters(), self.v.weight, self.unit_bias.weight):
-            nn.init.zeros_(parameter)
-        nn.init.zeros_(self.lstm.get_parameter("bias_hh_l0"))
-        nn.init.ones_(self.lstm.get_parameter("bias_ih_l0").data[n_hidden : 2 * n_hidden])  # forget gate
+    def __init__(
+        self, n_inputs: int, n_head: int, n_units: int, rng: np.random.Generator, n_hidden: int = 32
+    ) -> None:
+        self.n_units, self.n_hidden = n_units, n_hidden
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Return log mu (interval, point) of a batch."""
-        h = self.states(batch)[batch.at, batch.which]  # (interval, hidden)
-        if batch.keep is not None:
-            h = h * batch.keep
-        hidden = nn.functional.silu(self.w_h(h)[:, None, :] + self.w_x(batch.head))  # (interval, point, hidden)
-        linear = torch.bmm(batch.head, self.a(h)[:, :, None])[:, :, 0]
-        bias = self.b(h) + self.unit_bias(batch.unit)
-        log_mu = batch.log_base + linear + bias + self.v(hidden)[:, :, 0]
-        bounded: torch.Tensor = log_mu.clamp(*LOG_MU_RANGE)
-        return bounded
+        def drawn(*shape: int, fan_in: int = n_hidden) -> Single:
+            return (rng.uniform(-1.0, 1.0, shape) / math.sqrt(fan_in)).astype(np.float32)
 
-    def loss(self, batch: Batch, observation: Observation) -> torch.Tensor | CompiledLoss:
-        """Return the summed loss of a batch (``interval_loss``), with its gradient, compiled on a CPU."""
-        if not is_ours(batch.inputs):
-            return interval_loss(self(batch), batch, observation).sum()
+        def zeros(*shape: int) -> Single:
+            return np.zeros(shape, np.float32)
+
+        bias = drawn(4 * n_hidden)
+        bias[n_hidden : 2 * n_hidden] = 1.0  # forget gate
+        super().__init__(
+            {
+                "lstm.weight_ih_l0": drawn(4 * n_hidden, n_inputs + n_units),
+                "lstm.weight_hh_l0": drawn(4 * n_hidden, n_hidden),
+                "lstm.bias_ih_l0": bias,
+                "lstm.bias_hh_l0": zeros(4 * n_hidden),  # two biases for one, as torch has: they learn twice as fast
+                "a.weight": zeros(n_head, n_hidden),
+                "a.bias": zeros(n_head),
+                "b.weight": zeros(1, n_hidden),
+                "b.bias": zeros(1),
+                "w_h.weight": drawn(n_hidden, n_hidden),
+                "w_h.bias": drawn(n_hidden),
+                "w_x.weight": drawn(n_hidden, n_head, fan_in=n_head),
+                "v.weight": zeros(1, n_hidden),
+                "unit_bias.weight": zeros(n_units, 1),
+            }
+        )
+
+    def optimiser(self, weight_decay: float, rate_factors: Mapping[str, float]) -> AdamW:
+        """Return what moves the parameters (``training.Network``)."""
+        return AdamW(self, weight_decay, rate_factors)
+
+    def loss(self, batch: Batch, observation: Observation) -> CompiledLoss:
+        """Return the summed loss of a batch with its gradient."""
         path = _HeadScan(self, batch, observation, backwards=True)
         return CompiledLoss(float(path.loss.sum(dtype=np.float64)), path.gradients)
 
-    @torch.no_grad()
     def losses(self, batch: Batch, observation: Observation) -> FloatArray:
         """Return the loss (interval,) of a batch."""
-        if not is_ours(batch.inputs):
-            return np.asarray(interval_loss(self(batch), batch, observation).double().cpu().numpy())
         return _HeadScan(self, batch, observation, backwards=False).loss.astype(np.float64)
 
-    def states(self, batch: Batch) -> torch.Tensor:
-        """Return h after every event (step, sequence, hidden)."""
-        states: torch.Tensor = self.lstm(self.coded(batch))[0]
-        return states
-
-    def coded(self, batch: Batch) -> torch.Tensor:
+    def coded(self, batch: Batch) -> Single:
         """Return the inputs of all events with the code of their unit (step, sequence, input)."""
-        code = nn.functional.one_hot(batch.sequence_unit, self.n_units).to(batch.inputs.dtype)
-        return torch.cat([batch.inputs, code.expand(len(batch.inputs), -1, -1)], dim=2)
+        code = np.eye(self.n_units, dtype=batch.inputs.dtype)[batch.sequence_unit]
+        return np.concatenate([batch.inputs, np.broadcast_to(code, (len(batch.inputs), *code.shape))], axis=2)
 
 
 class _HeadScan:
-    """LSTM, head and loss, compiled: what ``forward`` and ``interval_loss`` say, and the way back, once."""
+    """LSTM, head and loss: minus the log-likelihood of intervals, and the way back, once.
+
+    The likelihood is the exact discrete one in expectation over the points drawn. Bernoulli: ``-log(1 - exp(-mu))``
+    in a spike's bin and ``mu`` elsewhere; Poisson: ``mu - n log mu`` (science.md b.2, without the term that no model
+    changes).
+    """
 
     def __init__(self, net: HazardNet, batch: Batch, observation: Observation, *, backwards: bool) -> None:
-        weights = Weights.of(net.lstm)
-        self.lstm = scan("lstm", array_of(net.coded(batch)), weights, None, backwards=backwards)
-        self.net = {name: array_of(p) for name, p in net.named_parameters() if not name.startswith("lstm.")}
+        self.lstm = scan("lstm", net.coded(batch), Weights.of(net.arrays, "lstm"), None, backwards=backwards)
+        self.net, self.x, self.unit, self.keep = net.arrays, batch.head, batch.unit, batch.keep
         states, own = self.lstm.states, self.net
-        self.x, self.unit = batch.head.numpy(), batch.unit.numpy()
-        self.keep = None if batch.keep is None else batch.keep.numpy()
-        self.place = (batch.at * states.shape[1] + batch.which).numpy()
+        self.place = batch.at * states.shape[1] + batch.which
         self.h = states.reshape(-1, states.shape[2])[self.place]
         if self.keep is not None:
             self.h *= self.keep
@@ -104,9 +122,9 @@ class _HeadScan:
             bias,
             self.x,
             own["v.weight"][0],
-            batch.log_base.numpy(),
-            batch.weight.numpy(),
-            batch.stop_count.numpy(),
+            batch.log_base,
+            batch.weight,
+            batch.stop_count,
             *LOG_MU_RANGE,
             observation == "bernoulli",
             self.hidden,
@@ -114,7 +132,7 @@ class _HeadScan:
             self.d_gain,
         )
 
-    def gradients(self) -> dict[str, Single]:
+    def gradients(self) -> Arrays:
         """Return the gradient of the summed loss by the parameters' names."""
         own, h, x, d_gain = self.net, self.h, self.x, self.d_gain
         d_opened, d_slope = np.zeros_like(h), np.zeros((len(h), x.shape[2]), np.float32)
@@ -142,7 +160,7 @@ class _HeadScan:
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences and the points of their scored intervals, as tensors.
+    """Sequences and the points of their scored intervals.
 
     ``inputs`` (step, sequence, input), ``sequence_unit`` (sequence,); ``which`` and ``at`` (interval,) are sequence
     and step of the event that opens an interval, ``unit`` (interval,) its unit; ``head`` (interval, point, column),
@@ -150,30 +168,16 @@ class Batch:
     (interval, hidden) is the dropout's mask, 0 or 1 / (1 - rate), None for no dropout.
     """
 
-    inputs: torch.Tensor
-    sequence_unit: torch.Tensor
-    which: torch.Tensor
-    at: torch.Tensor
-    unit: torch.Tensor
-    head: torch.Tensor
-    log_base: torch.Tensor
-    weight: torch.Tensor
-    stop_count: torch.Tensor
-    keep: torch.Tensor | None = None
-
-
-def interval_loss(log_mu: torch.Tensor, batch: Batch, observation: Observation) -> torch.Tensor:
-    """Return the negative log-likelihood (interval,), the exact discrete one in expectation over the points drawn.
-
-    Bernoulli: ``-log(1 - exp(-mu))`` in a spike's bin and ``mu`` elsewhere; Poisson: ``mu - n log mu`` (science.md
-    b.2, without the term that no model changes).
-    """
-    mu = log_mu.exp()
-    silent = (mu * batch.weight).sum(dim=1)
-    last, count = mu[:, -1], batch.stop_count
-    if observation == "bernoulli":
-        return silent - torch.log(-torch.expm1(-last)) * (count > 0)
-    return silent + (last - count * log_mu[:, -1]) * (count > 0)
+    inputs: Single
+    sequence_unit: IntArray
+    which: IntArray
+    at: IntArray
+    unit: IntArray
+    head: Single
+    log_base: Single
+    weight: Single
+    stop_count: Single
+    keep: Single | None = None
 
 
 @dataclass(frozen=True)

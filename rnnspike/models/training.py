@@ -11,18 +11,53 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 
-from rnnspike.models.adamw import AdamW
-from rnnspike.models.checkpoint import Checkpoint, Tensors
-from rnnspike.models.loss import CompiledLoss, value_of
+from rnnspike.models.checkpoint import Checkpoint
+from rnnspike.models.net import Arrays, Single
 from rnnspike.trials.data import FloatArray
 
+
+class Loss(Protocol):
+    """The summed loss of a batch; its gradient is the optimiser's to take."""
+
+    @property
+    def value(self) -> float:
+        """The loss as a number."""
+
+
+class Optimiser(Protocol):
+    """What moves a network's parameters and remembers how it did."""
+
+    steps: int
+
+    def step(self, loss: Any, rate: float, *, scale: float, clip_norm: float) -> FloatArray:
+        """Make a step along ``scale`` times a loss's gradient; return the norms (net,) before they were clipped."""
+
+    def state(self) -> Arrays:
+        """Return a copy of what it remembers."""
+
+    def load(self, state: Mapping[str, Single], steps: int) -> None:
+        """Take that over, and the number of steps behind it."""
+
+
+class Network(Protocol):
+    """What is trained: on a CPU an ``ArrayNet``, on a GPU a torch module (``gpu``)."""
+
+    def optimiser(self, weight_decay: float, rate_factors: Mapping[str, float]) -> Optimiser:
+        """Return what moves the parameters; ``rate_factors`` by name multiply the rate."""
+
+    def state_dict(self) -> Arrays:
+        """Return a copy of the parameters by name."""
+
+    def load_state_dict(self, state: Mapping[str, Single]) -> None:
+        """Take these parameters over."""
+
+
 #: (epoch, rng of that epoch) -> one (summed loss, its weight) per update, made when asked for.
-Batches = Callable[[int, np.random.Generator], Iterable[tuple["torch.Tensor | CompiledLoss", float]]]
+Batches = Callable[[int, np.random.Generator], Iterable[tuple[Loss, float]]]
 #: () -> mean loss on one validation set, or (part,) of them where parts (units) are to be stopped apart.
 Validator = Callable[[], "float | FloatArray"]
 
@@ -82,12 +117,12 @@ class History:
 class TrainingResult:
     """Best states, flat over the validators and their parts in order, and the history."""
 
-    best: tuple[Tensors, ...]
+    best: tuple[Arrays, ...]
     history: History
 
 
 def train(
-    module: torch.nn.Module,
+    net: Network,
     batches: Batches,
     validators: Sequence[Validator],
     settings: TrainingSettings,
@@ -95,17 +130,16 @@ def train(
     seed: int,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
-    """Train a module in place and return the best state for each validation set.
+    """Train a network in place and return the best state for each validation set.
 
     ``seed`` gives each epoch its generator, so that an epoch's batches depend on nothing that came before. State 0,
     before any update, competes too: a network that starts at its base is never worse than it on validation.
     """
-    run = _Run(module, settings, checkpoint)
+    run = _Run(net, settings, checkpoint)
     if not run.resume():
         run.validate(validators)
     try:
         while run.epoch < run.end:
-            module.train()
             rng = np.random.default_rng([seed, run.epoch])
             for i, (loss, weight) in enumerate(batches(run.epoch, rng)):
                 run.update(loss, weight, i)
@@ -131,24 +165,24 @@ def one_cycle(progress: float, warm_up: float) -> float:
 class _Run:
     """The state of a training between two epochs, and the steps of the loop that change it."""
 
-    def __init__(self, module: torch.nn.Module, settings: TrainingSettings, checkpoint: Checkpoint | None) -> None:
-        self.module, self.settings, self.checkpoint = module, settings, checkpoint
-        self.optimizer = AdamW(module, settings.weight_decay, settings.rate_factors)
+    def __init__(self, net: Network, settings: TrainingSettings, checkpoint: Checkpoint | None) -> None:
+        self.net, self.settings, self.checkpoint = net, settings, checkpoint
+        self.optimiser = net.optimiser(settings.weight_decay, settings.rate_factors)
         self.history = History()
         self.epoch, self.cycle_start, self.end = 0, 0, settings.n_epochs
         self.best_loss: list[float] = []
-        self.states: dict[int, Tensors] = {}  # epoch -> weights, kept while they are some set's best
+        self.states: dict[int, Arrays] = {}  # epoch -> weights, kept while they are some set's best
         self.last_save = time.monotonic()
-        self.snapshot: tuple[Tensors, dict[str, Any]] | None = None
+        self.snapshot: tuple[Arrays, dict[str, Any]] | None = None
         self._loss_sum = self._weight = self._norm_sum = 0.0
         self._steps = 0
 
-    def update(self, loss: torch.Tensor | CompiledLoss, weight: float, index: int) -> None:
+    def update(self, loss: Loss, weight: float, index: int) -> None:
         """Make one step on the mean loss of a batch, each network's gradient clipped; none where it is not finite."""
         done = self.epoch - self.cycle_start + min(index / self.settings.updates_per_epoch, 1.0)
         factor = one_cycle(done / (self.end - self.cycle_start), self.settings.warm_up)
-        norms = self.optimizer.step(
-            self.optimizer.gradient(loss),
+        norms = self.optimiser.step(
+            loss,
             self.settings.learning_rate * factor,
             scale=1.0 / weight,
             clip_norm=self.settings.clip_norm,
@@ -158,7 +192,7 @@ class _Run:
         self.history.clipped += float((norms > self.settings.clip_norm).mean())
         self.history.skipped += 1 - len(finite) / len(norms)
         if len(finite):
-            self._loss_sum, self._weight = self._loss_sum + value_of(loss), self._weight + weight
+            self._loss_sum, self._weight = self._loss_sum + loss.value, self._weight + weight
             self._norm_sum, self._steps = self._norm_sum + float(finite.sum()), self._steps + 1
 
     def close_epoch(self) -> None:
@@ -171,9 +205,7 @@ class _Run:
 
     def validate(self, validators: Sequence[Validator]) -> None:
         """Score the weights on every validation set and keep them where they are the best so far."""
-        self.module.eval()
-        with torch.no_grad():
-            losses = np.concatenate([np.atleast_1d(np.asarray(v(), np.float64)) for v in validators])
+        losses = np.concatenate([np.atleast_1d(np.asarray(v(), np.float64)) for v in validators])
         if not self.best_loss:
             self.best_loss = [math.inf] * len(losses)
             self.history.best_epoch = [0] * len(losses)
@@ -184,7 +216,7 @@ class _Run:
         for i in better:
             self.best_loss[i], self.history.best_epoch[i] = float(losses[i]), self.epoch
         if better or not self.states:
-            self.states[self.epoch] = _copy(self.module.state_dict())
+            self.states[self.epoch] = self.net.state_dict()
         wanted = set(self.history.best_epoch)
         self.states = {epoch: state for epoch, state in self.states.items() if epoch in wanted}
 
@@ -216,29 +248,27 @@ class _Run:
             self.checkpoint.save(*self.snapshot)
             self.last_save = time.monotonic()
 
-    def _snapshot(self) -> tuple[Tensors, dict[str, Any]]:
-        tensors = {f"module.{name}": tensor for name, tensor in _copy(self.module.state_dict()).items()}
-        tensors |= {"optimizer.mean": self.optimizer.mean.clone(), "optimizer.square": self.optimizer.square.clone()}
+    def _snapshot(self) -> tuple[Arrays, dict[str, Any]]:
+        arrays = {f"net.{name}": each for name, each in self.net.state_dict().items()}
+        arrays |= {f"optimiser.{name}": each for name, each in self.optimiser.state().items()}
         for epoch, state in self.states.items():
-            tensors |= {f"best.{epoch}.{name}": tensor for name, tensor in state.items()}
+            arrays |= {f"best.{epoch}.{name}": each for name, each in state.items()}
         values = {name: getattr(self, name) for name in ("epoch", "cycle_start", "end", "best_loss")}
-        values["steps"] = self.optimizer.steps
+        values["steps"] = self.optimiser.steps
         values["history"] = {name: _plain(value) for name, value in vars(self.history).items()}
-        return tensors, values
+        return arrays, values
 
     def resume(self) -> bool:
         """Take up a stored training; False where there is none."""
         stored = self.checkpoint.load() if self.checkpoint else None
         if stored is None:
             return False
-        tensors, values = stored
-        self.module.load_state_dict(_under(tensors, "module."))
-        self.optimizer.mean.copy_(tensors["optimizer.mean"])
-        self.optimizer.square.copy_(tensors["optimizer.square"])
-        self.optimizer.steps = values["steps"]
-        for name, tensor in _under(tensors, "best.").items():
+        arrays, values = stored
+        self.net.load_state_dict(_under(arrays, "net."))
+        self.optimiser.load(_under(arrays, "optimiser."), values["steps"])
+        for name, array in _under(arrays, "best.").items():
             epoch, inner = name.split(".", 1)
-            self.states.setdefault(int(epoch), {})[inner] = tensor
+            self.states.setdefault(int(epoch), {})[inner] = array
         self.epoch, self.cycle_start, self.end = values["epoch"], values["cycle_start"], values["end"]
         self.best_loss = [float(x) for x in values["best_loss"]]
         self.history = History(**values["history"])
@@ -250,12 +280,8 @@ class _Run:
         return TrainingResult(tuple(self.states[epoch] for epoch in self.history.best_epoch), self.history)
 
 
-def _copy(tensors: dict[str, Any]) -> Tensors:
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-
-def _under(tensors: Tensors, prefix: str) -> Tensors:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _under(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): each for name, each in arrays.items() if name.startswith(prefix)}
 
 
 def _plain(value: Any) -> Any:

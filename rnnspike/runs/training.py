@@ -112,7 +112,7 @@ def fit_pooled(job: Job, pair: Pair, name: str) -> None:
 
 def fit_together(job: Job, name: str) -> None:
     """Train a rung's networks of all units and pairs of folds in one batch, on the bases fitted before."""
-    from rnnspike.models.fleet import train_together
+    from rnnspike.models.gpu.fleet import train_together
 
     folder = job.work / "together" / name
     if is_done(folder):

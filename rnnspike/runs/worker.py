@@ -1,10 +1,8 @@
-"""What a worker process imports once, before it is forked: torch, the models and the evaluation."""
-
-import torch
+"""What a worker process imports once, before it is forked: the models and the evaluation."""
 
 import rnnspike.evaluation.evaluate
 import rnnspike.models.glm
 import rnnspike.models.recurrent
+import rnnspike.models.recurrent_task
+import rnnspike.models.spike_lstm
 import rnnspike.runs.finish  # noqa: F401
-
-torch.set_num_threads(1)

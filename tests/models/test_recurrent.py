@@ -8,23 +8,19 @@ from scipy.special import gammaln
 
 from rnnspike.errors import ModelError
 from rnnspike.evaluation.likelihood import log_likelihood
-from rnnspike.models.adamw import AdamW
 from rnnspike.models.bin_inputs import Scaling, bin_inputs, recorded_past
 from rnnspike.models.bin_sequences import Sequences, Streams
 from rnnspike.models.cells import Readout
-from rnnspike.models.loss import CompiledLoss, value_of
+from rnnspike.models.gpu.fleet import FleetNet
+from rnnspike.models.gpu.net import loss_by_bin
+from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.models.psth import flat_or_psth
 from rnnspike.models.recurrent import EFFORTS, Gru, LinearRnn, Lstm, RecurrentSettings, VanillaRnn
-from rnnspike.models.recurrent_net import RecurrentNet, negative_log_likelihood
+from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet
 from rnnspike.models.recurrent_task import longest_interval_bins, prepare, thinned
 
 MODELS = (Lstm, Gru, VanillaRnn, LinearRnn)
 TINY = RecurrentSettings(n_hidden=6, n_updates=8, n_rows=4, chunk_s=0.03, min_chunk_bins=10, n_validations=2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def refractory(rng, n_trials, n_bins, *, p=0.06, silent_bins=8):
@@ -120,8 +116,8 @@ def test_untrained_network_is_its_drive(model_class, trials):
     assert not readout.weight.any()
     assert readout.bias == 0
     sequences = task.held_out[0]
-    log_mu, _ = task.net(sequences.inputs, sequences.targets[..., 1])
-    np.testing.assert_allclose(log_mu.detach().numpy(), sequences.targets[..., 1].numpy(), atol=1e-6)
+    log_mu = task.net.log_mu(sequences.inputs, sequences.targets[..., 1])
+    np.testing.assert_allclose(log_mu, sequences.targets[..., 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("model_class", MODELS)
@@ -140,12 +136,6 @@ def test_same_seed_same_bytes_other_seed_others(trials, tmp_path):
     a, b, c = ((tmp_path / name / "weights.safetensors").read_bytes() for name in "abc")
     assert a == b != c
     assert (tmp_path / "a" / "config.json").read_bytes() == (tmp_path / "b" / "config.json").read_bytes()
-
-
-def test_training_leaves_torchs_generator_alone(trials):
-    before = torch.get_rng_state()
-    fit(Lstm, trials)
-    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_bytes(trials, tmp_path, monkeypatch):
@@ -252,7 +242,7 @@ def test_loss_is_minus_the_likelihood_that_scores(observation, rng):
     counts = rng.poisson(mu) if observation == "poisson" else (rng.random(mu.shape) < -np.expm1(-mu)).astype(int)
     scored = rng.random(mu.shape) < 0.8
     tensors = [torch.from_numpy(np.asarray(a, np.float64)) for a in (np.log(mu), counts, scored)]
-    loss = float(negative_log_likelihood(*tensors, observation))
+    loss = float((loss_by_bin(*tensors[:2], observation) * tensors[2]).sum())
     expected = -log_likelihood(mu, counts, scored, observation).sum()
     if observation == "poisson":
         expected -= gammaln(counts + 1.0)[scored].sum()  # the term that no model changes
@@ -262,59 +252,81 @@ def test_loss_is_minus_the_likelihood_that_scores(observation, rng):
 @pytest.mark.parametrize("observation", ["bernoulli", "poisson"])
 @pytest.mark.parametrize("architecture", ["lstm", "gru", "rnn", "linear"])
 def test_the_compiled_loss_is_torchs_and_so_are_its_gradients(architecture, observation, rng):
-    net = RecurrentNet(architecture, 3, 16, 50.0, torch.Generator().manual_seed(0))
-    torch.nn.init.normal_(net.readout.weight, std=0.3, generator=torch.Generator().manual_seed(1))
-    inputs = torch.from_numpy(rng.normal(size=(40, 9, 3)).astype(np.float32))
+    net = RecurrentNet(architecture, 3, 16, 50.0, rng)
+    net.arrays["readout.weight"][:] = 0.3 * rng.normal(size=(1, 16))
+    inputs = rng.normal(size=(40, 9, 3)).astype(np.float32)
     log_drive = rng.normal(-3.0, 1.0, size=(40, 9))
     log_drive[5] = 40.0  # beyond the bounds, where nothing is to be learned
     counts = rng.poisson(0.4, size=(40, 9)) if observation == "poisson" else rng.random((40, 9)) < 0.3
-    stacked = np.stack([counts, log_drive, rng.random((40, 9)) < 0.8], axis=2)
-    targets = torch.from_numpy(stacked.astype(np.float32))
+    targets = np.stack([counts, log_drive, rng.random((40, 9)) < 0.8], axis=2).astype(np.float32)
     loss, _ = net.loss(inputs, targets, observation)
-    optimizer = AdamW(net, weight_decay=0.0)
-    found = optimizer.gradient(loss)[0]
-    double = RecurrentNet(architecture, 3, 16, 50.0, torch.Generator()).double()
-    double.load_state_dict(net.state_dict())
-    expected, _ = double.loss(inputs.double(), targets.double(), observation)
-    wanted = torch.autograd.grad(expected, [p for p in double.parameters() if p.requires_grad])
-    assert isinstance(loss, CompiledLoss) == (architecture != "linear")
-    value = value_of(loss)
-    assert value == pytest.approx(float(expected.detach()), rel=1e-5)
-    for each, other in zip(torch.split(found, [p.numel() for p in wanted]), wanted, strict=True):
-        tolerance = {"rtol": 1e-3, "atol": 1e-4 * float(other.abs().max())}
-        torch.testing.assert_close(each.view(other.shape).double(), other, **tolerance)
-    with torch.no_grad():
-        again, _ = net.loss(inputs, targets, observation)
-    assert value_of(again) == pytest.approx(value, rel=1e-6)
+    found = loss.back()
+    module = torch_module(net).double()
+    wanted = torch_loss(module, inputs, targets, observation)
+    assert loss.value == pytest.approx(float(wanted.detach()), rel=1e-5)
+    wanted.backward()
+    for name in net.arrays:
+        each, other = found[name], module.get_parameter(name).grad.numpy()
+        np.testing.assert_allclose(each.reshape(other.shape), other, rtol=1e-3, atol=1e-4 * np.abs(other).max())
+    again, _ = net.loss(inputs, targets, observation, backwards=False)
+    assert again.value == pytest.approx(loss.value, rel=1e-6)
+
+
+def torch_module(net):
+    """torch's own layer and readout with a network's parameters; of the linear one, a fleet of one."""
+    if net.architecture == "linear":
+        fleet = FleetNet([net])
+        fleet.get_parameter = lambda name, get=fleet.get_parameter: get(name.replace(".", "/"))
+        return fleet
+    n_hidden = net.arrays["layer.weight_hh_l0"].shape[1]
+    layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[net.architecture](3, n_hidden)
+    module = torch.nn.ModuleDict({"layer": layer, "readout": torch.nn.Linear(n_hidden, 1)})
+    torch.nn.init.zeros_(layer.bias_hh_l0)
+    module.load_state_dict({name: torch.from_numpy(each) for name, each in net.arrays.items()}, strict=False)
+    return module
+
+
+def torch_loss(module, inputs, targets, observation):
+    """The loss by torch, in double precision."""
+    x, (spikes, log_drive, scored) = (
+        torch.from_numpy(inputs).double(),
+        torch.from_numpy(targets).double().unbind(dim=2),
+    )
+    if isinstance(module, FleetNet):
+        log_mu = module(x[:, None], log_drive[:, None], module.begin(9))[0][:, 0]
+    else:
+        log_mu = log_drive + READOUT_SCALE * module["readout"](module["layer"](x)[0])[..., 0]
+    return (loss_by_bin(log_mu.clamp(*LOG_MU_RANGE), spikes, observation) * scored).sum()
 
 
 @pytest.mark.parametrize("log_mu", [-20.0, -12.0, 0.0, 3.0])
 @pytest.mark.parametrize("spikes", [0.0, 1.0])
 def test_gradient_of_the_loss_is_finite_at_its_bounds(log_mu, spikes):
-    eta = torch.tensor([log_mu], requires_grad=True)
-    negative_log_likelihood(eta, torch.tensor([spikes]), torch.ones(1), "bernoulli").backward()
+    net = RecurrentNet("lstm", 2, 4, 50.0, np.random.default_rng(0))
+    targets = np.array([[[spikes, log_mu, 1.0]]], np.float32)
+    loss, _ = net.loss(np.zeros((1, 1, 2), np.float32), targets, "bernoulli")
     mu = np.exp(log_mu)
-    assert float(eta.grad) == pytest.approx(mu - spikes * mu / -np.expm1(-mu), rel=2e-2, abs=1e-6)
+    slope = float(loss.back()["readout.bias"][0]) / READOUT_SCALE
+    assert slope == pytest.approx(mu - spikes * mu / -np.expm1(-mu), rel=1e-5, abs=1e-6)
 
 
 def test_initial_weights_of_the_lstm():
     hidden, longest = 32, 400.0
-    net = RecurrentNet("lstm", 3, hidden, longest, torch.Generator().manual_seed(0))
-    bias, w_h = net.layer.bias_ih_l0.detach(), net.layer.weight_hh_l0.detach()
+    net = RecurrentNet("lstm", 3, hidden, longest, np.random.default_rng(0))
+    bias, w_h = net.arrays["layer.bias_ih_l0"], net.arrays["layer.weight_hh_l0"]
     forget = bias[hidden : 2 * hidden]
     assert 0 < forget.min() < 0.2
     assert np.log(200) < forget.max() < np.log(longest - 1)
-    assert torch.equal(bias[:hidden], -forget)
-    assert not net.layer.bias_hh_l0.any()
-    assert not net.layer.bias_hh_l0.requires_grad
-    for gate in w_h.split(hidden):
-        torch.testing.assert_close(gate @ gate.T, 0.09 * torch.eye(hidden), atol=1e-5, rtol=0)
+    np.testing.assert_array_equal(bias[:hidden], -forget)
+    assert "layer.bias_hh_l0" not in net.arrays
+    for gate in w_h.reshape(4, hidden, hidden):
+        np.testing.assert_allclose(gate @ gate.T, 0.09 * np.eye(hidden), atol=1e-6)
 
 
 def test_streams_visit_every_scored_bin_once_a_pass_and_carry_the_state(trials, rng):
     log_drive = np.log(flat_or_psth(trials).intensity(trials))[:, :, 0]
     inputs = bin_inputs(trials, log_drive, 40, Scaling.of(trials, log_drive))
-    sequences = Sequences.of(trials, inputs, log_drive, "cpu")
+    sequences = Sequences.of(trials, inputs, log_drive)
     streams = Streams(sequences, n_chunks=3, n_rows=5, lead_in_bins=10)
     chunks = list(streams(rng))
     assert sum(float(chunk.targets[..., 2].sum()) for chunk in chunks) == trials.observed.sum()
@@ -325,18 +337,25 @@ def test_streams_visit_every_scored_bin_once_a_pass_and_carry_the_state(trials, 
     assert [chunk.is_first for chunk in chunks] == [True, False, False] * 2
 
 
-def test_chunks_are_those_that_an_index_picks(trials, rng):
+def test_chunks_go_round_their_trials(trials):
     log_drive = np.log(flat_or_psth(trials).intensity(trials))[:, :, 0]
-    sequences = Sequences.of(
-        trials, bin_inputs(trials, log_drive, 40, Scaling.of(trials, log_drive)), log_drive, "cpu"
-    )
-    double = Sequences(sequences.inputs.double(), sequences.targets.double())
-    compiled, by_index = (Streams(each, 3, 5, 10)(np.random.default_rng(3)) for each in (sequences, double))
-    for found, expected in zip(compiled, by_index, strict=True):
-        for name in ("inputs", "targets", "goes_on", "lead_in"):
-            one, other = getattr(found, name), getattr(expected, name)
-            assert (one is None) == (other is None)
-            assert one is None or torch.equal(one.double(), other)
+    sequences = Sequences.of(trials, bin_inputs(trials, log_drive, 40, Scaling.of(trials, log_drive)), log_drive)
+    n_bins, padding = sequences.n_bins, ((0, 2), (0, 0), (0, 0))
+    of_trials = np.pad(sequences.inputs, padding), np.pad(sequences.targets, padding)  # 3 chunks of 34
+    streams = Streams(sequences, 3, 5, 10)
+    rng = np.random.default_rng(3)
+    rows, phase = np.array([4, 0, 7]), np.array([2, 0, 1])
+    assert (n_bins, streams.length) == (100, 34)
+    chunk = streams._chunk(rows, phase, first=True)
+    for k, (row, index) in enumerate(zip(rows, phase, strict=True)):
+        at = slice(34 * index, 34 * index + 34)
+        np.testing.assert_array_equal(chunk.inputs[:, k], of_trials[0][at, row])
+        np.testing.assert_array_equal(chunk.targets[:, k], of_trials[1][at, row])
+        if index:
+            np.testing.assert_array_equal(chunk.lead_in[1:, k], of_trials[0][at.start - 9 : at.start, row])
+    np.testing.assert_array_equal(chunk.goes_on, [1, 0, 1])
+    np.testing.assert_array_equal(chunk.lead_in[0, :, :2], [[0, 1]] * 3)  # nothing is known before
+    assert [each.is_first for each in streams(rng)][:3] == [True, False, False]
 
 
 def test_recorded_past_ends_at_a_gap(make_trials):

@@ -14,18 +14,17 @@ from hypothesis import strategies as st
 from rnnspike.errors import ModelError
 from rnnspike.evaluation.likelihood import log_likelihood
 from rnnspike.models import registry
-from rnnspike.models.adamw import AdamW
+from rnnspike.models.gpu.hazard import HazardModule, interval_loss, to_tensors
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.simulate import simulate
 from rnnspike.models.spike_batches import TrainingBatches, make_batch
 from rnnspike.models.spike_design import CovariateScale, Scales, build_design
 from rnnspike.models.spike_features import GAIN_TRIALS, TRACE_S, read_events, session_gains, traces_at
 from rnnspike.models.spike_lstm import SpikeLstm, SpikeLstmOnGlm, SpikeLstmSettings
-from rnnspike.models.spike_net import Batch, HazardNet, interval_loss
+from rnnspike.models.spike_net import Batch, HazardNet
 from rnnspike.models.spike_sequences import cut_sequences, draw_points
 from rnnspike.models.table import IntensityTable
 
-CPU = torch.device("cpu")
 QUICK = SpikeLstmSettings(n_hidden=8, n_epochs=3, batch_size=16)
 
 
@@ -57,6 +56,22 @@ def design_of(trials, dtype=np.float64):
     log_mu = np.log(flat(trials).intensity(trials).transpose(0, 2, 1).reshape(-1, trials.n_bins)).astype(dtype)
     covariates = CovariateScale.of(trials).apply(trials)
     return build_design(trials, np.arange(trials.n_units), Scales.of(trials), log_mu, log_mu, covariates)
+
+
+def net_for(design):
+    return HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, np.random.default_rng(0), 8)
+
+
+def by_torch(net, batch, observation, module=None):
+    """The loss (interval,) of a batch as torch works it out in double precision."""
+    tensors = to_tensors(batch, torch.device("cpu"))
+    return interval_loss((module or HazardModule(net).double())(tensors), tensors, observation)
+
+
+def singles(batch):
+    """A batch in single precision."""
+    some = {name: each for name, each in vars(batch).items() if each is not None}
+    return Batch(**{n: e.astype(np.float32) if e.dtype == np.float64 else e for n, e in some.items()})
 
 
 def shaken(model, seed=0):
@@ -166,26 +181,25 @@ def test_the_loss_at_the_base_is_the_exact_likelihood_of_all_bins(make_trials, o
     trials = random_trials(make_trials, covariates=True)
     base = flat(trials).intensity(trials)
     design = design_of(trials)
-    net = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8).double().eval()
-    batch = make_batch(design, cut_sequences(design.events, 8, 4), 4000, np.random.default_rng(0), CPU)
-    loss = float(interval_loss(net(batch), batch, observation).sum().detach())
-    assert loss == pytest.approx(-log_likelihood(base, trials.spikes, trials.observed, observation).sum(), rel=1e-9)
+    net = net_for(design)
+    batch = make_batch(design, cut_sequences(design.events, 8, 4), 4000, np.random.default_rng(0))
+    exact = -log_likelihood(base, trials.spikes, trials.observed, observation).sum()
+    assert by_torch(net, batch, observation).sum().item() == pytest.approx(exact, rel=1e-9)
+    assert net.loss(singles(batch), observation).value == pytest.approx(exact, rel=1e-5)
 
 
 def test_the_sampled_loss_is_unbiased(make_trials):
     trials = random_trials(make_trials, rate=0.01)
     design = design_of(trials)
-    net = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8).double()
-    torch.nn.init.normal_(net.b.weight, std=0.5)
-    torch.nn.init.normal_(net.v.weight, std=0.5)
-    sequences, rng = cut_sequences(design.events, 16, 16), np.random.default_rng(0)
+    net, rng = net_for(design), np.random.default_rng(0)
+    for name in ("b.weight", "v.weight"):
+        net.arrays[name][:] = 0.5 * rng.normal(size=(1, 8))
+    sequences = cut_sequences(design.events, 16, 16)
 
     def total(n_strata):
-        batch = make_batch(design, sequences, n_strata, rng, CPU)
-        return float(interval_loss(net(batch), batch, "bernoulli").sum())
+        return net.loss(singles(make_batch(design, sequences, n_strata, rng)), "bernoulli").value
 
-    with torch.no_grad():
-        draws, exact = np.array([total(6) for _ in range(200)]), total(4000)
+    draws, exact = np.array([total(6) for _ in range(200)]), total(4000)
     assert abs(draws.mean() - exact) < 4 * draws.std() / np.sqrt(200)
     assert draws.std() < 0.1 * abs(exact)
 
@@ -201,17 +215,15 @@ def test_the_stepper_fed_the_recorded_spikes_equals_the_intensity(make_trials, c
 
 
 def test_the_exact_intensity_agrees_with_the_network_that_was_trained(make_trials):
-    """numpy in double precision against torch, all spikes of a run as context."""
+    """All spikes of a run as context, torch in double precision."""
     trials = random_trials(make_trials)
     model = shaken(fit(trials)[0])
     design = design_of(trials)
-    net = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8).double()
-    loss = 0.0
+    net, loss = net_for(design), 0.0
     for unit in range(2):
-        net.load_state_dict({k: torch.from_numpy(v) for k, v in model.states[model.choice[unit]].items()})
-        batch = make_batch(design, cut_sequences(design.events, None, 999), 4000, np.random.default_rng(0), CPU)
-        losses = interval_loss(net(batch), batch, "bernoulli")
-        loss += float(losses[batch.unit == unit].sum().detach())
+        net.load_state_dict(model.states[model.choice[unit]])
+        batch = make_batch(design, cut_sequences(design.events, None, 999), 4000, np.random.default_rng(0))
+        loss += by_torch(net, batch, "bernoulli")[batch.unit == unit].sum().item()
     assert -log_likelihood(model.intensity(trials), trials).sum() == pytest.approx(loss, rel=1e-6)
 
 
@@ -220,30 +232,25 @@ def test_the_exact_intensity_agrees_with_the_network_that_was_trained(make_trial
 def test_the_compiled_loss_is_the_networks_and_so_are_its_gradients(make_trials, observation, dropout, rng):
     trials = random_trials(make_trials, covariates=True)
     design = design_of(trials)
-    double = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8).double()
-    for parameter in double.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
-    single = HazardNet(design.inputs.shape[1], design.n_head_inputs, 2, 8)
-    single.load_state_dict(double.state_dict())
-    batch = make_batch(design, cut_sequences(design.events, 8, 4), 6, rng, CPU)
+    net = net_for(design)
+    net.values[:] = 0.4 * rng.normal(size=net.n_parameters)
+    batch = make_batch(design, cut_sequences(design.events, 8, 4), 6, rng)
     if dropout:
-        batch = replace(batch, keep=torch.from_numpy((rng.random((len(batch.unit), 8)) < 0.8) / 0.8))
-    expected = interval_loss(double(batch), batch, observation)
-    wanted = torch.autograd.grad(expected.sum(), list(double.parameters()))
-    of = {
-        name: each.float() if each.is_floating_point() else each
-        for name, each in vars(batch).items()
-        if each is not None
-    }
-    np.testing.assert_allclose(
-        single.losses(Batch(**of), observation), expected.detach().numpy(), rtol=1e-4, atol=1e-4
-    )
-    loss = single.loss(Batch(**of), observation)
-    assert loss.value == pytest.approx(float(expected.sum().detach()), rel=1e-5)
-    gradient = AdamW(single, weight_decay=0.0).gradient(loss)[0].double()
-    for each, other in zip(torch.split(gradient, [p.numel() for p in wanted]), wanted, strict=True):
-        tolerance = {"rtol": 1e-3, "atol": 1e-3 * float(other.abs().max()) + 1e-6}
-        torch.testing.assert_close(each.view(other.shape), other, **tolerance)
+        batch = replace(batch, keep=(rng.random((len(batch.unit), 8)) < 0.8) / 0.8)
+    module = HazardModule(net).double()
+    expected = by_torch(net, batch, observation, module)
+    expected.sum().backward()
+    found = net.losses(singles(batch), observation)
+    np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-4, atol=1e-4)
+    loss = net.loss(singles(batch), observation)
+    assert loss.value == pytest.approx(expected.sum().item(), rel=1e-5)
+    gradients = loss.back()
+    assert set(gradients) == set(net.arrays)
+    for name, each in gradients.items():
+        other = module.get_parameter(name).grad.numpy()
+        np.testing.assert_allclose(
+            each.reshape(other.shape), other, rtol=1e-3, atol=1e-3 * np.abs(other).max() + 1e-6
+        )
 
 
 def test_the_intensity_is_causal(make_trials):
@@ -361,6 +368,20 @@ def test_a_missing_base_and_silence_are_said(make_trials):
         fit(silent)
     with pytest.raises(ModelError, match="not fitted to unit"):
         fit(trials.unit(0))[0].intensity(trials)
+
+
+def test_torch_trains_to_the_same_weights(make_trials):
+    """As on a GPU, on a CPU."""
+    trials = random_trials(make_trials)
+    for_one = {"drive": [flat(trials)]}
+    ours, torchs = (
+        SpikeLstm(QUICK, device=device).fit(trials, [trials], np.random.default_rng(0), for_one)[0]
+        for device in ("cpu", "cpu:0")
+    )
+    assert ours.training["best_epoch"] == torchs.training["best_epoch"]
+    for one, other in zip(ours.states, torchs.states, strict=True):
+        for name, each in one.items():
+            np.testing.assert_allclose(each, other[name], atol=2e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

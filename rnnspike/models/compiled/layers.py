@@ -174,8 +174,10 @@ def gru_backward(
 
 
 @compiled
-def tanh_forward(inputs: Single, w_x: Single, w_h: Single, bias: Single, h0: Single, states: Single) -> None:
-    """Fill states h' = tanh(W_x x + b + W_h h); ``w_x`` and ``w_h`` are transposed."""
+def plain_forward(
+    inputs: Single, w_x: Single, w_h: Single, bias: Single, h0: Single, bounded: bool, states: Single
+) -> None:
+    """Fill states h' = W_x x + b + W_h h, ``bounded`` by tanh; ``w_x`` and ``w_h`` are transposed."""
     n_steps, n_rows, n = states.shape
     recurrent = np.empty((n_rows, n), np.float32)
     for t in range(n_steps):
@@ -184,18 +186,24 @@ def tanh_forward(inputs: Single, w_x: Single, w_h: Single, bias: Single, h0: Sin
         for r in range(n_rows):
             own, state = recurrent[r], states[t, r]
             for k in range(n):
-                state[k] = tanh(state[k] + own[k] + bias[k])
+                state[k] += own[k] + bias[k]
+            if bounded:
+                for k in range(n):
+                    state[k] = tanh(state[k])
 
 
 @compiled
-def tanh_backward(along: Single, w: Single, states: Single, inner: Single, dh: Single) -> None:
+def plain_backward(along: Single, w: Single, states: Single, bounded: bool, inner: Single, dh: Single) -> None:
     """Fill d loss / d projected; dh goes from the last state's to the first's. ``w`` is W_h (unit, unit)."""
     n_steps, n_rows, n = states.shape
     for t in range(n_steps - 1, -1, -1):
         for r in range(n_rows):
             state, now, back, out = states[t, r], along[t, r], dh[r], inner[t, r]
             for k in range(n):
-                out[k] = (back[k] + now[k]) * (_ONE - state[k] * state[k])
+                out[k] = back[k] + now[k]
+            if bounded:
+                for k in range(n):
+                    out[k] *= _ONE - state[k] * state[k]
         np.dot(inner[t], w, dh)
 
 

@@ -18,9 +18,12 @@ import torch
 from torch import nn
 
 from rnnspike.models.bin_sequences import Chunk, Sequences
-from rnnspike.models.checkpoint import Checkpoint, Tensors
+from rnnspike.models.checkpoint import Checkpoint
+from rnnspike.models.compiled import Single
+from rnnspike.models.gpu.net import TorchLoss, TorchNet, loss_by_bin
+from rnnspike.models.net import Arrays
 from rnnspike.models.protocol import LOG_MU_RANGE
-from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet, loss_by_bin
+from rnnspike.models.recurrent_net import READOUT_SCALE, RecurrentNet
 from rnnspike.models.recurrent_task import RecurrentTask
 from rnnspike.models.training import History, TrainingResult, TrainingSettings, train
 from rnnspike.trials.data import FloatArray
@@ -60,9 +63,9 @@ class FleetNet(nn.Module):
     def __init__(self, nets: Sequence[RecurrentNet]) -> None:
         super().__init__()
         self.n_nets, self.architecture = len(nets), nets[0].architecture
-        for name, first in nets[0].named_parameters():
-            stacked = torch.stack([net.get_parameter(name).detach() for net in nets])
-            self.register_parameter(_key(name), nn.Parameter(stacked, first.requires_grad))
+        for name in nets[0].arrays:
+            stacked = np.stack([net.arrays[name] for net in nets])
+            self.register_parameter(_key(name), nn.Parameter(torch.from_numpy(stacked)))
 
     def begin(self, n_rows: int) -> States:
         """Return the states that sequences start from."""
@@ -79,15 +82,16 @@ class FleetNet(nn.Module):
 
     def run(self, inputs: torch.Tensor, state: States) -> tuple[torch.Tensor, States]:
         """Return h (time, net, row, hidden) and the last state; the equations are those of ``RecurrentCell``."""
-        w_x, w_h, b_x, b_h = (  # (net, gates * hidden[, input or hidden])
-            self.get_parameter(_key(f"layer.{name}_l0")) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        w_x, w_h, bias = (  # (net, gates * hidden[, input or hidden])
+            self.get_parameter(_key(f"layer.{name}_l0")) for name in ("weight_ih", "weight_hh", "bias_ih")
         )
-        by_hidden, at_x, at_h = w_h.transpose(1, 2), b_x[:, None], b_h[:, None]
+        by_hidden, at_h = w_h.transpose(1, 2), None
+        if self.architecture == "gru":
+            at_h = self.get_parameter(_key("layer.bias_hh_l0"))[:, None]
         steps = []
-        bias = at_x if self.architecture == "gru" else at_x + at_h
-        for projected in inputs @ w_x.transpose(1, 2) + bias:
+        for projected in inputs @ w_x.transpose(1, 2) + bias[:, None]:
             h = state[0]
-            if self.architecture == "gru":
+            if at_h is not None:
                 recurrent = torch.baddbmm(at_h, h, by_hidden)
                 (r_x, z_x, n_x), (r_h, z_h, n_h) = projected.chunk(3, 2), recurrent.chunk(3, 2)
                 candidate = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
@@ -113,10 +117,11 @@ class Fleet:
 
     def __init__(self, tasks: Sequence[RecurrentTask]) -> None:
         self.tasks = tasks
-        self.net = FleetNet([task.net for task in tasks])
+        self.device = torch.device(tasks[0].model.device)
+        self.net = FleetNet([task.net for task in tasks]).to(self.device)
         n_batches = max(task.streams.n_batches for task in tasks)
         self.streams = [task.streams.with_batches(n_batches) for task in tasks]
-        self.held_out = _side_by_side([Sequences.side_by_side(task.held_out) for task in tasks])
+        self.held_out = self._side_by_side([Sequences.side_by_side(task.held_out) for task in tasks])
 
     @property
     def settings(self) -> TrainingSettings:
@@ -128,7 +133,12 @@ class Fleet:
         """Train, or take up an interrupted training; return each task's best states and history."""
         kept = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint())
         result = train(
-            self.net, self.batches, [self.validation_losses], self.settings, seed=self.tasks[0].seed, checkpoint=kept
+            TorchNet(self.net),
+            self.batches,
+            [self.validation_losses],
+            self.settings,
+            seed=self.tasks[0].seed,
+            checkpoint=kept,
         )
         n_sets = len(self.tasks[0].held_out)
         return [
@@ -139,7 +149,7 @@ class Fleet:
             for i in range(len(self.tasks))
         ]
 
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, float]]:
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[tuple[TorchLoss, float]]:
         """Yield the loss of each update of an epoch: the sum of the tasks' mean losses."""
         left = self.settings.updates_per_epoch
         rngs = [np.random.default_rng([task.seed, epoch]) for task in self.tasks]
@@ -147,19 +157,19 @@ class Fleet:
         while left > 0:
             for chunks in zip(*(s(own) for s, own in zip(self.streams, rngs, strict=True)), strict=True):
                 loss, state = self._chunk_loss(chunks, state)
-                yield loss, 1.0
+                yield TorchLoss(loss), 1.0
                 left -= 1
                 if left == 0:
                     return
 
     def _chunk_loss(self, chunks: Sequence[Chunk], state: States | None) -> tuple[torch.Tensor, States]:
-        together = _side_by_side([Sequences(chunk.inputs, chunk.targets) for chunk in chunks])
+        inputs, targets = self._side_by_side([Sequences(chunk.inputs, chunk.targets) for chunk in chunks])
         if chunks[0].is_first or state is None:
-            state = self._lead_in(chunks, together.inputs.shape[2])
-        goes_on = _padded([chunk.goes_on[None, :, None] for chunk in chunks])[0]
+            state = self._lead_in(chunks, inputs.shape[2])
+        goes_on = self._padded([chunk.goes_on[None, :, None] for chunk in chunks])[0]
         state = tuple(part * goes_on for part in state)
-        spikes, log_drive, scored = together.targets.unbind(dim=3)
-        log_mu, state = self.net(together.inputs, log_drive, state)
+        spikes, log_drive, scored = targets.unbind(dim=3)
+        log_mu, state = self.net(inputs, log_drive, state)
         loss = (loss_by_bin(log_mu, spikes, self.tasks[0].observation) * scored).sum(dim=(0, 2))
         weight = scored.sum(dim=(0, 2)) * loss.new_tensor([task.mean_count for task in self.tasks])
         return (loss / weight.clamp(min=1e-12)).sum(), tuple(part.detach() for part in state)
@@ -172,11 +182,14 @@ class Fleet:
         if some is None:
             return state
         with torch.no_grad():
-            return self.net.run(_padded([some[:, :0] if each is None else each for each in before], n_rows), state)[1]
+            return self.net.run(
+                self._padded([some[:, :0] if each is None else each for each in before], n_rows), state
+            )[1]
 
+    @torch.no_grad()
     def validation_losses(self) -> FloatArray:
         """Return the loss (task and set,) in nats per expected spike; sequences go from their start, by pieces."""
-        inputs, targets = self.held_out.inputs, self.held_out.targets
+        inputs, targets = self.held_out
         state, total = self.net.begin(inputs.shape[2]), torch.zeros(targets.shape[1:3], dtype=torch.float64)
         for start in range(0, len(inputs), self.streams[0].length):
             piece = slice(start, start + self.streams[0].length)
@@ -193,25 +206,26 @@ class Fleet:
                 losses.append(float(own.sum()) / max(float(weight.sum()) * task.mean_count, 1e-12))
         return np.array(losses)
 
+    def _side_by_side(self, several: Sequence[Sequences]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs and targets of one length (time, net, row, channel), short of rows that are never scored."""
+        return self._padded([each.inputs for each in several]), self._padded([each.targets for each in several])
+
+    def _padded(self, arrays: Sequence[Single], n_rows: int = 0) -> torch.Tensor:
+        """Return arrays (time, row, channel) as one (time, net, row, channel), zeros where some have fewer rows."""
+        n_times, _, n_channels = arrays[0].shape
+        most = max(n_rows, *(each.shape[1] for each in arrays))
+        together = np.zeros((n_times, len(arrays), most, n_channels), np.float32)
+        for k, each in enumerate(arrays):
+            together[:, k, : each.shape[1]] = each
+        return torch.from_numpy(together).to(self.device)
+
     def fingerprint(self) -> str:
         """Return what tells this training from any other."""
         return hashlib.sha256("".join(task.fingerprint() for task in self.tasks).encode()).hexdigest()
 
 
-def _side_by_side(several: Sequence[Sequences]) -> Sequences:
-    """Return sequences of one length with the network as second axis, short of rows that are never scored."""
-    return Sequences(*(_padded([getattr(each, name) for each in several]) for name in ("inputs", "targets")))
-
-
-def _padded(tensors: Sequence[torch.Tensor], n_rows: int = 0) -> torch.Tensor:
-    """Return tensors (time, row, channel) as one (time, net, row, channel), with zeros where some have fewer rows."""
-    most = max(n_rows, *(tensor.shape[1] for tensor in tensors))
-    pad = torch.nn.functional.pad
-    return torch.stack([pad(tensor, (0, 0, 0, most - tensor.shape[1])) for tensor in tensors], dim=1)
-
-
-def _of_net(state: Tensors, index: int) -> Tensors:
-    return {name.replace("/", "."): tensor[index] for name, tensor in state.items()}
+def _of_net(state: Arrays, index: int) -> Arrays:
+    return {name.replace("/", "."): each[index] for name, each in state.items()}
 
 
 def _history_of(history: History, index: int, n_sets: int, n_nets: int) -> History:
