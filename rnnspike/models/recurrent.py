@@ -1,8 +1,8 @@
 """Recurrent models clocked by bins: ``lstm``, ``gru``, ``rnn``, ``linear-rnn`` (science.md b.8, d.6).
 
 The base is the drive; inputs are the own spike of the bin before, a flag where it is unknown, the log drive and the
-covariates. Training is exact teacher forcing on the likelihood that scores, in torch (``recurrent_task.py``); a
-fitted model is numpy alone (``recurrent_fitted.py``).
+covariates. Training is exact teacher forcing on the likelihood that scores (``recurrent_task.py``; on a GPU by
+torch, ``gpu.fleet``); a fitted model is numpy alone (``recurrent_fitted.py``).
 """
 
 from __future__ import annotations

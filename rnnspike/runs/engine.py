@@ -161,7 +161,7 @@ def completed(
 
 @contextmanager
 def workers(n_workers: int) -> Iterator[Executor | None]:
-    """Give an executor of processes with one torch thread each; None for one worker (work is done here).
+    """Give an executor of processes with one thread each; None for one worker (work is done here).
 
     Left by an interruption, running trainings save their checkpoints before their processes end.
     """
