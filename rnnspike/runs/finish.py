@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ FREE_RUN_FOLDS = {"fast": 1, "standard": 2, "thorough": 2}
 RASTER_BINS, FEWEST_SHOWN = 100_000, 10
 #: Length of a long free run, s, and how many trials of a fold it takes.
 LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
+#: A network that loses this part of what a plainer model finds has not learned what there is.
+FAR_BEHIND = 0.1
 #: With fewer trials in which the unit was held, rows carry a warning.
 FEW_TRIALS = 10
 
@@ -77,6 +79,7 @@ def finish_unit(job: Job, unit_id: str) -> dict[str, Any]:
     rows = [with_quasi_renewal(row, rungs.get(row["model"]), predictions, rng) for row in result.rows]
     beyond, share = n_beyond_training(trials, folds), {name: rung.share for name, rung in rungs.items()}
     rows = [with_warnings(without_feedback(row), trials, beyond, share.get(row["model"], 1.0)) for row in rows]
+    rows = [said(row, [behind(row, result.rows, result.pairs, effort)]) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves | raster_arrays(shown, rasters))
     write_bytes(folder / "per_trial.csv", result.per_trial.to_csv(index=False, lineterminator="\n").encode())
@@ -160,19 +163,61 @@ def n_beyond_training(trials: Trials, folds: IntArray) -> int:
 
 def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int, share: float = 1.0) -> dict[str, Any]:
     """Return a row that says what to know of its figures: few trials, an input never seen, or more than enough."""
-    model, held, said = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), []
+    model, held, warnings = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), list[str | None]()
     if held < FEW_TRIALS and model not in (*CLOSED_FORM, "oracle"):
-        said.append(f"the unit was held in {held} trials only: what a rung learns of them need not hold for others")
+        warnings.append(
+            f"the unit was held in {held} trials only: what a rung learns of them need not hold for others"
+        )
     if n_beyond and model in MODELS and model not in (*NOT_NETWORKS, "constant"):
-        said.append(
+        warnings.append(
             f"in {n_beyond} of {held} trials a covariate lies beyond all that training showed: what networks say of"
             " them means little (the stack leaves networks out there)"
         )
     if share < 1:
-        said.append(
+        warnings.append(
             f"trained on {share:.0%} of the training trials, some {MOST_TRAINING_SPIKES:,} spikes a unit: enough"
         )
-    return {**row, "message": "; ".join([*([row["message"]] if row.get("message") else []), *said]) or None}
+    return said(row, warnings)
+
+
+def behind(
+    row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], effort: str
+) -> str | None:
+    """Return what to know of a network that finds spikes far less likely than a plainer model of its unit does.
+
+    Far is a tenth of what that model gains, outside the paired interval: the figure is then one of a training that
+    was too short or had too few spikes, not of the architecture.
+    """
+    model, bits = row["model"], row["bits_per_spike"]
+    if bits is None or model not in MODELS or model in (*NOT_NETWORKS, "constant"):
+        return None
+    plain = [each for each in rows if each["model"] in NOT_NETWORKS and each["bits_per_spike"] is not None]
+    best = max(plain, key=lambda each: float(each["bits_per_spike"]), default=None)
+    if best is None or best["bits_per_spike"] - bits < FAR_BEHIND * abs(best["bits_per_spike"]):
+        return None
+    lost = [_gain(pair, best["model"], model) for pair in pairs]
+    low, high = next((each for each in lost if each is not None), (np.nan, np.nan))
+    if not low > 0:
+        return None
+    more = {"fast": "standard", "standard": "thorough"}.get(effort)
+    hint = f" (--effort {more} trains longer)" if more else ""
+    return (
+        f"{low:.2g} to {high:.2g} bits/spike behind {best['model']}: trained too little, or on too few spikes{hint}"
+    )
+
+
+def _gain(pair: Mapping[str, Any], model: str, over: str) -> tuple[float, float] | None:
+    """Return the interval of a model's gain over another where the pair is of these two."""
+    if (pair["model_a"], pair["model_b"]) == (model, over):
+        return pair["gain_low"], pair["gain_high"]
+    if (pair["model_b"], pair["model_a"]) == (model, over):
+        return -pair["gain_high"], -pair["gain_low"]
+    return None
+
+
+def said(row: Mapping[str, Any], more: Sequence[str | None]) -> dict[str, Any]:
+    """Return a row whose message goes on with these."""
+    return {**row, "message": "; ".join(filter(None, [row.get("message"), *more])) or None}
 
 
 def without_feedback(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnspike.runs import training
-from rnnspike.runs.finish import n_beyond_training, trials_to_run, with_warnings
+from rnnspike.runs.finish import behind, n_beyond_training, trials_to_run, with_warnings
 from rnnspike.runs.training import enough
 
 
@@ -47,3 +47,26 @@ def test_a_raster_of_long_trials_shows_ten_of_them(make_trials: Callable) -> Non
     assert (
         len(trials_to_run(make_trials(np.zeros((15, 12_000, 1), np.uint8)), np.arange(15) % 5, 20, 400_000)[1]) == 6
     )
+
+
+def test_a_network_far_behind_a_plainer_model_says_so() -> None:
+    bits = {"constant": 0.0, "glm": 0.28, "renewal": 0.25, "lstm": 0.13, "gru": 0.27, "rnn": None, "stack": 0.28}
+    rows = [{"model": name, "bits_per_spike": value} for name, value in bits.items()]
+
+    def said(model: str, low: float, high: float, effort: str = "fast", *, turned: bool = False) -> str | None:
+        names = (model, "glm") if turned else ("glm", model)
+        interval = (-high, -low) if turned else (low, high)
+        pair = dict(zip(("model_a", "model_b", "gain_low", "gain_high"), (*names, *interval), strict=True))
+        row = next(row for row in rows if row["model"] == model)
+        return behind(row, rows, [pair], effort)
+
+    assert said("lstm", 0.12, 0.18) == (
+        "0.12 to 0.18 bits/spike behind glm: trained too little, or on too few spikes (--effort standard trains longer)"
+    )
+    assert said("lstm", 0.12, 0.18, turned=True) == said("lstm", 0.12, 0.18)
+    assert "--effort" not in (said("lstm", 0.12, 0.18, "thorough") or "")
+    assert said("lstm", -0.01, 0.3) is None  # may be chance
+    assert said("gru", 0.005, 0.015) is None  # little
+    for other in ("renewal", "constant", "rnn"):
+        assert said(other, 0.1, 0.2) is None
+    assert behind({"model": "lstm", "bits_per_spike": 0.1}, rows, [], "fast") is None
