@@ -163,21 +163,21 @@ def n_beyond_training(trials: Trials, folds: IntArray) -> int:
 
 def with_warnings(row: dict[str, Any], trials: Trials, n_beyond: int, share: float = 1.0) -> dict[str, Any]:
     """Return a row that says what to know of its figures: few trials, an input never seen, or more than enough."""
-    model, held, warnings = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), list[str | None]()
+    model, held, remarks = row["model"], int(trials.observed.any(axis=(1, 2)).sum()), list[str]()
     if held < FEW_TRIALS and model not in (*CLOSED_FORM, "oracle"):
-        warnings.append(
+        remarks.append(
             f"the unit was held in {held} trials only: what a rung learns of them need not hold for others"
         )
     if n_beyond and model in MODELS and model not in (*NOT_NETWORKS, "constant"):
-        warnings.append(
+        remarks.append(
             f"in {n_beyond} of {held} trials a covariate lies beyond all that training showed: what networks say of"
             " them means little (the stack leaves networks out there)"
         )
     if share < 1:
-        warnings.append(
+        remarks.append(
             f"trained on {share:.0%} of the training trials, some {MOST_TRAINING_SPIKES:,} spikes a unit: enough"
         )
-    return said(row, warnings)
+    return said(row, remarks)
 
 
 def behind(

@@ -61,7 +61,8 @@ def test_a_network_far_behind_a_plainer_model_says_so() -> None:
         return behind(row, rows, [pair], effort)
 
     assert said("lstm", 0.12, 0.18) == (
-        "0.12 to 0.18 bits/spike behind glm: trained too little, or on too few spikes (--effort standard trains longer)"
+        "0.12 to 0.18 bits/spike behind glm: trained too little, or on too few spikes"
+        " (--effort standard trains longer)"
     )
     assert said("lstm", 0.12, 0.18, turned=True) == said("lstm", 0.12, 0.18)
     assert "--effort" not in (said("lstm", 0.12, 0.18, "thorough") or "")
