@@ -188,10 +188,10 @@ def behind(
     Far is a tenth of what that model gains, outside the paired interval: the figure is then one of a training that
     was too short or had too few spikes, not of the architecture.
     """
-    model, bits = row["model"], row["bits_per_spike"]
+    model, bits = row["model"], row.get("bits_per_spike")
     if bits is None or model not in MODELS or model in (*NOT_NETWORKS, "constant"):
         return None
-    plain = [each for each in rows if each["model"] in NOT_NETWORKS and each["bits_per_spike"] is not None]
+    plain = [each for each in rows if each["model"] in NOT_NETWORKS and each.get("bits_per_spike") is not None]
     best = max(plain, key=lambda each: float(each["bits_per_spike"]), default=None)
     if best is None or best["bits_per_spike"] - bits < FAR_BEHIND * abs(best["bits_per_spike"]):
         return None
