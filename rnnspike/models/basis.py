@@ -178,6 +178,12 @@ def second_difference_penalty(n_functions: int, weights: FloatArray | float = 1.
     return bands
 
 
+def ended_difference_penalty(n_functions: int) -> FloatArray:
+    """Return D'D of second differences of functions that go on as 0 beyond the last, (function, function)."""
+    differences = np.diff(np.eye(n_functions + 2), n=2, axis=0)[:, :n_functions]
+    return np.asarray(differences.T @ differences)
+
+
 def hat_functions(n_points: int, n_functions: int) -> FloatArray:
     """Return triangles over a line of points that sum to 1, (function, point)."""
     if n_functions < 2:

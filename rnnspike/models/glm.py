@@ -33,6 +33,8 @@ __all__ = ["Drive", "FittedGlm", "HistoryGlm", "LastSpikeGlm", "LogLinearModel"]
 
 #: Multiples of the strengths that validation chooses among.
 MULTIPLES = (0.1, 10.0)
+#: Nats on validation trials that other strengths must earn: few trials like this or that by chance.
+EARNED = 3.0
 #: Nats promised on training trials from which a rhythm has functions of its own. Their twelve promise 6 by chance;
 #: units without a rhythm, simulated or recorded, 2 to 12, a few to 29, the resonant cell 35 to 55.
 RHYTHM_WORTH = 25.0
@@ -159,10 +161,11 @@ class _Choice:
         """Return what these validation trials like best: their nats, strengths, coefficients close to the optimum."""
         best = self.found
         nll = validation.nll(self._at(best))
-        for options in self._options():
+        for options, earned in self._options():
+            most = nll - earned
             for each in options(best):
                 tried = validation.nll(self._at(each))
-                if tried < nll:
+                if tried < min(most, nll):
                     best, nll = each, tried
         return nll, best, self._at(best)
 
@@ -173,8 +176,8 @@ class _Choice:
             self.moved[key] = at.step(-self.gram.factor(penalty, at).solve(self.gradient + penalty.gradient(at)))
         return self.moved[key]
 
-    def _options(self) -> list[Any]:
-        """Return, in turn, what may be changed: functions of the best so far to the alternatives."""
+    def _options(self) -> list[tuple[Any, float]]:
+        """Return, in turn, what may be changed: functions of the best so far to alternatives, and nats to earn."""
         names = [form.name for form in self.penalties.forms]
 
         def drive(s: Strengths) -> list[Strengths]:
@@ -194,5 +197,6 @@ class _Choice:
         def without(name: str) -> Any:
             return lambda s: [replace(s, forms={**s.forms, name: MOST})]
 
-        splines = [drive] if self.penalties.n_knots > 2 else []
-        return splines + ([forms] if names else []) + [without(n) for n in ("traces", "gains") if n in names]
+        splines = [(drive, EARNED)] if self.penalties.n_knots > 2 else []
+        simpler = [(without(name), 0.0) for name in ("traces", "gains") if name in names]
+        return splines + ([(forms, EARNED)] if names else []) + simpler

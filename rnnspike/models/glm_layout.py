@@ -13,8 +13,8 @@ from rnnspike.models.basis import (
     COVARIATE_TAU_S,
     LogTimeBasis,
     SplineBasis,
+    ended_difference_penalty,
     exponential_filters,
-    second_difference_penalty,
 )
 from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.gain import slow_ratio
@@ -22,7 +22,7 @@ from rnnspike.models.history import Past, leaky_traces
 from rnnspike.models.penalised import Coefficients, LogLinear
 from rnnspike.models.protocol import MU_FLOOR, FittedModel
 from rnnspike.models.psth import fit_psth
-from rnnspike.models.reml import Form, Penalties, dense
+from rnnspike.models.reml import Form, Penalties
 from rnnspike.models.rows import Rows, age_columns, compact, history_columns
 from rnnspike.models.table import IntensityTable
 from rnnspike.trials.data import FloatArray, IntArray, Trials
@@ -241,7 +241,7 @@ class Layout:
                 fixed[group, group] += RIDGE * np.eye(group.stop - group.start)
                 first = group.start + basis.n_boxcars
                 cosines = slice(first, first + basis.n_cosines)
-                forms.append(Form(name, cosines, dense(second_difference_penalty(basis.n_cosines))))
+                forms.append(Form(name, cosines, ended_difference_penalty(basis.n_cosines)))
                 if basis.n_rhythm:
                     rhythm = slice(cosines.stop, cosines.stop + basis.n_rhythm)
                     forms.append(Form("rhythm", rhythm, np.eye(basis.n_rhythm)))

@@ -82,7 +82,7 @@ class Penalties:
         """Return strengths to begin with."""
         smooth, deviations = len(self.pieces), len(self.deviation_pieces)
         return Strengths(
-            (1e3,) * smooth, (1e2,) * deviations, 10.0, {each.name: forms[each.name] for each in self.forms}
+            (30.0,) * smooth, (1e2,) * deviations, 10.0, {each.name: forms[each.name] for each in self.forms}
         )
 
     def penalty(self, strengths: Strengths) -> Penalty:
