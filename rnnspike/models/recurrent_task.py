@@ -25,7 +25,7 @@ from rnnspike.models.training import History, TrainingResult, TrainingSettings, 
 from rnnspike.trials.data import FloatArray, Observation, Trials
 
 #: Bins of training trials that are looked at for the range of their intensities.
-RANGE_BINS = 400_000
+RANGE_BINS = 100_000
 #: Fewer spikes than this for each parameter cannot hold a network of its size: it is early stopping that does.
 FEW_SPIKES_PER_PARAMETER = 0.1
 #: Without gates W_h alone holds the time constants, and a step of the full rate jumps past them: (rate, that of W_h).

@@ -35,7 +35,7 @@ class SpikeLstmSettings:
     """Size of the network and length of its training.
 
     A cycle has ``n_epochs``, fewer where there are many sequences but at least ``fewest_epochs``, a batch up to
-    ``batch_size`` sequences.
+    ``batch_size`` sequences; every ``validate_every``-th epoch may be the one that is kept.
     """
 
     n_hidden: int = 32
@@ -43,6 +43,7 @@ class SpikeLstmSettings:
     fewest_epochs: int = 14
     max_cycles: int = 1
     batch_size: int = 64
+    validate_every: int = 1
     learning_rate: float = 2e-2
     weight_decay: float = 1e-2
     dropout: float = 0.1
@@ -56,6 +57,7 @@ class SpikeLstmSettings:
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             max_cycles=self.max_cycles,
+            validate_every=self.validate_every,
         )
 
 
@@ -223,12 +225,12 @@ _THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, fewest_epochs=24, batch_
 _FROM_DRIVE = SpikeLstmSettings(n_epochs=20, fewest_epochs=15, batch_size=48, learning_rate=4e-2)
 SETTINGS = {
     "spike-lstm": {
-        "fast": replace(_FROM_DRIVE, n_epochs=12, fewest_epochs=12),
+        "fast": replace(_FROM_DRIVE, n_epochs=12, fewest_epochs=12, validate_every=2),
         "standard": _FROM_DRIVE,
         "thorough": _THOROUGH,
     },
     "spike-lstm-glm": {
-        "fast": SpikeLstmSettings(n_epochs=8, fewest_epochs=8),
+        "fast": SpikeLstmSettings(n_epochs=8, fewest_epochs=8, validate_every=2),
         "standard": SpikeLstmSettings(),
         "thorough": _THOROUGH,
     },

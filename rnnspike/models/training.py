@@ -68,7 +68,8 @@ class TrainingSettings:
 
     A cycle of ``n_epochs`` warms the rate up over its first part ``warm_up`` and anneals it to nothing; where a best
     epoch lies in a cycle's last fifth, another cycle of double length follows, ``max_cycles`` in all. ``patience``
-    epochs without a new best of any validation set end the training. ``weight_decay`` is on matrices only;
+    epochs without a new best of any validation set end the training. The sets are looked at after every
+    ``validate_every``-th epoch, counted back from a cycle's end. ``weight_decay`` is on matrices only;
     ``rate_factors`` by a parameter's name multiply its rate.
     """
 
@@ -80,13 +81,17 @@ class TrainingSettings:
     clip_norm: float = 1.0
     max_cycles: int = 1
     patience: int | None = None
+    validate_every: int = 1
     save_every_s: float = 5.0
     rate_factors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class History:
-    """What a training did; index 0 of the lists is before the first update, then one entry an epoch."""
+    """What a training did; index 0 of the lists is before the first update, then one entry an epoch.
+
+    ``validation_loss`` holds None for epochs after which no set was looked at.
+    """
 
     train_loss: list[float | None] = field(default_factory=list)
     validation_loss: list[list[float | None]] = field(default_factory=list)
@@ -144,7 +149,7 @@ def train(
             for i, (loss, weight) in enumerate(batches(run.epoch, rng)):
                 run.update(loss, weight, i)
             run.close_epoch()
-            run.validate(validators)
+            run.validate(validators if run.is_due else ())
             run.plan_next_cycle()
             run.save_if_due()
     except (KeyboardInterrupt, SystemExit):
@@ -203,8 +208,16 @@ class _Run:
         self._loss_sum = self._weight = self._norm_sum = 0.0
         self._steps = 0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether validation sets are looked at after this epoch."""
+        return (self.end - self.epoch) % self.settings.validate_every == 0
+
     def validate(self, validators: Sequence[Validator]) -> None:
         """Score the weights on every validation set and keep them where they are the best so far."""
+        if not validators:
+            self.history.validation_loss.append([None] * len(self.best_loss))
+            return
         losses = np.concatenate([np.atleast_1d(np.asarray(v(), np.float64)) for v in validators])
         if not self.best_loss:
             self.best_loss = [math.inf] * len(losses)

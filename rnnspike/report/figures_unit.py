@@ -371,9 +371,9 @@ def training(run: Run, unit: str) -> Picture | None:
     for each in trainings(run, unit):
         for key, style in (("train_loss", ":"), ("validation_loss", "-")):
             loss = np.array(each.get(key) or [], dtype=np.float64)
-            epoch = np.arange(1, len(loss) + 1)
+            epoch, known = np.arange(len(loss)), np.isfinite(loss)
             label = each["model"] if style == "-" else None
-            on.plot(epoch, loss, style, color=on_paper(each["model"]), label=label)
+            on.plot(epoch[known], loss[known], style, color=on_paper(each["model"]), label=label)
             tables.append(pd.DataFrame({"model": each["model"], "loss": key, "epoch": epoch, "nats": loss}))
     if not tables:
         return None

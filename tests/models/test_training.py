@@ -88,6 +88,17 @@ def test_parts_of_a_validation_set_are_chosen_apart():
     assert result.history.best_epoch[0] < result.history.best_epoch[1]
 
 
+def test_sets_are_looked_at_every_so_many_epochs_and_at_the_end_of_a_cycle():
+    net, looked_at = Line(), []
+    net_distance = distance_to(net, TARGET)
+    looks = lambda: looked_at.append(1) or net_distance()
+    result = train(net, Problem(net), [looks], settings(n_epochs=5, validate_every=2), seed=1)
+    found = [each[0] is not None for each in result.history.validation_loss]
+    assert found == [True, True, False, True, False, True]
+    assert len(looked_at) == 4
+    assert found[result.history.best_epoch[0]]
+
+
 def test_the_untrained_state_is_kept_where_training_only_hurts():
     net = Line()
     result = train(net, Problem(net), [distance_to(net, 0.0)], settings(), seed=1)

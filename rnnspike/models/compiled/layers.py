@@ -11,8 +11,9 @@ import numpy as np
 from rnnspike.models.compiled import Double, Index, Single, compiled
 from rnnspike.models.compiled.functions import sigmoid, tanh
 
-#: Rows whose steps are made together where no gradient is wanted.
-ROWS_AT_A_TIME = 16
+#: Rows whose steps are made together where no gradient is wanted, and up to how many are stepped one by one: a
+#: library's product of a few rows and a small matrix takes longer to begin than to make.
+ROWS_AT_A_TIME, FEW_ROWS = 16, 11
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 
@@ -67,9 +68,55 @@ def lstm_forward(
 
 
 @compiled
+def _add_product(x: Single, w: Single, out: Single) -> None:
+    """Add x w to ``out`` (column,); x (row,), w (row, column). By four rows: out is loaded a quarter as often."""
+    j = 0
+    while j + 4 <= len(x):
+        a, b, c, d = x[j], x[j + 1], x[j + 2], x[j + 3]
+        wa, wb, wc, wd = w[j], w[j + 1], w[j + 2], w[j + 3]
+        for k in range(len(out)):
+            out[k] += a * wa[k] + b * wb[k] + c * wc[k] + d * wd[k]
+        j += 4
+    while j < len(x):
+        a, wa = x[j], w[j]
+        for k in range(len(out)):
+            out[k] += a * wa[k]
+        j += 1
+
+
+@compiled
+def _lstm_run_few(inputs: Single, weights: Single, h0: Single, c0: Single, states: Single, cells: Single) -> None:
+    """Fill states h and cells c row by row; what a row is at stays in arrays of its own, which none shares."""
+    n_steps, n_rows, n_inputs = inputs.shape
+    n_seen, n_gates = weights.shape
+    n = n_gates // 4
+    scale, shift = np.full(n_gates, _HALF), np.full(n_gates, _HALF)  # sigmoid(x) = (1 + tanh(x / 2)) / 2
+    scale[2 * n : 3 * n], shift[2 * n : 3 * n] = _ONE, np.float32(0.0)
+    gate, seen, last = np.empty(n_gates, np.float32), np.ones(n_seen, np.float32), np.empty(n, np.float32)
+    for r in range(n_rows):
+        last[:], seen[:n] = c0[r], h0[r]
+        for t in range(n_steps):
+            x, cell, state = inputs[t, r], cells[t, r], states[t, r]
+            for k in range(n_inputs):
+                seen[n + k] = x[k]
+            for k in range(n_gates):
+                gate[k] = np.float32(0.0)
+            _add_product(seen, weights, gate)
+            for k in range(n_gates):
+                gate[k] = shift[k] + scale[k] * tanh(scale[k] * gate[k])
+            for k in range(n):
+                c = gate[n + k] * last[k] + gate[k] * gate[2 * n + k]
+                h = gate[3 * n + k] * tanh(c)
+                last[k], cell[k], seen[k], state[k] = c, c, h, h
+
+
+@compiled
 def lstm_run(inputs: Single, weights: Single, h0: Single, c0: Single, states: Single, cells: Single) -> None:
     """Fill states h and cells c where no gradient is wanted: rows by the dozen, so that all stays in the cache."""
     n_steps, n_rows, _ = inputs.shape
+    if n_rows <= FEW_ROWS:
+        _lstm_run_few(inputs, weights, h0, c0, states, cells)
+        return
     n_seen, n_gates = weights.shape
     n = n_gates // 4
     for begin in range(0, n_rows, ROWS_AT_A_TIME):

@@ -39,13 +39,13 @@ figure("f-training", (id) => {
   for (const run of runs) {
     for (const [key, dash] of [["train_loss", "dot"], ["validation_loss", "solid"]]) {
       const y = run[key];
-      if (Array.isArray(y) && y.length) traces.push(line(y.map((_, i) => i + 1), y, run.model + (key === "train_loss" ? ", training" : ", validation"), { color: colour(run.model), dash: dash, width: 1.8 }));
+      if (Array.isArray(y) && y.length) traces.push(line(y.map((_, i) => i), y, run.model + (key === "train_loss" ? ", training" : ", validation"), { color: colour(run.model), dash: dash, width: 1.8 }, { connectgaps: true }));
     }
     for (const warning of run.warnings || []) notes.push(run.model + ": " + warning + ".");
   }
   note(id, notes.join(" "));
   if (!traces.length) return nothing(id, "no network was trained");
-  draw(id, traces, { xaxis: titled("epoch"), yaxis: titled("loss, nats"), annotations: runs.filter((r) => Array.isArray(r.validation_loss) && r.validation_loss.length).map((r) => ({ x: r.validation_loss.length, y: r.validation_loss.slice(-1)[0], text: r.model, showarrow: false, xanchor: "right", yanchor: "bottom", font: { color: colour(r.model), size: 11 } })) }, "Training and validation loss by epoch of " + runs.map((r) => r.model).join(", "));
+  draw(id, traces, { xaxis: titled("epoch"), yaxis: titled("loss, nats"), annotations: runs.filter((r) => Array.isArray(r.validation_loss) && r.validation_loss.length).map((r) => ({ x: r.validation_loss.length - 1, y: r.validation_loss.slice(-1)[0], text: r.model, showarrow: false, xanchor: "right", yanchor: "bottom", font: { color: colour(r.model), size: 11 } })) }, "Training and validation loss by epoch of " + runs.map((r) => r.model).join(", "));
 });
 figure("f-stack", (id) => {
   const folds = Object.values(unit(chosen).stack || {});
