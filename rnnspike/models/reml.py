@@ -7,7 +7,8 @@ multiplied by
 
 with V the inverse of the penalised Hessian and :math:`S_\lambda = \sum_j \lambda_j S_j`: the generalised
 Fellner-Schall step (Wood and Fasiolo 2017), which climbs the Laplace approximation of the marginal likelihood. So
-there may be many penalties: the drive is held back more where it is smooth and less where the stimulus drives it.
+there may be many penalties: the drive is held back more where it is smooth and less where the stimulus drives it,
+once it has shown on a common strength that it is not equally rough everywhere.
 Validation trials then only choose among multiples of the strengths found (``glm.py``).
 """
 
@@ -26,6 +27,9 @@ from rnnspike.trials.data import FloatArray
 
 #: Bounds of a strength, and the most that one step changes it.
 LEAST, MOST, FACTOR = 1e-3, 1e7, 30.0
+#: The step at which pieces of the shared spline may part, and the nats a piece from which on they do: alike ones
+#: promise .1 to .2 each (smooth drives, simulated), those of responses to odours or pulses .4 to 1.1.
+PARTED_AT, PARTED_BY = 3, 0.25
 #: Nats under which a Newton step ends the search: what the strengths still do then changes no prediction.
 SETTLED = 0.3
 
@@ -41,12 +45,16 @@ class Form:
 
 @dataclass(frozen=True)
 class Strengths:
-    """Strengths of one fit: pieces of the shared spline and of the deviations, the deviations' ridge, the forms."""
+    """Strengths of one fit: pieces of the shared spline and of the deviations, the deviations' ridge, the forms.
+
+    ``parted``: the pieces of the shared spline have strengths of their own, not one for all.
+    """
 
     smooth: tuple[float, ...]
     deviation_smooth: tuple[float, ...]
     deviation: float
     forms: Mapping[str, float] = field(default_factory=dict)
+    parted: bool = False
 
     def key(self) -> tuple[object, ...]:
         """Return something hashable that tells strengths apart."""
@@ -98,22 +106,31 @@ class Penalties:
             deviation=strengths.deviation,
         )
 
-    def stepped(self, strengths: Strengths, at: Coefficients, factor: Factor) -> Strengths:
-        """Return the strengths after one Fellner-Schall step."""
-        smooth, deviation_smooth, deviation = strengths.smooth, strengths.deviation_smooth, strengths.deviation
-        if self.n_knots > 2:
-            covariance = factor.drive_covariance(self.n_splines)
-            smooth = self._smooth(strengths, at, covariance)
-            if self.n_splines > 1:
-                deviation_smooth, deviation = self._deviations(strengths, at, covariance)
-        return Strengths(smooth, deviation_smooth, deviation, self._forms(strengths, at, factor))
+    def stepped(self, strengths: Strengths, at: Coefficients, factor: Factor, *, may_part: bool = False) -> Strengths:
+        """Return the strengths after one Fellner-Schall step; ``may_part``: pieces part where they are unlike."""
+        strengths = replace(strengths, forms=self._forms(strengths, at, factor))
+        if self.n_knots <= 2:
+            return strengths
+        covariance = factor.drive_covariance(self.n_splines)
+        smooth, parted = self._smooth(strengths, at, covariance, may_part)
+        stepped = replace(strengths, smooth=smooth, parted=parted)
+        if self.n_splines == 1:
+            return stepped
+        deviation_smooth, deviation = self._deviations(strengths, at, covariance)
+        return replace(stepped, deviation_smooth=deviation_smooth, deviation=deviation)
 
-    def _smooth(self, strengths: Strengths, at: Coefficients, covariance: FloatArray) -> tuple[float, ...]:
-        weights = np.array(strengths.smooth) @ self.pieces
+    def _smooth(
+        self, strengths: Strengths, at: Coefficients, covariance: FloatArray, may_part: bool
+    ) -> tuple[tuple[float, ...], bool]:
+        smooth = np.array(strengths.smooth)
+        weights = smooth @ self.pieces
         prior = self.pieces @ (1.0 / weights)  # S is D'WD with D of full rank: tr(S^- D'PD) = sum of P / W
         posterior = self.pieces @ _rough_variance(covariance[:, 0])
-        size = self.pieces @ np.diff(at.drive[0], n=2) ** 2
-        return tuple(_moved(np.array(strengths.smooth), prior - posterior, size).tolist())
+        gained, size = prior - posterior, self.pieces @ np.diff(at.drive[0], n=2) ** 2
+        parted = strengths.parted or (may_part and promised(smooth * gained, smooth * size) > PARTED_BY * len(smooth))
+        if not parted:
+            gained, size = (np.full(len(smooth), each.sum()) for each in (gained, size))
+        return tuple(_moved(smooth, gained, size).tolist()), parted
 
     def _deviations(
         self, strengths: Strengths, at: Coefficients, covariance: FloatArray
@@ -146,6 +163,18 @@ class Penalties:
         return result
 
 
+def promised(freedom: FloatArray, size: FloatArray) -> float:
+    """Return what strengths of their own promise pieces (piece,) of one strength, in nats of marginal likelihood.
+
+    ``freedom`` are the effective degrees of freedom of each, ``size`` its squared differences times the strength: a
+    strength that is freedom / size times as large is best for the piece, by
+    freedom / 2 (size / freedom - 1 - log(size / freedom)).
+    """
+    freedom = np.maximum(freedom, 1e-8)
+    ratio = np.maximum(size / freedom, 1e-12)
+    return float((0.5 * freedom * (ratio - 1.0 - np.log(ratio))).sum())
+
+
 def _moved(strength: FloatArray, gained: FloatArray, size: FloatArray) -> FloatArray:
     """Return strength * gained / size within bounds."""
     moved = strength * np.maximum(gained, 1e-8) / np.maximum(size, 1e-14)
@@ -160,13 +189,13 @@ def fit_reml(
     ``pinned`` are strengths of forms that stay as they are.
     """
     here, strengths = Point.of(model, model.zero()), replace(start, forms={**start.forms, **pinned})
-    for _ in range(max_steps):
+    for step in range(1, max_steps + 1):
         penalty = penalties.penalty(strengths)
         factor = model.hessian(here.curvature, penalty, here.at)
         here, promise = descend(model, penalty, here, factor)
         if promise < SETTLED:
             break
-        moved = penalties.stepped(strengths, here.at, factor)
+        moved = penalties.stepped(strengths, here.at, factor, may_part=step == PARTED_AT)
         strengths = replace(moved, forms={**moved.forms, **pinned})
     return here, strengths
 
