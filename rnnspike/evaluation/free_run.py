@@ -161,8 +161,8 @@ def free_run(replicates: SpikeSets, data_on_design: SpikeSets, most_in_window: i
 
     ``most_in_window`` is the largest count of any 100 ms window of the data, over all trials.
     """
-    n_data = len(data_on_design.sample)
-    ratio = len(replicates.sample) / replicates.n_samples / n_data if n_data else math.nan
+    n_data = len(data_on_design.row)
+    ratio = len(replicates.row) / replicates.n_runs / n_data if n_data else math.nan
     return escapes(replicates, ratio, most_in_window)
 
 

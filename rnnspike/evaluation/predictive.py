@@ -82,7 +82,7 @@ class FreeRunChecks:
         self._keep(checks)
         self._stack("divergence.surviving", run.surviving)
         self._rasters.setdefault("divergence.time_s", run.time_s)
-        first = runs.sample == 0
+        first = runs.row < runs.n_trials
         self._rasters.setdefault("free_raster.trials", self.number)
         self._rasters[f"free_raster.{model}.trial"] = self.number[runs.trial[first]].astype(np.int32)
         self._rasters[f"free_raster.{model}.bin"] = runs.bin[first].astype(np.int32)
@@ -98,11 +98,11 @@ class FreeRunChecks:
         return fields | {f"predictive_p_{name}": float(checks[name].p[0]) for name in SCALARS}
 
     def _replicates(self, runs: SpikeSets) -> SpikeSets:
-        wanted = runs.n_samples if self.n_replicates is None else self.n_replicates
-        if wanted <= runs.n_samples:
+        wanted = runs.n_runs if self.n_replicates is None else self.n_replicates
+        if wanted <= runs.n_runs:
             return runs
         rng = np.random.default_rng(0)
-        return recombined(runs, rng.integers(0, runs.n_samples, (wanted, runs.n_trials)))
+        return recombined(runs, rng.integers(0, runs.n_runs, (wanted, runs.n_trials)))
 
     def _stack(self, name: str, values: npt.NDArray[Any]) -> None:
         self._stacks.setdefault(name, []).append(values)

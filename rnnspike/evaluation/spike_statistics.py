@@ -1,6 +1,7 @@
 """Statistics of spike trains, of the data and of many replicates at once (science.md b.7).
 
-Everything is worked out from sparse spikes, so the cost follows the spikes and not the bins. Short trials bias
+Everything is worked out from sparse spikes, so the cost follows the spikes and not the bins; and of each run's trials
+first, of which there are fewer than the data sets put together of them hold. Short trials bias
 CV, Fano factor and serial correlations: these figures are made to be set beside replicates of the same trials,
 not beside 1 or 0.
 """
@@ -8,10 +9,12 @@ not beside 1 or 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from rnnspike.evaluation.compiled import serial_sums
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 N_SERIAL = 10
@@ -26,22 +29,29 @@ FANO_WINDOWS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class SpikeSets:
-    """Spikes of several data sets of the same trials, each (spike,), in order of sample, trial, bin.
+    """Spikes of several runs of the same trials, and the data sets that are put together of them.
 
-    ``observed`` (trial, bin) is common to all samples, ``condition`` (trial,).
+    ``row`` (spike,) counts the trials of all runs; spikes are in order of row and ``bin``. ``choice`` (sample, trial)
+    says of which run a data set has each trial; None: each run is one. ``observed`` (trial, bin) is common to all
+    runs, ``condition`` (trial,).
     """
 
-    sample: IntArray
-    trial: IntArray
+    row: IntArray
     bin: IntArray
-    n_samples: int
+    n_runs: int
     observed: BoolArray
     condition: IntArray
     bin_s: float
+    choice: IntArray | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Data sets."""
+        return self.n_runs if self.choice is None else len(self.choice)
 
     @property
     def n_trials(self) -> int:
-        """Trials of each sample."""
+        """Trials of each data set."""
         return int(self.observed.shape[0])
 
     @property
@@ -49,41 +59,55 @@ class SpikeSets:
         """Bins of a trial."""
         return int(self.observed.shape[1])
 
-    def tally(self, sample: IntArray, weights: FloatArray | None = None) -> FloatArray:
-        """Return sums per sample, (sample,)."""
-        return np.bincount(sample, weights=weights, minlength=self.n_samples).astype(np.float64)
+    @property
+    def trial(self) -> IntArray:
+        """Trial of each spike."""
+        return self.row % self.n_trials
+
+    @property
+    def rows(self) -> IntArray:
+        """Rows of each data set, (sample, trial)."""
+        run = np.arange(self.n_runs)[:, None] if self.choice is None else self.choice
+        return np.asarray(run * self.n_trials + np.arange(self.n_trials))
+
+    @cached_property
+    def _taken(self) -> FloatArray:
+        """1 where a data set has a trial of a run, (sample, run, trial)."""
+        assert self.choice is not None
+        return np.asarray(self.choice[:, None] == np.arange(self.n_runs)[:, None], np.float64)
+
+    def put_together(self, sums: FloatArray, trials: IntArray | slice = slice(None)) -> FloatArray:
+        """Return sums per data set (sample, ...) of those per run and trial (run, trial, ...), all trials or some."""
+        return sums.sum(axis=1) if self.choice is None else np.tensordot(self._taken[:, :, trials], sums, 2)
+
+    def tally(self, row: IntArray, weights: FloatArray | None = None) -> FloatArray:
+        """Return sums per data set, (sample,), of what lies in these rows."""
+        return self.table(row, np.zeros_like(row), 1, weights)[:, 0]
+
+    def table(self, row: IntArray, column: IntArray, n_columns: int, weights: FloatArray | None = None) -> FloatArray:
+        """Return sums per data set and column, (sample, column): by row first, of which data sets hold more."""
+        n_groups = self.n_trials if self.choice is not None else 1  # of each run
+        group = row if self.choice is not None else row // self.n_trials
+        sums = np.bincount(group * n_columns + column, weights, self.n_runs * n_groups * n_columns)
+        return self.put_together(sums.reshape(self.n_runs, n_groups, n_columns).astype(np.float64))
 
 
 def spike_sets(counts: npt.NDArray[np.integer], observed: BoolArray, condition: IntArray, bin_s: float) -> SpikeSets:
-    """Return the spikes in observed bins of counts (sample, trial, bin)."""
-    n_samples, n_trials, n_bins = counts.shape
+    """Return the spikes in observed bins of counts (run, trial, bin)."""
+    n_runs, n_trials, n_bins = counts.shape
     flat = np.flatnonzero(counts)
     value = counts.ravel()[flat]
-    place = flat % (n_trials * n_bins)
-    seen = observed.ravel()[place]
-    flat, place, value = flat[seen], place[seen], value[seen]
+    seen = observed.ravel()[flat % (n_trials * n_bins)]
+    flat, value = flat[seen], value[seen]
     if value.size and int(value.max()) > 1:
-        flat, place = np.repeat(flat, value), np.repeat(place, value)
-    return SpikeSets(
-        sample=flat // (n_trials * n_bins),
-        trial=place // n_bins,
-        bin=place % n_bins,
-        n_samples=n_samples,
-        observed=observed,
-        condition=condition,
-        bin_s=bin_s,
-    )
+        flat = np.repeat(flat, value)
+    row, position = np.divmod(flat, n_bins)
+    return SpikeSets(row, position, n_runs, observed, condition, bin_s)
 
 
 def recombined(runs: SpikeSets, choice: IntArray) -> SpikeSets:
     """Return data sets put together of several runs: trial t of sample s is that of run ``choice[s, t]``."""
-    row = runs.sample * runs.n_trials + runs.trial
-    start = np.searchsorted(row, np.arange(runs.n_samples * runs.n_trials + 1))
-    taken = (choice * runs.n_trials + np.arange(runs.n_trials)).ravel()
-    n = np.diff(start)[taken]
-    index = np.repeat(start[taken] - np.cumsum(n) + n, n) + np.arange(n.sum())
-    sample = np.repeat(np.arange(len(choice)), n.reshape(choice.shape).sum(axis=1))
-    return replace(runs, sample=sample, trial=runs.trial[index], bin=runs.bin[index], n_samples=len(choice))
+    return replace(runs, choice=choice)
 
 
 @dataclass(frozen=True)
@@ -94,8 +118,7 @@ class Intervals:
     they have the same ``chain``; ``ordinal`` counts from 0 within the chain; ``start`` is the bin of the first spike.
     """
 
-    sample: IntArray
-    trial: IntArray
+    row: IntArray
     start: IntArray
     bins: IntArray
     chain: IntArray
@@ -105,14 +128,13 @@ class Intervals:
 def intervals(spikes: SpikeSets) -> Intervals:
     """Return the intervals between successive spikes that no trial's end and no gap lies between."""
     stretch = np.cumsum(~spikes.observed, axis=1)[spikes.trial, spikes.bin]
-    row = (spikes.sample * spikes.n_trials + spikes.trial) * (spikes.n_bins + 1) + stretch
-    same = np.flatnonzero(row[1:] == row[:-1])
-    chain = row[same]
+    chains = spikes.row * (spikes.n_bins + 1) + stretch
+    same = np.flatnonzero(chains[1:] == chains[:-1])
+    chain = chains[same]
     first = np.flatnonzero(np.diff(chain, prepend=-1))
     ordinal = np.arange(len(same)) - np.repeat(first, np.diff(np.append(first, len(same))))
     return Intervals(
-        sample=spikes.sample[same],
-        trial=spikes.trial[same],
+        row=spikes.row[same],
         start=spikes.bin[same],
         bins=spikes.bin[same + 1] - spikes.bin[same],
         chain=chain,
@@ -120,18 +142,17 @@ def intervals(spikes: SpikeSets) -> Intervals:
     )
 
 
-def _mean(spikes: SpikeSets, sample: IntArray, values: FloatArray) -> FloatArray:
+def _mean(spikes: SpikeSets, row: IntArray, values: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return spikes.tally(sample, values) / spikes.tally(sample)
+        return spikes.tally(row, values) / spikes.tally(row)
 
 
 def coefficient_of_variation(spikes: SpikeSets, gaps: Intervals) -> FloatArray:
     """Return standard deviation over mean of the intervals, (sample,)."""
     length = gaps.bins.astype(np.float64)
-    mean = _mean(spikes, gaps.sample, length)
-    variance = _mean(spikes, gaps.sample, (length - mean[gaps.sample]) ** 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.sqrt(variance) / mean)
+    n, total, squares = spikes.tally(gaps.row), spikes.tally(gaps.row, length), spikes.tally(gaps.row, length**2)
+    with np.errstate(divide="ignore", invalid="ignore"):  # whole numbers: no difference is lost
+        return np.asarray(np.sqrt(n * squares - total**2) / total)
 
 
 def local_variation(spikes: SpikeSets, gaps: Intervals) -> dict[str, FloatArray]:
@@ -140,24 +161,23 @@ def local_variation(spikes: SpikeSets, gaps: Intervals) -> dict[str, FloatArray]
     length = gaps.bins * spikes.bin_s
     a, b = length[pair], length[pair + 1]
     pair, a, b = pair[a + b > 0], a[a + b > 0], b[a + b > 0]
-    sample = gaps.sample[pair]
+    row = gaps.row[pair]
     ratio = (a - b) / (a + b)
     refractory = (1 - 4 * a * b / (a + b) ** 2) * (1 + 4 * LVR_R_S / (a + b))
     return {
-        "cv2": _mean(spikes, sample, 2 * np.abs(ratio)),
-        "lv": _mean(spikes, sample, 3 * ratio**2),
-        "lvr": _mean(spikes, sample, 3 * refractory),
+        "cv2": _mean(spikes, row, 2 * np.abs(ratio)),
+        "lv": _mean(spikes, row, 3 * ratio**2),
+        "lvr": _mean(spikes, row, 3 * refractory),
     }
 
 
 def interval_slope(spikes: SpikeSets, gaps: Intervals, n_first: int = 10) -> FloatArray:
     """Return the least-squares slope of log interval on ordinal over the first intervals of each trial, (sample,)."""
     early = (gaps.ordinal < n_first) & (gaps.bins > 0)
-    sample, x = gaps.sample[early], gaps.ordinal[early].astype(np.float64)
-    y = np.log(gaps.bins[early])
-    x = x - _mean(spikes, sample, x)[sample]
+    row, x, y = gaps.row[early], gaps.ordinal[early].astype(np.float64), np.log(gaps.bins[early])
+    n, of_x, of_y, of_xy, of_xx = (spikes.tally(row, each) for each in (None, x, y, x * y, x * x))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return spikes.tally(sample, x * y) / spikes.tally(sample, x * x)
+        return np.asarray((n * of_xy - of_x * of_y) / (n * of_xx - of_x**2))
 
 
 def serial_correlations(spikes: SpikeSets, gaps: Intervals, n_lags: int = N_SERIAL) -> FloatArray:
@@ -166,28 +186,20 @@ def serial_correlations(spikes: SpikeSets, gaps: Intervals, n_lags: int = N_SERI
     Means are removed per trial and per position in the window (25 pieces), else drift of the rate between and
     within trials makes them positive. Few intervals a trial bias them down: compare with replicates.
     """
-    residual = _centred(spikes, gaps)
-    power = _mean(spikes, gaps.sample, residual**2)
-    result = np.full((spikes.n_samples, n_lags), np.nan)
-    for lag in range(1, min(n_lags, len(residual) - 1) + 1):
-        pair = np.flatnonzero(gaps.chain[lag:] == gaps.chain[:-lag])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            result[:, lag - 1] = _mean(spikes, gaps.sample[pair], residual[pair] * residual[pair + lag]) / power
-    return result
-
-
-def _centred(spikes: SpikeSets, gaps: Intervals) -> FloatArray:
-    """Return intervals less the mean of their trial and of their position, the grand mean added back."""
-    length = gaps.bins.astype(np.float64)
+    length, n_rows = gaps.bins.astype(np.float64), spikes.n_runs * spikes.n_trials
     piece = gaps.start * N_PIECES // max(spikes.n_bins, 1)
-    of_trial = _group_mean(gaps.sample * spikes.n_trials + gaps.trial, length)
-    of_piece = _group_mean(gaps.sample * N_PIECES + piece, length)
-    return np.asarray(length - of_trial - of_piece + _group_mean(gaps.sample, length))
-
-
-def _group_mean(group: IntArray, values: FloatArray) -> FloatArray:
-    size = np.maximum(np.bincount(group), 1)
-    return np.asarray((np.bincount(group, weights=values) / size)[group])
+    n_in_row = np.bincount(gaps.row, minlength=n_rows)
+    of_row = np.bincount(gaps.row, length, n_rows) / np.maximum(n_in_row, 1)
+    n = spikes.table(gaps.row, piece, N_PIECES)
+    total = spikes.table(gaps.row, piece, N_PIECES, length)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_piece = total / n - (total.sum(axis=1) / n.sum(axis=1))[:, None]
+    first = np.concatenate([[0], np.cumsum(n_in_row)])
+    pairs, products = (np.empty((spikes.n_samples, n_lags + 1)) for _ in range(2))
+    serial_sums(first, spikes.rows, length - of_row[gaps.row], piece, gaps.chain, of_piece, pairs, products)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        covariance = products / pairs
+        return np.asarray(covariance[:, 1:] / covariance[:, :1])
 
 
 def fano_windows(spikes: SpikeSets) -> IntArray:
@@ -207,37 +219,35 @@ def fano_factors(spikes: SpikeSets, windows: IntArray) -> FloatArray:
 
 def _fano(spikes: SpikeSets, length: int) -> FloatArray:
     n_tiles = spikes.n_bins // length
-    counts = tile_counts(spikes, length)  # (sample, trial, tile)
     whole: BoolArray = np.asarray(
         spikes.observed[:, : n_tiles * length].reshape(spikes.n_trials, n_tiles, length).all(axis=2)
     )
-    squares, total = np.zeros(spikes.n_samples), np.zeros(spikes.n_samples)
-    freedom = cells = 0
+    here = tile_counts(spikes, length)  # (run, trial, tile)
+    between, freedom, cells = np.zeros(spikes.n_samples), 0, 0
     for condition in np.unique(spikes.condition):
         mine = np.flatnonzero(spikes.condition == condition)
-        of_condition: BoolArray = whole[mine]
-        use = of_condition & (of_condition.sum(axis=0) >= 2)
-        n = use.sum(axis=0)
-        here = counts[:, mine] * use
-        mean = here.sum(axis=1) / np.maximum(n, 1)
-        squares += ((here**2).sum(axis=1) - n * mean**2).sum(axis=1)
-        total += here.sum(axis=(1, 2))
+        n = whole[mine].sum(axis=0)
+        whole[mine] &= n >= 2
+        n = np.where(n >= 2, n, 0)
+        here[:, mine] *= whole[mine]
+        between += (spikes.put_together(here[:, mine], mine) ** 2 / np.maximum(n, 1)).sum(axis=1)
         freedom += int(np.maximum(n - 1, 0).sum())
         cells += int(n.sum())
     if freedom == 0:
         return np.full(spikes.n_samples, np.nan)
+    squares, total = (spikes.put_together(each.sum(axis=2)) for each in (here**2, here))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((squares / freedom) / (total / cells))
+        return np.asarray(((squares - between) / freedom) / (total / cells))
 
 
 def tile_counts(spikes: SpikeSets, length: int) -> FloatArray:
-    """Return spikes in successive windows of this many bins, (sample, trial, tile); a remainder is left out."""
+    """Return spikes in successive windows of this many bins, (run, trial, tile); a remainder is left out."""
     n_tiles = spikes.n_bins // length
     tile = spikes.bin // length
     inside = tile < n_tiles
-    code = (spikes.sample * spikes.n_trials + spikes.trial) * n_tiles + tile
-    counts = np.bincount(code[inside], minlength=spikes.n_samples * spikes.n_trials * n_tiles)
-    return counts.reshape(spikes.n_samples, spikes.n_trials, n_tiles).astype(np.float64)
+    code = spikes.row * n_tiles + tile
+    counts = np.bincount(code[inside], minlength=spikes.n_runs * spikes.n_trials * n_tiles)
+    return counts.reshape(spikes.n_runs, spikes.n_trials, n_tiles).astype(np.float64)
 
 
 def autocorrelogram(spikes: SpikeSets, n_lags: int) -> FloatArray:
@@ -245,17 +255,17 @@ def autocorrelogram(spikes: SpikeSets, n_lags: int) -> FloatArray:
 
     The part of the window that a lag leaves is corrected for, gaps are not.
     """
-    row = spikes.sample * spikes.n_trials + spikes.trial
-    pairs = np.zeros(spikes.n_samples * (n_lags + 1))
+    row, found = spikes.row, [np.zeros((2, 0), np.int64)]  # row and lag of each pair
     for step in range(1, len(row)):
         near = np.flatnonzero((row[step:] == row[:-step]) & (spikes.bin[step:] - spikes.bin[:-step] <= n_lags))
         if not len(near):
             break
-        lag = spikes.bin[near + step] - spikes.bin[near]
-        pairs += np.bincount(spikes.sample[near] * (n_lags + 1) + lag, minlength=len(pairs))
+        found.append(np.stack([row[near], spikes.bin[near + step] - spikes.bin[near]]))
+    of_pair, lag = np.concatenate(found, axis=1)
+    pairs = spikes.table(of_pair, lag, n_lags + 1)
     left = np.maximum(spikes.n_bins - np.arange(1, n_lags + 1), 1) / max(spikes.n_bins, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        rate = pairs.reshape(spikes.n_samples, -1)[:, 1:] / spikes.tally(spikes.sample)[:, None]
+        rate = pairs[:, 1:] / spikes.tally(row)[:, None]
     return np.asarray(rate / (left * spikes.bin_s))
 
 
@@ -275,10 +285,9 @@ def interval_histogram(spikes: SpikeSets, gaps: Intervals, edges: IntArray) -> F
     """Return the share of intervals in each piece [edge, next edge), (sample, piece)."""
     piece = np.searchsorted(edges, gaps.bins, side="right") - 1
     inside = (piece >= 0) & (piece < len(edges) - 1)
-    n_pieces = len(edges) - 1
-    counts = np.bincount(gaps.sample[inside] * n_pieces + piece[inside], minlength=spikes.n_samples * n_pieces)
+    counts = spikes.table(gaps.row[inside], piece[inside], len(edges) - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(counts.reshape(spikes.n_samples, n_pieces) / spikes.tally(gaps.sample)[:, None])
+        return np.asarray(counts / spikes.tally(gaps.row)[:, None])
 
 
 #: Scalars among what ``describe`` returns, in the order that tables show them.
@@ -298,11 +307,11 @@ def describe(spikes: SpikeSets) -> dict[str, FloatArray]:
     short = (gaps.bins * spikes.bin_s <= SHORT_S + 1e-9).astype(np.float64)
     exposure_s = float(spikes.observed.sum()) * spikes.bin_s
     return {
-        "rate_hz": spikes.tally(spikes.sample) / exposure_s if exposure_s else np.full(spikes.n_samples, np.nan),
+        "rate_hz": spikes.tally(spikes.row) / exposure_s if exposure_s else np.full(spikes.n_samples, np.nan),
         "cv": coefficient_of_variation(spikes, gaps),
         **local_variation(spikes, gaps),
         "serial_1": serial[:, 0],
-        "short_isi": _mean(spikes, gaps.sample, short),
+        "short_isi": _mean(spikes, gaps.row, short),
         "isi_slope": interval_slope(spikes, gaps),
         "fano": fano[:, -1],
         "isi": interval_histogram(spikes, gaps, interval_edges(spikes)),

@@ -147,10 +147,25 @@ def test_windows_reach_the_trials_length() -> None:
 
 
 def test_data_sets_are_put_together_of_runs_trial_by_trial(rng: np.random.Generator) -> None:
-    counts = (rng.random((5, 4, 60)) < 0.1).astype(np.uint8)
+    counts = (rng.random((5, 6, 400)) < 0.1).astype(np.uint8)
     counts[2] = 0  # a run without a spike
-    choice = rng.integers(0, 5, (7, 4))
-    found, wanted = recombined(sets(counts), choice), sets(counts[choice, np.arange(4)])
-    for name in ("sample", "trial", "bin"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
-    assert found.n_samples == 7
+    observed = np.ones((6, 400), bool)
+    observed[1, 60:90] = False
+    condition, choice = np.array([0, 1, 0, 1, 1, 2]), rng.integers(0, 5, (7, 6))
+    found = describe(recombined(sets(counts, observed, condition), choice))
+    wanted = describe(sets(counts[choice, np.arange(6)], observed, condition))
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_serial_correlations_by_definition(rng: np.random.Generator) -> None:
+    counts = (rng.random((3, 500)) < 0.1).astype(np.uint8)
+    at = [np.flatnonzero(each) for each in counts]
+    trial = np.repeat(np.arange(3), [len(each) - 1 for each in at])
+    piece = np.concatenate([each[:-1] for each in at]) * 25 // 500
+    gaps = np.concatenate([np.diff(each) for each in at]).astype(float)
+    mean = {"trial": [gaps[trial == t].mean() for t in trial], "piece": [gaps[piece == p].mean() for p in piece]}
+    left = gaps - mean["trial"] - mean["piece"] + gaps.mean()
+    wanted = [np.mean((left[k:] * left[:-k])[trial[k:] == trial[:-k]]) / np.mean(left**2) for k in (1, 2, 3)]
+    spikes = sets(counts)
+    np.testing.assert_allclose(serial_correlations(spikes, intervals(spikes), 3)[0], wanted)
