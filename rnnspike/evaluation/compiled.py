@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspike.models.compiled import Double, Index, compiled
+from rnnspike.models.compiled import Count, Double, Index, compiled
 
 
 @compiled
@@ -39,3 +39,17 @@ def serial_sums(
                         total += residual[i] * residual[i + lag]
                 pairs[s, lag] += n
                 products[s, lag] += total
+
+
+@compiled
+def sum_by_stratum(values: Double, stratum: Count, sums: Double) -> None:
+    """Add ``values`` (trial, bin) to ``sums`` (trial, stratum), by runs of bins of one stratum: most are long."""
+    for r in range(len(sums)):
+        own, of, here = sums[r], values[r], stratum[r]
+        now, total = 0, 0.0
+        for b in range(len(here)):
+            if here[b] != now:
+                own[now] += total
+                now, total = int(here[b]), 0.0
+            total += of[b]
+        own[now] += total

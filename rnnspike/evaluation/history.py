@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rnnspike.evaluation.compiled import sum_by_stratum
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Observation, Trials
 
 #: Bins of all trials that are looked at together.
@@ -174,23 +175,15 @@ class Strata:
 
     def by_trial(self, values: npt.NDArray[np.generic]) -> FloatArray:
         """Return sums of dense values (trial, bin) per trial and stratum, float64 (trial, stratum)."""
-        return self._sums(values)
+        sums = np.zeros((len(self.stratum), self.n_strata + 1))
+        for rows in trial_blocks(*self.stratum.shape):
+            some = np.ascontiguousarray(values[rows], np.float64)
+            sum_by_stratum(some, self.stratum[rows], sums[rows])
+        return sums[:, :-1]
 
     def size(self) -> FloatArray:
         """Return the number of bins per trial and stratum, (trial, stratum)."""
-        return self._sums(None)
-
-    def _sums(self, values: npt.NDArray[np.generic] | None) -> FloatArray:
-        """Sum values, or count bins where None, some trials at a time."""
-        n_trials, n_bins = self.stratum.shape
-        sums = np.empty((n_trials, self.n_strata))
-        for rows in trial_blocks(n_trials, n_bins):
-            some = self.stratum[rows]
-            code = some + (np.arange(len(some)) * (self.n_strata + 1))[:, None]
-            weights = None if values is None else values[rows].ravel()
-            found = np.bincount(code.ravel(), weights=weights, minlength=len(some) * (self.n_strata + 1))
-            sums[rows] = found.reshape(len(some), -1)[:, : self.n_strata]
-        return sums
+        return self.by_trial(np.broadcast_to(np.uint8(1), self.stratum.shape))
 
 
 def strata_of(stratum: npt.NDArray[np.integer], n_strata: int) -> Strata:

@@ -74,6 +74,16 @@ def test_strata_sum_by_trial() -> None:
     assert strata.size().tolist() == [[1, 1], [1, 2]]
 
 
+@pytest.mark.parametrize("n_strata", [7, 300])
+def test_strata_sum_what_they_hold_in_runs_or_one_by_one(n_strata: int, rng: np.random.Generator) -> None:
+    stratum, values = rng.integers(-1, n_strata, (3, 200)), rng.random((3, 200))
+    stratum[1] = np.repeat(stratum[1, :20], 10)
+    found = strata_of(stratum, n_strata)
+    for sums, weights in ((found.by_trial(values), values), (found.size(), np.ones((3, 200)))):
+        for own, each, weight in zip(sums, stratum, weights, strict=True):
+            np.testing.assert_allclose(own, np.bincount(each + 1, weight, n_strata + 1)[1:], rtol=1e-12)
+
+
 def test_sums_do_not_depend_on_how_many_trials_are_taken_at_a_time(
     make_cell: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
