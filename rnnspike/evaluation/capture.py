@@ -113,28 +113,51 @@ def capture_score(model: float, reference: float, n_strata: int) -> float:
     return 1.0 - max(0.0, model - n_strata) / (reference - n_strata)
 
 
-def capture_interval(
-    observed: FloatArray,
-    model: FloatArray,
-    reference: FloatArray,
-    weights: FloatArray,
-    n_strata: int,
-    levelled: Callable[[FloatArray, FloatArray], FloatArray] = lambda expected, observed: expected,
-) -> tuple[float | None, float | None]:
-    """Return the 95 % bootstrap interval of a capture score from sums per trial (trial, stratum).
+Levelled = Callable[[FloatArray, FloatArray], FloatArray]
 
-    ``levelled`` brings the expected counts of draws (draw, stratum) to the observed ones. Resampling trials adds
-    the sampling variance of O - E a second time, about S to each deviance, so a draw's score is taken with 2 S. A
-    draw in which the reference leaves nothing to explain counts as minus infinity; an end that is infinite is None.
+
+@dataclass(frozen=True)
+class Draws:
+    """Bootstrap draws of a departure, which all models share.
+
+    ``weights`` (draw, trial), ``observed`` (draw, stratum); ``to_explain`` (draw,) is what the reference leaves
+    beyond chance. ``levelled`` brings the expected counts of draws (draw, stratum) to the observed ones.
     """
-    drawn = weights @ observed
-    left = np.maximum(deviance(drawn, levelled(weights @ model, drawn)) - 2 * n_strata, 0.0)
-    to_explain = deviance(drawn, levelled(weights @ reference, drawn)) - 2 * n_strata
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.where(to_explain > 0, 1.0 - left / to_explain, -np.inf)
-    scores = np.where(np.isnan(scores), -np.inf, scores)
-    low, high = np.quantile(scores, [0.025, 0.975], method="lower")
-    return _finite(low), _finite(high)
+
+    weights: FloatArray
+    observed: FloatArray
+    to_explain: FloatArray
+    n_strata: int
+    levelled: Levelled
+
+    @classmethod
+    def of(
+        cls,
+        observed: FloatArray,
+        reference: FloatArray,
+        weights: FloatArray,
+        n_strata: int,
+        levelled: Levelled = lambda expected, observed: expected,
+    ) -> Draws:
+        """Return the draws of sums per trial (trial, stratum)."""
+        drawn = weights @ observed
+        to_explain = deviance(drawn, levelled(weights @ reference, drawn)) - 2 * n_strata
+        return cls(weights, drawn, to_explain, n_strata, levelled)
+
+    def interval(self, model: FloatArray) -> tuple[float | None, float | None]:
+        """Return the 95 % bootstrap interval of the capture score of a model that expects these sums per trial.
+
+        Resampling trials adds the sampling variance of O - E a second time, about S to each deviance, so a draw's
+        score is taken with 2 S. A draw in which the reference leaves nothing to explain counts as minus infinity; an
+        end that is infinite is None.
+        """
+        expected = self.levelled(self.weights @ model, self.observed)
+        left = np.maximum(deviance(self.observed, expected) - 2 * self.n_strata, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = np.where(self.to_explain > 0, 1.0 - left / self.to_explain, -np.inf)
+        scores = np.where(np.isnan(scores), -np.inf, scores)
+        low, high = np.quantile(scores, [0.025, 0.975], method="lower")
+        return _finite(low), _finite(high)
 
 
 def _finite(value: float) -> float | None:

@@ -11,7 +11,7 @@ from rnnspike.evaluation.adaptation import RecentCounts, recent_counts
 from rnnspike.evaluation.capture import (
     ALPHA,
     Capture,
-    capture_interval,
+    Draws,
     capture_score,
     deviance,
     deviance_tail,
@@ -40,6 +40,7 @@ class Departure:
         )
         self.reference_deviance = float(deviance(totals, self.levelled(self.reference.sum(axis=0), totals)))
         self.reference_p = self.tail(self.reference_deviance, cells)
+        self._draws: Draws | None = None
 
     def sums(self, values: npt.NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
         """Return sums per trial and stratum of values (trial, bin), and totals of the cells that ``tail`` takes."""
@@ -57,6 +58,12 @@ class Departure:
         if isinstance(self.strata, RecentCounts):
             return self.strata.tail(value, cells)
         return deviance_tail(value, cells)
+
+    def _drawn(self, weights: FloatArray) -> Draws:
+        """Return the draws of these weights, made when first asked for."""
+        if self._draws is None or self._draws.weights is not weights:
+            self._draws = Draws.of(self.observed, self.reference, weights, self.n_strata, self.levelled)
+        return self._draws
 
     def capture(self, model: str, expected: FloatArray, weights: FloatArray) -> tuple[Capture, FloatArray]:
         """Return the capture of a model of this name, and its expected counts per stratum (stratum,).
@@ -84,7 +91,7 @@ class Departure:
             return result, totals
         low = high = None
         if len(self.observed) >= MIN_TRIALS:
-            low, high = capture_interval(self.observed, sums, self.reference, weights, self.n_strata, self.levelled)
+            low, high = self._drawn(weights).interval(sums)
         score = capture_score(value, self.reference_deviance, self.n_strata)
         result = replace(result, score=score, low=low, high=high)
         return replace(result, verdict=verdict(result, result.deviance_p < ALPHA, model)), totals

@@ -8,7 +8,7 @@ from scipy import stats
 
 from rnnspike.evaluation.capture import (
     Capture,
-    capture_interval,
+    Draws,
     capture_score,
     correlated_tail,
     deviance,
@@ -85,7 +85,7 @@ def interval(share: float, seed: int) -> tuple[float | None, float | None]:
     reference, truth = np.full((100, 6), 1.0), np.tile([0.2, 0.4, 0.6, 1.4, 1.6, 1.8], (100, 1))
     observed = rng.poisson(truth).astype(float)
     weights = np.random.default_rng(seed).multinomial(100, np.full(100, 0.01), 400).astype(float)
-    return capture_interval(observed, reference + share * (truth - reference), reference, weights, 6)
+    return Draws.of(observed, reference, weights, 6).interval(reference + share * (truth - reference))
 
 
 def test_interval_of_the_truth_is_near_one() -> None:
@@ -108,7 +108,7 @@ def test_no_departure_no_lower_end() -> None:
     rng = np.random.default_rng(3)
     observed = rng.poisson(1.0, (50, 4)).astype(float)
     weights = rng.multinomial(50, np.full(50, 0.02), 200).astype(float)
-    low, _ = capture_interval(observed, np.ones((50, 4)), np.ones((50, 4)), weights, 4)
+    low, _ = Draws.of(observed, np.ones((50, 4)), weights, 4).interval(np.ones((50, 4)))
     assert low is None
 
 
