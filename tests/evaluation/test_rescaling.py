@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, kstwo
 
 from rnnspike.evaluation.rescaling import (
+    EXACT_BELOW,
     RescaledTrain,
     draw_uniform,
     independence,
@@ -115,12 +116,18 @@ def test_twelve_bins_by_hand() -> None:
 
 
 def test_distance_and_p_are_those_of_scipy(rng: np.random.Generator) -> None:
-    z = rng.random((1, 200)) ** 1.1
+    z = rng.random((1, 150)) ** 1.1
     theirs, ours = kstest(z[0], "uniform"), ks_test(z)
     assert ours.d == pytest.approx(theirs.statistic, abs=1e-14)
     assert ours.p == pytest.approx(theirs.pvalue, abs=1e-12)
-    assert kolmogorov_p(ours.d, 200) == pytest.approx(ours.p, abs=0.01)
-    assert ours.d_detectable == pytest.approx(1.36 / np.sqrt(200))
+    assert ours.d_detectable == pytest.approx(1.36 / np.sqrt(150))
+
+
+@pytest.mark.parametrize("n", [20, 50, EXACT_BELOW, 250, 300, 500, 1000, 2000, 5000, 20_000])
+def test_p_is_that_of_the_exact_law(n: int) -> None:
+    d = np.linspace(0.3, 3.0, 100) / np.sqrt(n)
+    found = np.array([kolmogorov_p(each, n) for each in d])
+    np.testing.assert_allclose(found, kstwo.sf(d, n), rtol=0, atol=1e-4 if n >= EXACT_BELOW else 6e-4)
 
 
 def test_median_and_range_are_over_randomisations(rng: np.random.Generator) -> None:
