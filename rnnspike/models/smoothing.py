@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -101,10 +101,16 @@ class Binned:
     bin_s: float
     width: int = 1
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """Whether every bin of every trial was observed."""
         return bool((self.exposure == self.exposure[0]).all())
+
+    @cached_property
+    def with_spikes(self) -> tuple[IntArray, FloatArray]:
+        """Bins of all trials, numbered through, that hold spikes, and how many."""
+        where = np.flatnonzero(self.spikes)
+        return where, self.spikes.ravel()[where]
 
     def kernel(self, bandwidth_s: float) -> Kernel:
         """Return the kernel of this bandwidth on these bins."""
@@ -123,12 +129,18 @@ class Binned:
         if width <= 1:
             return self
         starts = np.arange(0, self.spikes.shape[1], width)
-        spikes, exposure = (np.add.reduceat(values, starts, axis=1) for values in (self.spikes, self.exposure))
+        exposure = self.exposure[:1] if self.complete else self.exposure
+        spikes, exposure = (np.add.reduceat(values, starts, axis=1) for values in (self.spikes, exposure))
+        exposure = np.repeat(exposure, len(spikes) // len(exposure), axis=0)
         return replace(self, spikes=spikes, exposure=exposure, width=self.width * width)
+
+    def width_for(self, bandwidth_s: float) -> int:
+        """Return how many bins are half as wide as this bandwidth."""
+        return max(1, int(bandwidth_s / (2 * self.bin_s)))
 
     def for_bandwidth(self, bandwidth_s: float) -> Binned:
         """Return bins half as wide as this bandwidth."""
-        return self.coarser(int(bandwidth_s / (2 * self.bin_s)))
+        return self.coarser(self.width_for(bandwidth_s))
 
 
 def binned(trials: Trials) -> Binned:
@@ -164,16 +176,16 @@ def summed_by(values: FloatArray, condition: IntArray, n_conditions: int) -> Flo
 
 def pooled_left_out(data: Binned, bandwidth_s: float, prior_trials: float) -> FloatArray:
     """Return the pooled mean count (trial, bin) of each trial from the others, in fine bins."""
+    return shrunk(*_others(data, bandwidth_s), prior_trials)
+
+
+def _others(data: Binned, bandwidth_s: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return smoothed spikes and exposure of each trial's others, the kernel's share inside, and their mean rate."""
     spikes, exposure = data.smoothed(bandwidth_s)
-    return _pooled(data, spikes, exposure, data.kernel(bandwidth_s).inside * data.width, prior_trials)
-
-
-def _pooled(
-    data: Binned, spikes: FloatArray, exposure: FloatArray, inside: FloatArray, prior_trials: float
-) -> FloatArray:
     others = data.exposure.sum() - data.exposure.sum(axis=1)
     mean = mean_rate(data.spikes.sum() - data.spikes.sum(axis=1), others)[:, None]
-    return shrunk(spikes.sum(axis=0) - spikes, exposure.sum(axis=0) - exposure, inside, mean, prior_trials)
+    inside = data.kernel(bandwidth_s).inside * data.width
+    return spikes.sum(axis=0) - spikes, exposure.sum(axis=0) - exposure, inside, mean
 
 
 def gain_left_out(data: Binned, pooled: FloatArray, prior_spikes: float) -> FloatArray:
@@ -187,11 +199,15 @@ def gain_left_out(data: Binned, pooled: FloatArray, prior_spikes: float) -> Floa
 
 def conditions_left_out(data: Binned, prior: FloatArray, bandwidth_s: float, shrinkage_trials: float) -> FloatArray:
     """Return the mean count (trial, bin) of each trial from the others of its condition, shrunk to the prior."""
+    return shrunk(*_others_of_condition(data, bandwidth_s), prior, shrinkage_trials)
+
+
+def _others_of_condition(data: Binned, bandwidth_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return smoothed spikes and exposure of each trial's others of its condition, and the kernel's share inside."""
     spikes, exposure = data.smoothed(bandwidth_s)
     total = summed_by(spikes, data.condition, data.n_conditions)[data.condition] - spikes
     exposed = summed_by(exposure, data.condition, data.n_conditions)[data.condition] - exposure
-    inside = data.kernel(bandwidth_s).inside * data.width
-    return shrunk(total, exposed, inside, prior, shrinkage_trials)
+    return total, exposed, data.kernel(bandwidth_s).inside * data.width
 
 
 def left_out(data: Binned, smoothing: Smoothing) -> FloatArray:
@@ -206,8 +222,8 @@ def left_out(data: Binned, smoothing: Smoothing) -> FloatArray:
 def score(data: Binned, mean_count: FloatArray) -> float:
     """Return the Poisson log-likelihood of all trials (without log y!), nats."""
     mean = np.maximum(mean_count, MU_FLOOR)
-    where = np.nonzero(data.spikes)
-    return float(data.spikes[where] @ np.log(mean[where]) - np.vdot(mean, data.exposure))
+    where, spikes = data.with_spikes
+    return float(spikes @ np.log(mean.ravel()[where]) - np.vdot(mean, data.exposure))
 
 
 def scan_pooled(data: Binned) -> Iterator[Smoothing]:
@@ -215,9 +231,8 @@ def scan_pooled(data: Binned) -> Iterator[Smoothing]:
 
     def scores(bandwidth_s: float) -> list[float]:
         coarse = data.for_bandwidth(bandwidth_s)
-        spikes, exposure = coarse.smoothed(bandwidth_s)
-        inside = coarse.kernel(bandwidth_s).inside * coarse.width
-        return [score(coarse, _pooled(coarse, spikes, exposure, inside, prior)) for prior in PRIORS]
+        others = _others(coarse, bandwidth_s)
+        return [score(coarse, shrunk(*others, prior)) for prior in PRIORS]
 
     # The last prior knows no bandwidth, so it does not tell whether a narrower one is worth a try.
     for bandwidth_s, values in descend(data, scores, lambda values: max(values[:-1])):
@@ -262,7 +277,8 @@ class _ConditionSearch:
         self.data, self.pooled = data, pooled
         self.bandwidths = [b for b in usable_bandwidths(data) if b >= 0.5 * min(pooled.bandwidth_s, 0.016)]
         self.tried: dict[tuple[int, int, int], float] = {}
-        self.coarse: dict[int, tuple[Binned, FloatArray]] = {}
+        self.coarse: dict[int, tuple[Binned, FloatArray]] = {}  # width -> bins and their pooled mean count
+        self.others: dict[float, tuple[FloatArray, FloatArray, FloatArray]] = {}  # bandwidth -> left-out sums
 
     def best(self) -> Smoothing:
         start = min(range(len(self.bandwidths)), key=lambda i: abs(np.log(self.bandwidths[i] / 0.05)))
@@ -289,16 +305,22 @@ class _ConditionSearch:
             chosen = self._smoothing(at)
             coarse, pooled = self._pooled(min(chosen.bandwidth_s, chosen.condition_bandwidth_s))
             prior = pooled * gain_left_out(coarse, pooled, chosen.gain_prior_spikes)
-            mean = conditions_left_out(coarse, prior, chosen.condition_bandwidth_s, chosen.shrinkage_trials)
-            self.tried[at] = score(coarse, mean)
+            others = self._others(coarse, chosen.condition_bandwidth_s)
+            self.tried[at] = score(coarse, shrunk(*others, prior, chosen.shrinkage_trials))
         return self.tried[at]
 
     def _pooled(self, finest_s: float) -> tuple[Binned, FloatArray]:
-        coarse = self.data.for_bandwidth(finest_s)
-        if coarse.width not in self.coarse:
+        width = self.data.width_for(finest_s)
+        if width not in self.coarse:
+            coarse = self.data.coarser(width)
             pooled = pooled_left_out(coarse, self.pooled.bandwidth_s, self.pooled.prior_trials)
-            self.coarse[coarse.width] = (coarse, pooled)
-        return self.coarse[coarse.width]
+            self.coarse[width] = (coarse, pooled)
+        return self.coarse[width]
+
+    def _others(self, coarse: Binned, bandwidth_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        if bandwidth_s not in self.others:  # whose bins follow from it
+            self.others[bandwidth_s] = _others_of_condition(coarse, bandwidth_s)
+        return self.others[bandwidth_s]
 
 
 def _shift(at: tuple[int, int, int], axis: int, step: int) -> tuple[int, int, int]:
