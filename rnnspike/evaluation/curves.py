@@ -240,7 +240,7 @@ def smoothed_psth(trials: Trials, rng: np.random.Generator) -> Arrays:
     """Return the PSTH of each condition with its band, under the names of ``smooth``; empty without repeats."""
     if not trials.has_repeats:
         return {}
-    found = psth(trials, rng=rng, n_boot=200)
+    found = psth(trials, rng=rng, n_boot=200, scored=False)
     return {
         "smooth.condition": np.array(found.conditions, dtype=np.str_),
         "smooth.time_s": found.time_s,

@@ -53,7 +53,7 @@ class PsthResult:
 
     ``time_s`` (point,) are middles of the steps, from time zero. ``low_hz`` and ``high_hz`` hold each point with
     probability ``level``, ``band_low_hz`` and ``band_high_hz`` the whole curve of a condition.
-    ``bits_per_spike`` is the left-out score of the ``psth`` model over the rate of the other trials;
+    ``bits_per_spike`` is the left-out score of the ``psth`` model over the rate of the other trials, where asked for;
     ``n_trials``, ``n_spikes``, ``mean_hz`` are (condition,).
     """
 
@@ -94,6 +94,7 @@ def psth(
     level: float = 0.95,
     n_boot: int = 1000,
     step_s: float | None = None,
+    scored: bool = True,
 ) -> PsthResult:
     """Return the PSTH of one unit with its bands.
 
@@ -110,6 +111,8 @@ def psth(
     step_s
         Distance of the curve's points; default a quarter of the bandwidth, within the limits of
         ``MIN_POINTS`` and ``MAX_POINTS``.
+    scored
+        Whether bits/spike are wanted, which cost more than the curve.
 
     Raises
     ------
@@ -148,7 +151,7 @@ def psth(
         n_trials=np.bincount(data.condition, minlength=data.n_conditions),
         n_spikes=n_spikes.astype(np.int64),
         mean_hz=np.divide(n_spikes, exposure * trials.bin_s, out=np.full(len(exposure), np.nan), where=exposure > 0),
-        bits_per_spike=left_out_bits(trials),
+        bits_per_spike=left_out_bits(trials) if scored else float("nan"),
     )
 
 
@@ -200,7 +203,8 @@ def _curve(
     pointwise = simultaneous = float(ndtri(0.5 + level / 2))
     if len(rows) > 1 and n_boot > 0:
         weights = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n_boot).astype(float)
-        again = np.sqrt(_rate(smooth, weights @ spikes, weights @ exposure, data.bin_s))
+        exposed = exposure.sum(axis=0, keepdims=True) if data.complete else weights @ exposure
+        again = np.sqrt(_rate(smooth, weights @ spikes, exposed, data.bin_s))
         deviation = np.where(np.isfinite(again), again, root) - root
         deviation *= np.sqrt(len(rows) / (len(rows) - 1))
         se = se * _spread_ratio(deviation, se, _effective_spikes(smooth, spikes.sum(axis=0)), data, bandwidth_s)

@@ -115,6 +115,14 @@ def test_left_out_bits_are_those_of_refitting(make_trials, rng, monkeypatch) -> 
     assert left_out_bits(trials) == pytest.approx(gain / trials.counts.sum() / np.log(2), abs=1e-9)
 
 
+def test_bits_are_worked_out_where_they_are_wanted(make_trials, rng) -> None:
+    trials = make_trials(drawn(rng, MODULATED * 3, 12), condition=np.arange(12) % 2)
+    plain = psth(trials, rng=np.random.default_rng(0), n_boot=20, scored=False)
+    scored = psth(trials, rng=np.random.default_rng(0), n_boot=20)
+    assert np.isnan(plain.bits_per_spike) and np.isfinite(scored.bits_per_spike)
+    np.testing.assert_array_equal(plain.high_hz, scored.high_hz)
+
+
 def test_bandwidth_follows_the_rate_of_change(make_trials, rng) -> None:
     slow, fast = (0.03 * (1 + 0.9 * np.sin(2 * np.pi * f * SECONDS)) for f in (1, 10))
     widths = [display_bandwidth(binned(make_trials(drawn(rng, mu, 60)))) for mu in (slow, fast)]
