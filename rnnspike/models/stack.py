@@ -89,18 +89,22 @@ def fit_weights(
     )
     weights = np.clip(found.x, 0.0, None)
     weights[weights < 1e-6] = 0.0
-    corners = [weights / weights.sum(), prior, *np.eye(n)]  # the solver stops short where members hardly differ
-    return np.asarray(min(corners, key=lambda each: objective(each)[0]))
+    best = weights / weights.sum()
+    _, slope = objective(best)
+    # The solver stops short where members hardly differ. Corners that lie uphill are no better: the loss is convex.
+    corners = [each for each in (prior, *np.eye(n)) if slope @ (each - best) < 0]
+    return np.asarray(min([best, *corners], key=lambda each: objective(each)[0]))
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Rows: log mu by member, spikes, and how many bins each row stands for."""
+    """Rows, those with spikes first: log mu by member, spikes, and how many bins each row stands for."""
 
     log_mu: FloatArray
     counts: FloatArray
     weight: FloatArray
     observation: Observation
+    n_spiked: int
 
     @classmethod
     def of(
@@ -114,14 +118,14 @@ class _Problem:
         mean = sum(member[observed] for member in log_mu) / len(log_mu)
         kept, weight = _sample(np.clip(mean, *LOG_MU_RANGE), counts)
         rows = [np.clip(member[observed][kept].astype(np.float64), *LOG_MU_RANGE) for member in log_mu]
-        return cls(np.stack(rows, axis=1), counts[kept], weight, observation)
+        return cls(np.stack(rows, axis=1), counts[kept], weight, observation, int(np.count_nonzero(counts)))
 
     def loss(self, weights: FloatArray) -> tuple[float, FloatArray]:
         """Return negative log-likelihood and gradient (member,)."""
         eta = self.log_mu @ weights
         mu = np.exp(eta)
-        spiked = self.counts > 0
-        loss = float(self.weight[~spiked] @ mu[~spiked])
+        spiked, silent = slice(self.n_spiked), slice(self.n_spiked, None)
+        loss = float(self.weight[silent] @ mu[silent])
         slope = self.weight * mu
         if self.observation == "bernoulli":
             loss -= float(np.log(-np.expm1(-mu[spiked])).sum())
