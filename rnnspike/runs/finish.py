@@ -135,17 +135,17 @@ def free_runs(
     trials = predictions.trials
     simulated, rasters = {}, {}
     for name, rung in rungs.items():
-        if rung.mu is None:
+        if rung.mu is None or rung.free_runner is None:
             continue
         often = np.zeros((n_runs, len(design), trials.n_bins), np.uint8)
         once = np.zeros((1, len(shown), trials.n_bins), np.uint8)
-        for test, model in rung.free_runners.items():
+        for test in range(predictions.n_folds):
             mine, mine_once = (np.flatnonzero(predictions.loaded.folds[each] == test) for each in (design, shown))
             if len(mine) or len(mine_once):
                 rows = np.concatenate([np.tile(design[mine], n_runs), shown[mine_once]])
                 needed, rows = np.unique(rows, return_inverse=True)
                 rng = rng_for(job.id, unit_id, name, test, "free run")
-                runs = simulate(model, trials.take(needed), rng, rows=rows)
+                runs = simulate(rung.free_runner(test), trials.take(needed), rng, rows=rows)
                 n_often = n_runs * len(mine)
                 often[:, mine] = runs[:n_often].reshape(n_runs, len(mine), trials.n_bins)
                 once[0, mine_once] = runs[n_often:]
@@ -234,7 +234,7 @@ def with_quasi_renewal(
     The analysis treats all spikes but the last on average, and warns of filters that keep their rate; where it warns
     of one whose short free runs were stable, and where these hold few escapes, a long one decides (science.md b.5).
     """
-    model = rung.free_runners.get(0) if rung is not None else None
+    model = rung.free_runner(0) if rung is not None and rung.free_runner is not None else None
     if not isinstance(model, FittedGlm) or not model.layout.parts.history:
         return dict(row)
     last_spike = model.age_table[1 : model.layout.age.n_lags + 1]

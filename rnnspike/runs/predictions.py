@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,10 @@ Member = tuple[int, int]
 
 @dataclass
 class Rung:
-    """One rung of one unit: held-out mu (trial, bin), or why there is none; a model per test fold for free runs.
+    """One rung of one unit: held-out mu (trial, bin), or why there is none.
 
-    ``share`` is how much of the training trials its trainings took (``training.enough``).
+    ``free_runner`` returns the model of a test fold for free runs, read when it is asked for: most are not. ``share``
+    is how much of the training trials its trainings took (``training.enough``).
     """
 
     name: str
@@ -34,7 +36,7 @@ class Rung:
     seconds: float = 0.0
     share: float = 1.0
     mu: HeldOut | None = None
-    free_runners: dict[int, FittedModel] = field(default_factory=dict)
+    free_runner: Callable[[int], FittedModel] | None = None
     weights: dict[int, dict[str, float]] = field(default_factory=dict)
 
 
@@ -76,10 +78,11 @@ class UnitPredictions:
             fitted = self._fitted.setdefault(test, {})
             rng = rng_for(self.job.id, self.unit_id, test, rung.name)
             fitted[rung.name] = build(rung.name, self.effort).fit(train, [train], rng, fitted)
-            rung.free_runners[test] = fitted[rung.name][0]
-            rung.free_runners[test].save(model_folder(self.job, rung.name, self.unit_id) / member_name(test, test))
+            model = fitted[rung.name][0]
+            model.save(model_folder(self.job, rung.name, self.unit_id) / member_name(test, test))
             here = np.flatnonzero(self.loaded.folds == test)
-            rung.mu[here] = rung.free_runners[test].intensity(self.trials.take(here))[:, :, 0]
+            rung.mu[here] = model.intensity(self.trials.take(here))[:, :, 0]
+        rung.free_runner = lambda test: self._fitted[test][rung.name][0]
 
     def _bag(self, rung: Rung) -> None:
         """Average the log-rates of the members of each test fold (science.md d.4)."""
@@ -87,13 +90,14 @@ class UnitPredictions:
         for pair in pairs_of(rung.name, self.n_folds, self.effort):
             self._check(rung, pair, pooled)
         rung.mu = self._held_out(rung.name)
-        members = members_of(rung.name, self.n_folds, self.effort)
-        for test in range(self.n_folds):
-            mine = [member for member in members if member[0] == test]
+        of_fold: dict[int, list[Member]] = {}
+        for member in members_of(rung.name, self.n_folds, self.effort):
+            of_fold.setdefault(member[0], []).append(member)
+        for test, mine in of_fold.items():
             log_mu = sum(self._log_mu(rung.name, member, test) for member in mine) / len(mine)
             rung.mu[np.flatnonzero(self.loaded.folds == test)] = np.exp(log_mu)
-            folder = model_folder(self.job, rung.name, None if pooled else self.unit_id)
-            rung.free_runners[test] = load(rung.name, folder / member_name(*mine[0]))
+        folder = model_folder(self.job, rung.name, None if pooled else self.unit_id)
+        rung.free_runner = cache(lambda test: load(rung.name, folder / member_name(*of_fold[test][0])))
 
     def _check(self, rung: Rung, pair: Pair, pooled: bool) -> None:
         outcome = read_outcome(self.job, rung.name, None if pooled else self.unit_id, pair)
@@ -148,4 +152,5 @@ class UnitPredictions:
                 without = fit_weights([log_mu[name] for name in plain], *scored, fallback_of(plain)).tolist()
                 rung.mu.log_mean(beyond, [members[name] for name in plain], without)
             rung.weights[test] = dict(zip(names, weights, strict=True))
-            rung.free_runners[test] = Stack([rungs[name].free_runners[test] for name in names], weights)
+        runners = [each for name in names if (each := rungs[name].free_runner) is not None]
+        rung.free_runner = lambda test: Stack([each(test) for each in runners], list(rung.weights[test].values()))
