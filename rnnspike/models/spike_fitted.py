@@ -22,6 +22,9 @@ from rnnspike.models.spike_stepper import SpikeStepper
 from rnnspike.models.weights import load_weights, save_weights
 from rnnspike.trials.data import FloatArray, Trials
 
+#: Rows times bins whose tables are held at once.
+_BLOCK = 65536
+
 
 def log_rows(model: FittedModel, trials: Trials, dtype: Any = np.float64) -> npt.NDArray[Any]:
     """Return log mu of a model of these units as (row, bin), a unit at a time."""
@@ -41,14 +44,24 @@ def exact_log_mu(net: UnitNet, design: Design) -> FloatArray:
     opened = np.tile(net.head_bias, (events.n_events, 1))  # of runs that do not reach into the window: not used
     runs.run_events(sequences.first, sequences.end, design.inputs, net.step, opened)
     scored = np.flatnonzero(events.is_scored)
+    row, first, stop = events.row[scored], events.first_scored[scored], events.stop[scored]
     longest = int((events.stop - events.bin).max(initial=0))
     log_drive = design.log_drive - design.log_mean[0]
-    head = HeadTables.of(net, log_drive, design.covariates, longest=longest, bin_s=design.bin_s)
-    row, first = events.row[scored], events.first_scored[scored]
     log_gain = np.zeros(design.log_base.shape, np.float32)
-    place = Place(log_gain, row, first, events.stop[scored] - first + 1)
-    lag = first - events.bin[scored]
-    head.add_log_gain(net.opened(opened[scored]), lag, events.is_start[scored], row, first, place)
+    step = max(1, _BLOCK // max(log_drive.shape[1], 1))
+    for begin in range(0, len(log_drive), step):  # of each bin the head's tables hold as much as 40 predictions
+        head = HeadTables.of(
+            net,
+            log_drive[begin : begin + step],
+            design.covariates[begin : begin + step],
+            longest=longest,
+            bin_s=design.bin_s,
+        )
+        here = slice(*np.searchsorted(row, (begin, begin + step)))
+        event, trial = scored[here], row[here] - begin
+        place = Place(log_gain[begin : begin + step], trial, first[here], (stop - first)[here] + 1)
+        lag = first[here] - events.bin[event]
+        head.add_log_gain(net.opened(opened[event]), lag, events.is_start[event], trial, first[here], place)
     return np.asarray(design.log_base + log_gain.astype(np.float64))
 
 

@@ -19,19 +19,16 @@ Array = npt.NDArray[np.float32]
 class HeadTables:
     """Everything that the head needs but the opened interval, in single precision as it was trained.
 
-    ``by_lag`` (2, lag, own column) are the head's inputs that hang on the lag (``lag_functions``), ``hidden_by_lag``
-    (2, lag, hidden) what they add to the hidden layer; ``log_drive`` (trial, bin) is relative to the mean,
-    ``covariates`` (trial, bin, filter); ``weight`` (other column, hidden) is of the other inputs, ``out`` (hidden,)
-    of the hidden layer; ``drive_lags`` are in bins.
+    ``by_lag`` (2, lag, own column) are the head's inputs that hang on the lag (``lag_functions``), ``by_bin`` (trial,
+    bin, other column) the others; ``hidden_by_lag`` (2, lag, hidden) and ``hidden_by_bin`` (trial, bin, hidden) what
+    they add to the hidden layer, of which ``out`` (hidden,) are the weights.
     """
 
     by_lag: Array
     hidden_by_lag: Array
-    weight: Array
+    by_bin: Array
+    hidden_by_bin: Array
     out: Array
-    log_drive: Array
-    covariates: Array
-    drive_lags: IntArray
 
     @classmethod
     def of(
@@ -43,21 +40,21 @@ class HeadTables:
         longest: int,
         bin_s: float,
     ) -> HeadTables:
-        """Return the tables of a network, good for lags of up to ``longest`` bins."""
+        """Return the tables of a network, good for lags of up to ``longest`` bins.
+
+        ``log_drive`` (trial, bin) is relative to the mean, ``covariates`` (trial, bin, filter).
+        """
         by_lag = lag_functions(longest, bin_s)
         own = by_lag.shape[2]
-
-        def cast(array: FloatArray) -> Array:
-            return np.ascontiguousarray(array, dtype=np.float32)
-
+        by_bin = np.empty((*log_drive.shape, len(net.w_point) - own), np.float32)
+        hazard.others_by_bin(_single(log_drive), lags_in_bins(bin_s), _single(covariates), by_bin)
+        hidden_by_bin = by_bin.reshape(-1, by_bin.shape[2]) @ net.w_point[own:]
         return cls(
-            by_lag=cast(by_lag),
-            hidden_by_lag=cast(by_lag @ net.w_point[:own]),
-            weight=net.w_point[own:],
+            by_lag=_single(by_lag),
+            hidden_by_lag=_single(by_lag @ net.w_point[:own]),
+            by_bin=by_bin,
+            hidden_by_bin=hidden_by_bin.reshape(*log_drive.shape, -1),
             out=net.out,
-            log_drive=cast(log_drive),
-            covariates=cast(covariates),
-            drive_lags=lags_in_bins(bin_s),
         )
 
     def add_log_gain(
@@ -67,9 +64,7 @@ class HeadTables:
 
         ``lag`` (interval,) is that of an interval's bin ``first``, from which on it runs over ``to.n_bins`` bins.
         """
-        slope, bias, hidden = (
-            np.ascontiguousarray(part, np.float32) for part in (opened.slope, opened.bias, opened.hidden)
-        )
+        slope, bias, hidden = (_single(part) for part in (opened.slope, opened.bias, opened.hidden))
         hazard.hazard_run(
             first,
             to.n_bins,
@@ -81,11 +76,9 @@ class HeadTables:
             hidden,
             self.by_lag,
             self.hidden_by_lag,
-            self.weight,
+            self.by_bin,
+            self.hidden_by_bin,
             self.out,
-            self.log_drive,
-            self.covariates,
-            self.drive_lags,
             to.row,
             to.first,
             to.log_mu,
@@ -100,3 +93,7 @@ class Place:
     row: IntArray
     first: IntArray
     n_bins: IntArray
+
+
+def _single(array: npt.NDArray[np.floating]) -> Array:
+    return np.ascontiguousarray(array, dtype=np.float32)

@@ -125,6 +125,14 @@ def head_inputs(
 
 
 @compiled
+def others_by_bin(drive: Single, drive_lags: Index, covariates: Single, out: Single) -> None:
+    """Fill the head's inputs that do not hang on the lag at every bin (trial, bin, column), drives without a mean."""
+    for r in range(out.shape[0]):
+        for b in range(out.shape[1]):
+            fill_others(out[r, b], drive[r], 0.0, b, drive_lags, covariates[r], 0)
+
+
+@compiled
 def hazard_run(
     first: Index,
     n_bins: Index,
@@ -136,11 +144,9 @@ def hazard_run(
     opened: Single,
     by_lag: Single,
     hidden_by_lag: Single,
-    weight: Single,
+    by_bin: Single,
+    hidden_by_bin: Single,
     v: Single,
-    log_drive: Single,
-    covariates: Single,
-    drive_lags: Index,
     out_row: Index,
     out_first: Index,
     out: Single,
@@ -150,26 +156,20 @@ def hazard_run(
     Interval i runs over ``n_bins[i]`` bins of its trial from bin ``first[i]``, ``lag[i]`` after the event that opened
     it; they are the bins of row ``out_row[i]`` from ``out_first[i]`` on.
     """
-    n_own, n_others, n_hidden = by_lag.shape[2], len(weight), len(v)
-    column, hidden = np.empty(n_others, np.float32), np.empty(n_hidden, np.float32)
+    n_own, n_others, n_hidden = by_lag.shape[2], by_bin.shape[2], len(v)
     for i in range(len(first)):
-        drive, along, own = log_drive[trial[i]], slope[i], opened[i]
+        along, own = slope[i], opened[i]
         for j in range(n_bins[i]):
-            at = first[i] + j
             functions, begin = by_lag[known[i], lag[i] + j], hidden_by_lag[known[i], lag[i] + j]
-            fill_others(column, drive, 0.0, at, drive_lags, covariates[trial[i]], 0)
-            for k in range(n_hidden):
-                hidden[k] = begin[k] + own[k]
+            others, here = by_bin[trial[i], first[i] + j], hidden_by_bin[trial[i], first[i] + j]
             total = bias[i]
-            for c in range(n_others):
-                x, w = column[c], weight[c]
-                for k in range(n_hidden):
-                    hidden[k] += x * w[k]
-                total += along[n_own + c] * x
             for k in range(n_hidden):
-                total += v[k] * hidden[k] * sigmoid(hidden[k])
+                a = begin[k] + own[k] + here[k]
+                total += v[k] * a * sigmoid(a)
             for k in range(n_own):
                 total += along[k] * functions[k]
+            for k in range(n_others):
+                total += along[n_own + k] * others[k]
             out[out_row[i], out_first[i] + j] += total
 
 
