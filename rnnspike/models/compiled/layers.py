@@ -13,7 +13,7 @@ from rnnspike.models.compiled.functions import sigmoid, tanh
 
 #: Rows whose steps are made together where no gradient is wanted, and up to how many are stepped one by one: a
 #: library's product of a few rows and a small matrix takes longer to begin than to make.
-ROWS_AT_A_TIME, FEW_ROWS = 16, 11
+ROWS_AT_A_TIME, FEW_ROWS = 32, 11
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 
