@@ -22,6 +22,8 @@ from rnnspike.trials.data import FloatArray
 SlowGain = Callable[[FloatArray, int], FloatArray]
 #: Points of the grid of rates that is searched for crossings.
 N_RATES = 400
+#: Of which so many at a time: what is made of them stays in the cache.
+RATES_AT_A_TIME = 20
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def quasi_renewal(
     """
     ceiling = 0.9 / refractory_s if refractory_s else 1.0 / bin_s
     rates = np.geomspace(1e-3, ceiling, N_RATES)
-    above = next_rate(rates, log_drive, kernel, last_spike, bin_s, slow) - rates
+    some = np.array_split(rates, N_RATES // RATES_AT_A_TIME)
+    above = np.concatenate([next_rate(each, log_drive, kernel, last_spike, bin_s, slow) for each in some]) - rates
     crossing = np.flatnonzero(np.sign(above[:-1]) != np.sign(above[1:]))
     stable: list[float] = []
     unstable: list[float] = []
