@@ -1,107 +1,186 @@
-"""Linear algebra of a drive and its columns: a band, a dense block, and what couples them (science.md d.1).
+"""Linear algebra of a drive and its columns: splines over the window, a dense block, what couples them (science d.1).
 
-The drive's coefficients are kept knot by knot (``knot * n_splines + spline``), so that its block A of the Hessian
-[[A, C], [C', D]] is a band; the columns are eliminated by the Schur complement D - C'A^-1 C.
+The drive's block A of the Hessian [[A, C], [C', D]] is sparse in two ways. A spline reaches over a few knots: knot by
+knot A is a band (``Interleaved``). And conditions meet in the shared spline alone: each one's own band can be
+eliminated first (``Arrow``). Either way the columns come last, by the Schur complement D - C'A^-1 C.
+
+Coefficients of a drive stand spline by spline, the shared one first: ``spline * n_knots + knot``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, cho_solve_banded, cholesky_banded
+from scipy.linalg import cho_factor, cho_solve, cholesky_banded
 
 from rnnspike.errors import ModelError
+from rnnspike.models.compiled import bands as loops
 from rnnspike.trials.data import FloatArray
 
-#: Size at which the blocks of a block-tridiagonal inverse are cut, in coefficients.
-_BLOCK = 48
+#: Knots for each condition up to which eliminating the conditions first is cheaper than one band.
+ARROW_KNOTS = 8
 #: Shares of the columns' diagonal that are added to it, each where the one before is too little.
 _EASING = (1e-7, 1e-6, 1e-5, 1e-4)
 
 
-def interleave(gram: FloatArray, penalty: FloatArray) -> FloatArray:
-    """Return the drive's Hessian as upper bands, coefficients knot by knot (LAPACK's layout).
+class DriveFactor(Protocol):
+    """A factorised Hessian A of the drive."""
 
-    ``gram`` (apart, condition, knot) holds the products of splines ``apart`` knots apart, per condition; ``penalty``
-    (apart, spline, knot) that of the shared spline and of each condition's deviation.
+    def solve(self, values: FloatArray) -> FloatArray:
+        """Return A^-1 times values (drive, right-hand side)."""
+
+    def covariance(self) -> FloatArray:
+        """Return entries of A^-1 between a knot and those 0, 1, 2 on in its spline (3, spline, knot), 0 for none."""
+
+
+def factor_drive(loss: FloatArray, penalty: FloatArray) -> DriveFactor:
+    """Factorise the drive's Hessian in the cheaper way.
+
+    ``loss`` (apart, condition, knot) holds the products of splines ``apart`` knots apart, per condition; ``penalty``
+    (3, spline, knot) that of the shared spline and of each condition's deviation.
     """
-    order, n_conditions, n_knots = gram.shape
-    n_splines = penalty.shape[1]
-    apart_most = max(order - 1, 2 if n_knots > 2 else 0)
-    upper = apart_most * n_splines + n_splines - 1
-    band = np.zeros((upper + 1, n_knots, n_splines))  # row upper - offset, column's knot and spline
+    n_splines, n_knots = penalty.shape[1:]
+    own = loss.copy() if n_splines == 1 else np.concatenate([loss.sum(axis=1, keepdims=True), loss], axis=1)
+    own[: len(penalty)] += penalty[: len(own)]
+    own[0] += 1e-8 + 1e-10 * own[0].max()
+    return Arrow.of(own, loss) if n_knots < ARROW_KNOTS * (n_splines - 1) else Interleaved.of(own, loss)
 
-    def add(apart: int, row: int, column: int, values: FloatArray) -> None:
-        offset = apart * n_splines + column - row
-        band[upper - offset, apart:, column] += values[: n_knots - apart]
 
-    for apart in range(order):
-        add(apart, 0, 0, gram[apart].sum(axis=0))
-        for c in range(n_conditions if n_splines > 1 else 0):
-            add(apart, 1 + c, 1 + c, gram[apart, c])
-            add(apart, 0, 1 + c, gram[apart, c])
-            if apart:
-                add(apart, 1 + c, 0, gram[apart, c])
-    for apart in range(min(3, apart_most + 1)):
-        for j in range(n_splines):
-            add(apart, j, j, penalty[apart, j])
-    band[upper] += 1e-8 + 1e-10 * band[upper].max()
-    return band.reshape(upper + 1, n_knots * n_splines)
+@dataclass(frozen=True)
+class Band:
+    """A symmetric band, factorised: L of LL' by its columns, (column, apart)."""
+
+    factor: FloatArray
+
+    @staticmethod
+    def of(band: FloatArray) -> Band:
+        """Factorise a band (row, apart), whose entry ``[i, d]`` is that of row i and column i + d."""
+        return Band(np.ascontiguousarray(cholesky_banded(band.T, lower=True, check_finite=False).T))
+
+    def solve(self, values: FloatArray) -> FloatArray:
+        """Return the inverse times values (row, right-hand side)."""
+        solved = np.array(values, dtype=np.float64, order="C")
+        loops.solve(self.factor, solved)
+        return solved
+
+    def inverse(self) -> FloatArray:
+        """Return the inverse's entries within the band, laid out as the band."""
+        n, width = self.factor.shape
+        entries = np.zeros((n, 2 * width - 1))
+        loops.inverse(self.factor, entries)
+        return entries[:, width - 1 :]
+
+
+@dataclass(frozen=True)
+class Interleaved:
+    """A drive's Hessian as one band, its coefficients knot by knot."""
+
+    band: Band
+    n_splines: int
+
+    @staticmethod
+    def of(own: FloatArray, loss: FloatArray) -> Interleaved:
+        """Factorise, from what each spline shares with itself and deviations with the shared one."""
+        width, n_splines, n_knots = own.shape
+        band = np.zeros((n_knots, n_splines, width * n_splines))
+        band[:, :, ::n_splines] = own.transpose(2, 1, 0)
+        if n_splines > 1:
+            band[:, 0].reshape(n_knots, width, n_splines)[:, :, 1:] = loss.transpose(2, 0, 1)
+            for c in range(n_splines - 1):
+                band[:, 1 + c, n_splines - 1 - c : -1 - c : n_splines] = loss[1:, c].T
+        return Interleaved(Band.of(band.reshape(n_knots * n_splines, -1)), n_splines)
+
+    def solve(self, values: FloatArray) -> FloatArray:
+        """Return A^-1 times values (drive, right-hand side)."""
+        by_knot = values.reshape(self.n_splines, -1, values.shape[1]).swapaxes(0, 1)
+        solved = self.band.solve(by_knot.reshape(values.shape))
+        return solved.reshape(by_knot.shape).swapaxes(0, 1).reshape(values.shape)
+
+    def covariance(self) -> FloatArray:
+        """Return entries of A^-1 between a knot and those 0, 1, 2 on in its spline, (3, spline, knot)."""
+        entries = self.band.inverse()[:, :: self.n_splines]  # (knot * n_splines + spline, apart)
+        return _first_three(entries.reshape(-1, self.n_splines, entries.shape[1]).T)
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A drive's Hessian whose deviations were eliminated: A_d their block, C_s what couples them with the shared one.
+
+    ``deviations`` is A_d, conditions one after another, ``held`` A_d^-1 C_s (condition * knot, knot), ``shared`` what
+    is left of the shared spline (Cholesky factor).
+    """
+
+    deviations: Band
+    held: FloatArray
+    shared: tuple[FloatArray, bool]
+
+    @staticmethod
+    def of(own: FloatArray, loss: FloatArray) -> Arrow:
+        """Factorise, from what each spline shares with itself and deviations with the shared one."""
+        width, _, n_knots = own.shape
+        deviations = Band.of(own[:, 1:].reshape(width, -1).T)
+        coupling = dense(loss).reshape(-1, n_knots)
+        held = deviations.solve(coupling)
+        return Arrow(deviations, held, cho_factor(dense(own[:, 0]) - coupling.T @ held, check_finite=False))
+
+    def solve(self, values: FloatArray) -> FloatArray:
+        """Return A^-1 times values (drive, right-hand side)."""
+        n_knots = self.held.shape[1]
+        shared = cho_solve(self.shared, values[:n_knots] - self.held.T @ values[n_knots:], check_finite=False)
+        return np.concatenate([shared, self.deviations.solve(values[n_knots:]) - self.held @ shared])
+
+    def covariance(self) -> FloatArray:
+        """Return entries of A^-1 between a knot and those 0, 1, 2 on in its spline, (3, spline, knot)."""
+        n_knots = self.held.shape[1]
+        shared = np.asarray(cho_solve(self.shared, np.eye(n_knots), check_finite=False))
+        own = self.deviations.inverse().reshape(-1, n_knots, self.deviations.factor.shape[1]).transpose(2, 0, 1)
+        through = _neighbours(self.held @ shared, self.held, n_knots)
+        return np.concatenate([_upper_bands(shared)[:, None], _first_three(own) + through], axis=1)
 
 
 @dataclass(frozen=True)
 class Factor:
     """A factorised Hessian."""
 
-    band: FloatArray  # A, upper bands
-    chol: FloatArray
+    drive: DriveFactor  # A
     solved: FloatArray  # A^-1 C, (drive, column)
     cross: FloatArray  # C, (drive, column)
     schur: tuple[FloatArray, bool]
-    inner: FloatArray  # D, (column, column)
+    n_knots: int
 
     @staticmethod
-    def of(band: FloatArray, cross: FloatArray, inner: FloatArray) -> Factor:
-        """Factorise; ModelError where the Hessian is not positive definite."""
+    def of(loss: FloatArray, penalty: FloatArray, cross: FloatArray, inner: FloatArray) -> Factor:
+        """Factorise from A, as ``factor_drive`` takes it, C and D; ModelError where it is not positive definite."""
         try:
-            chol = cholesky_banded(band, lower=False, check_finite=False)
-            solved = cho_solve_banded((chol, False), cross, check_finite=False)
+            drive = factor_drive(loss, penalty)
+            solved = drive.solve(cross)
             schur = _cho_factor_eased(inner - cross.T @ solved, np.diag(inner)) if len(inner) else (inner, False)
         except np.linalg.LinAlgError as error:
             raise ModelError(f"the Hessian is singular ({error})") from error
-        return Factor(band, chol, solved, cross, schur, inner)
+        return Factor(drive, solved, cross, schur, loss.shape[2])
 
     def solve(self, gradient: FloatArray) -> FloatArray:
         """Return the Hessian's inverse times a flat gradient."""
-        n_drive = len(self.solved)
-        drive = cho_solve_banded((self.chol, False), gradient[:n_drive], check_finite=False)
-        if not len(self.inner):
-            return np.asarray(drive)
+        n_drive, n_columns = self.cross.shape
+        drive = self.drive.solve(gradient[:n_drive, None])[:, 0]
+        if not n_columns:
+            return drive
         columns = cho_solve(self.schur, gradient[n_drive:] - self.cross.T @ drive, check_finite=False)
         return np.concatenate([drive - self.solved @ columns, columns])
 
     @cached_property
     def columns_covariance(self) -> FloatArray:
         """Return the columns' block of the inverse, (column, column)."""
-        n = len(self.inner)
+        n = self.cross.shape[1]
         return np.asarray(cho_solve(self.schur, np.eye(n), check_finite=False)) if n else np.zeros((0, 0))
 
-    def drive_covariance(self, n_splines: int) -> FloatArray:
-        """Return entries of the inverse between a coefficient and those of its spline 0, 1, 2 knots on.
-
-        (3, spline, knot); 0 where there is no such knot.
-        """
-        bands = inverse_bands(self.band, n_splines)
-        if len(self.inner):
-            weighted = self.solved @ self.columns_covariance
-            for apart in range(3):
-                shift = apart * n_splines
-                if shift < len(weighted):
-                    product = (weighted[: len(weighted) - shift] * self.solved[shift:]).sum(axis=1)
-                    bands[apart, : len(product)] += product
-        return np.asarray(bands.reshape(3, -1, n_splines).transpose(0, 2, 1))
+    def drive_covariance(self) -> FloatArray:
+        """Return entries of the inverse between a knot and those 0, 1, 2 on in its spline, (3, spline, knot)."""
+        through = _neighbours(self.solved @ self.columns_covariance, self.solved, self.n_knots)
+        return self.drive.covariance() + through
 
 
 def _cho_factor_eased(complement: FloatArray, scale: FloatArray) -> tuple[FloatArray, bool]:
@@ -121,47 +200,34 @@ def _cho_factor_eased(complement: FloatArray, scale: FloatArray) -> tuple[FloatA
     raise AssertionError("there is no easing")
 
 
-def inverse_bands(band: FloatArray, n_splines: int) -> FloatArray:
-    """Return entries of a band's inverse 0, 1 and 2 knots apart, (3, drive), without forming the inverse.
-
-    Takahashi's recursion on the blocks of a block-tridiagonal matrix: with U_i the block right of diagonal block i
-    and F_i the eliminated one, the inverse has blocks G_i = F_i^-1 + F_i^-1 U_i G_(i+1) U_i' F_i^-1 on its diagonal
-    and -F_i^-1 U_i G_(i+1) beside it.
-    """
-    upper, n = len(band) - 1, band.shape[1]
-    size = max(upper, 2 * n_splines, min(_BLOCK, n))
-    starts = list(range(0, n, size))
-    diagonal = [_block(band, s, s, min(size, n - s), min(size, n - s)) for s in starts]
-    beside = [_block(band, s, s + size, size, min(size, n - s - size)) for s in starts[:-1]]
-    eliminated: list[FloatArray] = []
-    for i, block in enumerate(diagonal):
-        if i:
-            block = block - beside[i - 1].T @ eliminated[-1] @ beside[i - 1]
-        eliminated.append(np.asarray(np.linalg.inv(block), dtype=np.float64))
-    bands = np.zeros((3, n))
-    inverse = eliminated[-1]
-    _take_bands(bands, inverse, None, starts[-1], n_splines)
-    for i in range(len(starts) - 2, -1, -1):
-        right = -eliminated[i] @ beside[i] @ inverse
-        inverse = eliminated[i] - right @ beside[i].T @ eliminated[i]
-        _take_bands(bands, inverse, right, starts[i], n_splines)
-    return bands
+def _first_three(bands: FloatArray) -> FloatArray:
+    """Return bands (apart, ...) 0, 1, 2 apart, 0 where there are fewer."""
+    result = np.zeros((3, *bands.shape[1:]))
+    result[: len(bands)] = bands[:3]
+    return result
 
 
-def _block(band: FloatArray, row: int, column: int, height: int, width: int) -> FloatArray:
-    """Return a dense block of a symmetric matrix in upper bands."""
-    upper = len(band) - 1
-    rows, columns = np.arange(row, row + height)[:, None], np.arange(column, column + width)[None]
-    offset = np.abs(columns - rows)
-    values = band[np.maximum(upper - offset, 0), np.maximum(rows, columns)]
-    return np.asarray(np.where(offset <= upper, values, 0.0))
+def _neighbours(left: FloatArray, right: FloatArray, n_knots: int) -> FloatArray:
+    """Return products of rows (spline * n_knots + knot, k) with those 0, 1, 2 knots on, (3, spline, knot)."""
+    left, right = (each.reshape(-1, n_knots, each.shape[1]) for each in (left, right))
+    result = np.zeros((3, *left.shape[:2]))
+    for apart in range(min(3, n_knots)):
+        last = n_knots - apart
+        result[apart, :, :last] = np.einsum("skj,skj->sk", left[:, :last], right[:, apart:])
+    return result
 
 
-def _take_bands(bands: FloatArray, inverse: FloatArray, right: FloatArray | None, start: int, n_splines: int) -> None:
-    """Write the entries of one diagonal block of the inverse, and of the block beside it, into the bands."""
-    size = len(inverse)
-    whole = inverse if right is None else np.concatenate([inverse, right], axis=1)
-    for apart in range(3):
-        shift = apart * n_splines
-        rows = np.arange(min(size, whole.shape[1] - shift))
-        bands[apart, start + rows] = whole[rows, rows + shift]
+def _upper_bands(matrix: FloatArray) -> FloatArray:
+    """Return entries of a symmetric matrix 0, 1, 2 right of its diagonal (3, row), 0 where there are none."""
+    n = len(matrix)
+    return np.stack([np.pad(np.diag(matrix, apart), (0, min(apart, n))) for apart in range(3)])
+
+
+def dense(bands: FloatArray) -> FloatArray:
+    """Return symmetric matrices (..., knot, knot) from their upper bands (apart, ..., knot)."""
+    n = bands.shape[-1]
+    whole = np.zeros((*bands.shape[1:], n))
+    for apart, band in enumerate(bands):
+        row = np.arange(n - apart)
+        whole[..., row, row + apart] = whole[..., row + apart, row] = band[..., : n - apart]
+    return whole

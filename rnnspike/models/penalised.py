@@ -5,8 +5,8 @@ The log of the expected count of a row is a drive, shared by all trials, plus co
 .. math:: \log\mu_i = \sum_k B_k(t_i)\,(\theta_{0k} + \theta_{c_i k}) + \sum_j x_{ij} w_j
 
 with B a spline over the window, theta_0 common to the conditions and theta_c a penalised deviation of condition c.
-Coefficients of the drive are kept knot by knot, so that their Hessian is a band; the columns are eliminated by a
-Schur complement. Both observation models are convex: Poisson, and Bernoulli with p = 1 - exp(-mu).
+``banded.py`` solves for a Newton step. Both observation models are convex: Poisson, and Bernoulli with
+p = 1 - exp(-mu).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from rnnspike.models.banded import Factor, interleave
+from rnnspike.models.banded import Factor
 from rnnspike.models.basis import SplineBasis, second_difference_penalty
 from rnnspike.trials.data import FloatArray, IntArray, Observation
 
@@ -36,13 +36,13 @@ class Coefficients:
     columns: FloatArray
 
     def flat(self) -> FloatArray:
-        """Return them as one vector, the drive knot by knot."""
-        return np.concatenate([self.drive.T.ravel(), self.columns])
+        """Return them as one vector, the drive spline by spline."""
+        return np.concatenate([self.drive.ravel(), self.columns])
 
     def step(self, direction: FloatArray, size: float = 1.0) -> Coefficients:
         """Return the coefficients moved along a flat direction."""
         n_drive = self.drive.size
-        drive = self.drive + size * direction[:n_drive].reshape(self.drive.shape[::-1]).T
+        drive = self.drive + size * direction[:n_drive].reshape(self.drive.shape)
         return Coefficients(drive, self.columns + size * direction[n_drive:])
 
     def by_condition(self) -> FloatArray:
@@ -220,8 +220,7 @@ class LogLinear:
         cross = cross.reshape(self.n_conditions, n_knots, -1)
         if self.n_splines > 1:
             cross = np.concatenate([cross.sum(axis=0, keepdims=True), cross])
-        flat = cross.transpose(1, 0, 2).reshape(n_knots * self.n_splines, -1)
-        return Gram(drive, flat, inner)
+        return Gram(drive, cross.reshape(self.n_splines * n_knots, -1), inner)
 
     def _weighted_gram(self, curvature: FloatArray) -> FloatArray:
         """Return X'WX (column, column), some rows at a time: what stays in the cache, and no second copy of X."""
@@ -247,10 +246,9 @@ class Gram:
 
     def factor(self, penalty: Penalty, at: Coefficients) -> Factor:
         """Return the factorised Hessian of loss and penalty."""
-        band = interleave(self.drive, penalty.drive_bands(at.drive.shape))
         inner = self.inner + penalty.columns
         inner[np.diag_indices_from(inner)] += penalty.half_spike * np.exp(np.minimum(at.columns, _LOG_MU_CAP))
-        return Factor.of(band, self.cross, inner)
+        return Factor.of(self.drive, penalty.drive_bands(at.drive.shape), self.cross, inner)
 
 
 def _unique(keys: IntArray, n_keys: int) -> tuple[IntArray, IntArray]:

@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rnnspike.models.banded import Factor
+from rnnspike.models.banded import Band, Factor
 from rnnspike.models.basis import hat_functions, second_difference_penalty
 from rnnspike.models.penalised import Coefficients, LogLinear, Penalty, Point, descend
 from rnnspike.trials.data import FloatArray
@@ -111,7 +111,7 @@ class Penalties:
         strengths = replace(strengths, forms=self._forms(strengths, at, factor))
         if self.n_knots <= 2:
             return strengths
-        covariance = factor.drive_covariance(self.n_splines)
+        covariance = factor.drive_covariance()
         smooth, parted = self._smooth(strengths, at, covariance, may_part)
         stepped = replace(strengths, smooth=smooth, parted=parted)
         if self.n_splines == 1:
@@ -136,18 +136,17 @@ class Penalties:
         self, strengths: Strengths, at: Coefficients, covariance: FloatArray
     ) -> tuple[tuple[float, ...], float]:
         n = self.n_splines - 1
-        precision = dense(
-            second_difference_penalty(self.n_knots, np.array(strengths.deviation_smooth) @ self.deviation_pieces)
-        )
-        prior = np.linalg.inv(precision + strengths.deviation * np.eye(self.n_knots))
-        bands = np.stack([np.append(np.diag(prior, apart), np.zeros(apart)) for apart in range(3)])
+        weights = np.array(strengths.deviation_smooth) @ self.deviation_pieces
+        precision = second_difference_penalty(self.n_knots, weights)
+        precision[0] += strengths.deviation
+        prior = Band.of(precision.T).inverse().T  # (apart, knot)
         posterior = covariance[:, 1:].sum(axis=1)
-        gained = self.deviation_pieces @ (n * _rough_variance(bands) - _rough_variance(posterior))
+        gained = self.deviation_pieces @ (n * _rough_variance(prior) - _rough_variance(posterior))
         size = self.deviation_pieces @ (np.diff(at.drive[1:], n=2, axis=1) ** 2).sum(axis=0)
         smooth = _moved(np.array(strengths.deviation_smooth), gained, size)
         ridge = _moved(
             np.array([strengths.deviation]),
-            np.array([n * np.trace(prior) - posterior[0].sum()]),
+            np.array([n * prior[0].sum() - posterior[0].sum()]),
             np.array([np.sum(at.drive[1:] ** 2)]),
         )
         return tuple(smooth.tolist()), float(ridge[0])
@@ -205,12 +204,3 @@ def _rough_variance(bands: FloatArray) -> FloatArray:
     own, next_one, next_but_one = bands
     result = own[:-2] + 4 * own[1:-1] + own[2:] - 4 * next_one[:-2] - 4 * next_one[1:-1] + 2 * next_but_one[:-2]
     return np.asarray(result)
-
-
-def dense(bands: FloatArray) -> FloatArray:
-    """Return a symmetric matrix from its upper bands (apart, knot)."""
-    n = bands.shape[1]
-    whole = np.diag(bands[0])
-    for apart in range(1, len(bands)):
-        whole += np.diag(bands[apart][: n - apart], apart) + np.diag(bands[apart][: n - apart], -apart)
-    return whole

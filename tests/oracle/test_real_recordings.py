@@ -10,12 +10,12 @@ import pytest
 import statsmodels.api as sm
 from scipy import optimize, stats
 
+from rnnspike.models.banded import dense
 from rnnspike.models.glm import HistoryGlm
 from rnnspike.models.glm_layout import FORM_STARTS, Layout
 from rnnspike.models.interval_laws import FAMILIES, fit_family
 from rnnspike.models.penalised import Penalty, newton
 from rnnspike.models.psth import flat_or_psth
-from rnnspike.models.reml import dense
 from rnnspike.models.renewal import clock_intervals
 from rnnspike.recording.read import read_recording
 from rnnspike.trials.data import FloatArray, TrialOptions, Trials
