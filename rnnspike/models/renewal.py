@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnspike.models.compiled import lags
 from rnnspike.models.glm import FittedGlm, LastSpikeGlm
 from rnnspike.models.history import Past
 from rnnspike.models.interval_laws import Intervals, Law, candidate_laws
@@ -46,7 +47,7 @@ class FittedRenewal:
         """Return mu (trial, bin, 1) given the recorded past."""
         base, before = clock(self.base, trials)
         past = Past.of(trials)
-        age, known = clock_ages(past, np.concatenate([before, base], axis=1))
+        age, known = clock_ages(past, base, before)
         return self.mu(age, base, known)[:, :, None]
 
     def mu(self, age: FloatArray, step: FloatArray, known: BoolArray) -> FloatArray:
@@ -139,30 +140,26 @@ class Renewal:
 
 
 def clock(base: IntensityTable, trials: Trials) -> tuple[FloatArray, FloatArray]:
-    """Return the drive's mu of window (trial, bin) and burn-in (trial, burn_bin); the latter at its mean."""
+    """Return the drive's mu (trial, bin), and that of each bin of the burn-in (trial,): its mean."""
     window = base.intensity(trials)[:, :, 0]
-    before = np.broadcast_to(window.mean(axis=1, keepdims=True), (trials.n_trials, trials.n_burn_in))
-    return window, before
+    return window, window.mean(axis=1)
 
 
-def clock_ages(past: Past, mu: FloatArray) -> tuple[FloatArray, BoolArray]:
+def clock_ages(past: Past, mu: FloatArray, before: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Return the clock's age at the start of each bin of the window, and whether its last spike is known.
 
     Where it is not, the age is the clock since observation began.
     """
-    total = np.concatenate([np.zeros((len(mu), 1)), np.cumsum(mu, axis=1)], axis=1)  # (trial, time + 1)
-    first = past.n_burn_in
-    last, gap = past.last_before(past.spikes > 0, first), past.last_before(~past.observed, first)
-    known = last > gap
-    since = np.maximum(last, gap) + 1
-    return total[:, first:-1] - np.take_along_axis(total, since.astype(np.int64), axis=1), known
+    age, known = np.empty(mu.shape), np.empty(mu.shape, dtype=bool)
+    lags.clock_ages(past.spikes, past.observed, before, np.ascontiguousarray(mu), age, known)
+    return age, known
 
 
 def clock_intervals(base: IntensityTable, trials: Trials) -> Intervals:
     """Return the intervals on the clock that end in the window, and the ages at which trials or stretches end."""
     window, before = clock(base, trials)
     past = Past.of(trials)
-    age, known = clock_ages(past, np.concatenate([before, window], axis=1))
+    age, known = clock_ages(past, window, before)
     observed = past.observed[:, past.n_burn_in :]
     ended = (past.spikes[:, past.n_burn_in :] > 0) & observed & known
     complete = (age + 0.5 * window)[ended]
@@ -193,7 +190,7 @@ class _HeldOut:
         """Cut trials into stretches without spikes."""
         step, before = clock(base, trials)
         past = Past.of(trials)
-        age, known = clock_ages(past, np.concatenate([before, step], axis=1))
+        age, known = clock_ages(past, step, before)
         observed = past.observed[:, past.n_burn_in :]
         spikes = past.spikes[:, past.n_burn_in :] * observed
         first = observed.copy()

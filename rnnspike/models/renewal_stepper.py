@@ -35,7 +35,7 @@ class RenewalStepper:
         silent = past.spikes.copy()
         silent[:, past.n_burn_in :] = 0
         burn_in = Past(silent, past.observed, past.n_burn_in)
-        ages, known = clock_ages(burn_in, np.concatenate([before, base], axis=1))
+        ages, known = clock_ages(burn_in, base, before)
         total = np.concatenate([np.zeros((len(base), 1)), np.cumsum(base, axis=1)], axis=1)
         observed = past.observed[:, past.n_burn_in :]
         return cls(model, observed, total, np.arange(len(base)), -ages[:, 0], known[:, 0].copy())

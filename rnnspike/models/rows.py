@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from rnnspike.models.basis import LogTimeBasis
 from rnnspike.models.compiled import lags
-from rnnspike.models.history import UNKNOWN, Past, gap_edges
+from rnnspike.models.history import UNKNOWN, Past, gap_edges, marked
 from rnnspike.trials.data import FloatArray, IntArray
 
 Float32Array = npt.NDArray[np.float32]
@@ -58,8 +58,7 @@ def compact(past: Past, longest_age: int, widest: int) -> Rows:
     starts[:, 1:] = (block[:, 1:] != block[:, :-1]) | has_spike[:, 1:] | has_spike[:, :-1] | ~observed[:, :-1]
     starts[:, 1:] |= (age[:, 1:] == UNKNOWN) != (age[:, :-1] == UNKNOWN)
     flat = np.flatnonzero(starts & observed)
-    row_of_bin = np.cumsum((starts & observed).ravel())[observed.ravel()] - 1
-    bins = np.bincount(row_of_bin, minlength=len(flat)).astype(np.float64)
+    bins = np.add.reduceat(observed.ravel(), flat, dtype=np.float64)  # observed ones up to the next row
     trial, first = np.divmod(flat, spikes.shape[1])
     first_age = age.ravel()[flat].astype(np.float64)
     moving = (first_age >= 1) & (first_age <= longest_age)
@@ -90,7 +89,7 @@ def history_columns(rows: Rows, past: Past, basis: LogTimeBasis, fill: float) ->
     """Return the history features (row, function); unobserved bins count as ``fill`` spikes each."""
     table, up_to = _tables(basis)
     n_lags, stride = basis.n_lags, past.n_time + basis.n_lags + 1
-    trial, bins = np.nonzero(past.spikes)
+    trial, bins = marked(past.spikes > 0)
     spike_key = trial * stride + bins
     row_key = rows.trial * stride
     low = np.searchsorted(spike_key, row_key + np.ceil(rows.centre - n_lags).astype(np.int64))

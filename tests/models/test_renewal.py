@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
+from rnnspike.models.history import Past
 from rnnspike.models.interval_laws import FAMILIES, Intervals, Law, fit_family, interval_log_likelihood
 from rnnspike.models.psth import flat_or_psth
-from rnnspike.models.renewal import FittedRenewal, Renewal, _HeldOut, _score
+from rnnspike.models.renewal import FittedRenewal, Renewal, _HeldOut, _score, clock_ages
 from rnnspike.models.simulate import simulate
 
 
@@ -96,6 +97,16 @@ def test_step_by_step(make_trials, rng, walk) -> None:
     base = flat_or_psth(trials)
     model = FittedRenewal(base, Law("gamma", (0.0, 1.5), 0.02), {})
     np.testing.assert_allclose(walk(model.stepper(trials), trials), model.intensity(trials)[:, :, 0], rtol=1e-7)
+
+
+def test_the_clock_starts_anew_after_a_spike_and_after_a_gap() -> None:
+    """Two bins of burn-in, at .5 each; the second trial's last spike is unknown up to its first."""
+    spikes = np.array([[0, 1, 0, 0, 1, 0], [0, 0, 0, 1, 0, 0]], np.uint8)
+    observed = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 1]], bool)
+    mu = np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]])
+    age, known = clock_ages(Past(spikes, observed, 2), mu, np.array([0.5, 0.5]))
+    assert age.tolist() == [[0.0, 1.0, 3.0, 0.0], [1.0, 2.0, 0.0, 0.0]]
+    assert known.tolist() == [[True, True, True, True], [False, False, True, False]]
 
 
 def test_regular_cell_is_found_regular(make_trials, rng, tmp_path: Path) -> None:

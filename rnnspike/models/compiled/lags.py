@@ -39,6 +39,23 @@ def ages(spikes: Count, observed: Bool, first: int, longest: int, unknown: int, 
 
 
 @compiled
+def clock_ages(spikes: Count, observed: Bool, before: Double, mu: Double, age: Double, known: Bool) -> None:
+    """Fill age on the clock and whether its last spike is known, of the bins of ``mu``: ``renewal.clock_ages``."""
+    first = spikes.shape[1] - mu.shape[1]
+    for r in range(spikes.shape[0]):
+        since, is_known = 0.0, False
+        for b in range(spikes.shape[1]):
+            step = before[r]
+            if b >= first:
+                step = mu[r, b - first]
+                age[r, b - first] = since
+                known[r, b - first] = is_known
+            since += step
+            if spikes[r, b] > 0 or not observed[r, b]:
+                since, is_known = 0.0, observed[r, b]
+
+
+@compiled
 def leaky_traces(spikes: Count, observed: Bool, first: int, leaks: Double, fill: float, traces: Double) -> None:
     """Fill the leaky counts (time constant, row, bin) before each bin from ``first`` on: ``history.leaky_traces``."""
     level = np.empty(len(leaks))
