@@ -20,6 +20,7 @@ from scipy import sparse
 
 from rnnspike.models.banded import Factor
 from rnnspike.models.basis import SplineBasis, second_difference_penalty
+from rnnspike.models.compiled import splines as loops
 from rnnspike.trials.data import FloatArray, IntArray, Observation
 
 #: Largest log of an expected count on the way to an optimum.
@@ -105,7 +106,7 @@ def loss(
     slope = bins * np.exp(log_mu)
     if observation == "poisson":
         return float(slope.sum() - spikes @ log_mu), slope - spikes, slope
-    at = np.flatnonzero(spikes)
+    at = np.flatnonzero(spikes > 0)
     curvature = slope.copy()
     mu = slope[at]
     total = slope.sum() - mu.sum() - np.log(-np.expm1(-np.maximum(mu, 1e-300))).sum()
@@ -183,13 +184,8 @@ class LogLinear:
             indptr = np.arange(len(place) + 1) * self.spline.order
             shape = (len(place), self.n_conditions * self.spline.n_functions)
             slots = sparse.csr_matrix((values.ravel(), columns.ravel(), indptr), shape=shape)
-            self._design.update(slots=(slots, slot), slots_t=slots.T.tocsr(), rows_t=self._grouping(slot, len(place)))
+            self._design.update(slots=(slots, slot), slots_t=slots.T.tocsr())
         return self._design["slots"]  # type: ignore[no-any-return]
-
-    def _grouping(self, slot: IntArray, n_slots: int) -> sparse.csr_matrix:
-        n_rows = len(slot)
-        ones = np.ones(n_rows, dtype=self.columns.dtype)
-        return sparse.csr_matrix((ones, slot, np.arange(n_rows + 1)), shape=(n_rows, n_slots)).T.tocsr()
 
     def drive_gradient(self, slope: FloatArray) -> FloatArray:
         """Return the gradient by the drive's coefficients (1 + deviation, knot) from that by log mu."""
@@ -206,21 +202,24 @@ class LogLinear:
     def gram(self, curvature: FloatArray) -> Gram:
         """Return the Hessian of the loss from the second derivative by log mu (row,)."""
         slots, slot = self._slots()
-        n_knots, order = self.spline.n_functions, self.spline.order
-        by_place = np.bincount(slot, curvature, minlength=slots.shape[0])
+        n_knots = self.spline.n_functions
         if "products" not in self._design:
-            self._design["products"] = [_products(slots, apart) for apart in range(order)]
-        products = self._design["products"]
-        drive = np.stack([(each @ by_place).reshape(self.n_conditions, n_knots) for each in products])
-        inner = self._weighted_gram(curvature)
-        rows_t = self._design["rows_t"]
-        weights = curvature.astype(self.columns.dtype)[rows_t.indices]
-        by_place = sparse.csr_matrix((weights, rows_t.indices, rows_t.indptr), shape=rows_t.shape) @ self.columns
-        cross = (self._design["slots_t"].astype(by_place.dtype) @ by_place).astype(np.float64)
-        cross = cross.reshape(self.n_conditions, n_knots, -1)
+            self._design["products"] = [_products(slots, apart) for apart in range(self.spline.order)]
+        by_place = np.bincount(slot, curvature, minlength=slots.shape[0])
+        drive = [(each @ by_place).reshape(self.n_conditions, n_knots) for each in self._design["products"]]
+        cross = self._cross(curvature).reshape(self.n_conditions, n_knots, -1)
         if self.n_splines > 1:
             cross = np.concatenate([cross.sum(axis=0, keepdims=True), cross])
-        return Gram(drive, cross.reshape(self.n_splines * n_knots, -1), inner)
+        return Gram(np.stack(drive), cross.reshape(self.n_splines * n_knots, -1), self._weighted_gram(curvature))
+
+    def _cross(self, curvature: FloatArray) -> FloatArray:
+        """Return B'WX (condition * knot, column)."""
+        (slots, slot), dtype, n_columns = self._slots(), self.columns.dtype, self.columns.shape[1]
+        first = slots.indices[:: self.spline.order].astype(np.int64)
+        values = slots.data.reshape(-1, self.spline.order)
+        by_place, cross = np.zeros((slots.shape[0], n_columns), dtype), np.zeros((slots.shape[1], n_columns))
+        loops.cross(slot, curvature.astype(dtype), self.columns, first, values, by_place, cross)
+        return cross
 
     def _weighted_gram(self, curvature: FloatArray) -> FloatArray:
         """Return X'WX (column, column), some rows at a time: what stays in the cache, and no second copy of X."""

@@ -2,8 +2,8 @@
 
 They fill arrays that they are handed: no shape is checked here, whoever calls them makes the arrays. ``layers`` and
 ``adamw`` train networks clocked by bins (``scans.py``, ``recurrent_net.py``), ``hazard`` those clocked by spikes
-(``spike_net.py``, ``spike_head.py``), ``lags`` are spike histories (``history.py``, ``rows.py``), ``bands``
-banded Hessians (``banded.py``), ``runs`` free runs.
+(``spike_net.py``, ``spike_head.py``), ``lags`` are spike histories (``history.py``, ``rows.py``), ``splines``
+and ``bands`` Hessians of a drive (``penalised.py``, ``banded.py``), ``runs`` free runs.
 
 What is kept on disk is compiled anew where a function's own file changed, but not where another did that it calls
 into: who changes ``functions``, or what ``runs`` takes from ``hazard``, removes ``__pycache__`` (``make clean``).
