@@ -20,7 +20,8 @@ from rnnspike.errors import ModelError
 from rnnspike.models.compiled import bands as loops
 from rnnspike.trials.data import FloatArray
 
-#: Knots for each condition up to which eliminating the conditions first is cheaper than one band.
+#: Knots for each condition below which eliminating the conditions first is cheaper than one band (measured at 2 to 60
+#: conditions and 12 to 500 knots).
 ARROW_KNOTS = 8
 #: Shares of the columns' diagonal that are added to it, each where the one before is too little.
 _EASING = (1e-7, 1e-6, 1e-5, 1e-4)
