@@ -224,9 +224,11 @@ class LogLinear:
     def _weighted_gram(self, curvature: FloatArray) -> FloatArray:
         """Return X'WX (column, column), some rows at a time: what stays in the cache, and no second copy of X."""
         inner = np.zeros((self.columns.shape[1],) * 2)
-        root = np.sqrt(curvature).astype(self.columns.dtype)
+        root = np.sqrt(curvature).astype(self.columns.dtype)[:, None]
+        room = np.empty_like(self.columns[:_GRAM_ROWS])  # once: memory anew for each block costs as much again
         for start in range(0, len(root), _GRAM_ROWS):
-            some = self.columns[start : start + _GRAM_ROWS] * root[start : start + _GRAM_ROWS, None]
+            rows = slice(start, start + _GRAM_ROWS)
+            some = np.multiply(self.columns[rows], root[rows], out=room[: len(root) - start])
             inner += some.T @ some  # of one array with itself: half the work
         return inner
 
