@@ -34,7 +34,7 @@ __all__ = ["Drive", "FittedGlm", "HistoryGlm", "LastSpikeGlm", "LogLinearModel"]
 #: Multiples of the strengths that validation chooses among.
 MULTIPLES = (0.1, 10.0)
 #: Nats on validation trials that other strengths must earn: few trials like this or that by chance.
-EARNED = 3.0
+EARNED = 2.0
 #: Nats promised on training trials from which a rhythm has functions of its own. Their twelve promise 6 by chance;
 #: units without a rhythm, simulated or recorded, 2 to 12, a few to 29, the resonant cell 35 to 55.
 RHYTHM_WORTH = 25.0
