@@ -96,7 +96,8 @@ class Interleaved:
 
     def solve(self, values: FloatArray) -> FloatArray:
         """Return A^-1 times values (drive, right-hand side)."""
-        by_knot = values.reshape(self.n_splines, -1, values.shape[1]).swapaxes(0, 1)
+        n_rows, n_sides = values.shape
+        by_knot = values.reshape(self.n_splines, n_rows // self.n_splines, n_sides).swapaxes(0, 1)
         solved = self.band.solve(by_knot.reshape(values.shape))
         return solved.reshape(by_knot.shape).swapaxes(0, 1).reshape(values.shape)
 
@@ -210,7 +211,7 @@ def _first_three(bands: FloatArray) -> FloatArray:
 
 def _neighbours(left: FloatArray, right: FloatArray, n_knots: int) -> FloatArray:
     """Return products of rows (spline * n_knots + knot, k) with those 0, 1, 2 knots on, (3, spline, knot)."""
-    left, right = (each.reshape(-1, n_knots, each.shape[1]) for each in (left, right))
+    left, right = (each.reshape(len(each) // n_knots, n_knots, each.shape[1]) for each in (left, right))
     result = np.zeros((3, *left.shape[:2]))
     for apart in range(min(3, n_knots)):
         last = n_knots - apart

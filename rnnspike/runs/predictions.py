@@ -16,7 +16,15 @@ from rnnspike.runs.held_out import HeldOut
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.store import read_arrays_named, safe_name
 from rnnspike.runs.tasks import CLOSED_FORM, Pair, ladder, member_name, members_of, pairs_of, rng_for
-from rnnspike.runs.training import attempt, model_folder, prediction_key, predictions_file, read_outcome, rung_folder
+from rnnspike.runs.training import (
+    attempt,
+    model_folder,
+    needed,
+    prediction_key,
+    predictions_file,
+    read_outcome,
+    rung_folder,
+)
 from rnnspike.trials.data import Trials
 
 Member = tuple[int, int]
@@ -104,7 +112,7 @@ class UnitPredictions:
         rung.share = min(rung.share, outcome["share"])
         rung.seconds += outcome["seconds"] / max(len(outcome["units"]), 1)
         if pooled and self.unit_id not in outcome["units"]:
-            raise ModelError(f"needs {', '.join(MODELS[rung.name].needs)}, which could not be fitted to this unit")
+            raise ModelError(needed(self.job, MODELS[rung.name].needs, self.unit_id, pair))
         if outcome["status"] == "failed":
             raise RuntimeError(outcome["message"])
         if outcome["status"] != "ok":

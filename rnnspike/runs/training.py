@@ -175,7 +175,7 @@ class Split:
     def _fit(self, name: str, fitted: Fitted) -> None:
         missing = [need for need in MODELS[name].needs if need not in fitted]
         if missing:
-            raise ModelError(f"needs {', '.join(missing)}, which could not be fitted")
+            raise ModelError(needed(self.job, missing, self.unit_ids[0], self.pair))
         models = self.model(name).fit(self.train, self.validation, self.rng(name), fitted)
         self.keep(name, models)
         fitted[name] = models
@@ -193,7 +193,7 @@ class Split:
         """Add the training of a rung on bases that were fitted and saved before, to be run beside others."""
         needs = MODELS[name].needs
         if not has_models(self.job, self.unit_ids[0], self.pair, needs):
-            raise ModelError(f"needs {', '.join(needs)}, which could not be fitted")
+            raise ModelError(needed(self.job, needs, self.unit_ids[0], self.pair))
         fitted = {
             need: [load(need, self.model_folder(need) / member_name(*member)) for member in self.pair.members]
             for need in needs
@@ -314,6 +314,15 @@ def model_folder(job: Job, name: str, unit_id: str | None) -> Path:
     """Return where a rung's fitted models lie in the run directory; ``unit_id`` None for a pooled rung."""
     owner = job.folder if unit_id is None else job.folder / "units" / safe_name(unit_id)
     return owner / "models" / name
+
+
+def needed(job: Job, names: Sequence[str], unit_id: str, pair: Pair) -> str:
+    """Say which of a rung's needs were not fitted to a unit on this split, and why."""
+    outcomes = {name: read_outcome(job, name, unit_id, pair) for name in names}
+    why = [
+        f"{name}, which could not be fitted ({each['message']})" for name, each in outcomes.items() if each["message"]
+    ]
+    return f"needs {'; '.join(why)}"
 
 
 def has_models(job: Job, unit_id: str, pair: Pair, names: Sequence[str]) -> bool:

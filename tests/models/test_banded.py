@@ -18,22 +18,23 @@ SHAPES = [(1, 0.0), (1, 5.0), (2, 0.0), (2, 3.0), (7, 6.0)]
 WAYS = [0, 10**6]
 
 
-def model(n_conditions: int, spacing: float, n_bins: int = 40, n_rows: int = 400) -> LogLinear:
+def model(n_conditions: int, spacing: float, n_columns: int, n_bins: int = 40, n_rows: int = 400) -> LogLinear:
     """Return rows anywhere in a window, a third of it unseen in condition 0."""
     rng = np.random.default_rng(n_conditions)
     condition = rng.integers(n_conditions, size=n_rows)
     position = rng.integers(n_bins, size=n_rows).astype(float)
     position[condition == 0] /= 1.5
     spline = SplineBasis(n_bins, spacing)
-    columns, ones = rng.normal(size=(n_rows, 3)), np.ones(n_rows)
+    columns, ones = rng.normal(size=(n_rows, n_columns)), np.ones(n_rows)
     return LogLinear(spline, position.round(), condition, n_conditions, columns, ones, np.zeros(n_rows))
 
 
-def factor_and_dense(n_conditions: int, spacing: float) -> tuple[Factor, FloatArray, tuple[int, ...]]:
+def factor_and_dense(n_conditions: int, spacing: float, n_columns: int) -> tuple[Factor, FloatArray, tuple[int, ...]]:
     """Return a factorised Hessian, the dense one, and the shape of its drive (spline, knot)."""
-    rows, rng = model(n_conditions, spacing), np.random.default_rng(0)
+    rows, rng = model(n_conditions, spacing, n_columns), np.random.default_rng(0)
     curvature, here = rng.gamma(1.0, size=rows.n_rows), rows.zero()
-    penalty = Penalty(3.0, np.diag([0.5, 0.1, 0.2]), np.zeros(3), deviation_smooth=2.0, deviation=0.7)
+    ridge = np.diag([0.5, 0.1, 0.2][:n_columns])
+    penalty = Penalty(3.0, ridge, np.zeros(n_columns), deviation_smooth=2.0, deviation=0.7)
     shared = rows.spline.matrix(rows.position).toarray()
     own = [shared * (rows.condition == c)[:, None] for c in range(n_conditions)] if n_conditions > 1 else []
     design = np.concatenate([shared, *own, rows.columns], axis=1)
@@ -47,12 +48,13 @@ def factor_and_dense(n_conditions: int, spacing: float) -> tuple[Factor, FloatAr
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("n_columns", [3, 0])
 @pytest.mark.parametrize("arrow_knots", WAYS)
 def test_solve_and_covariances_are_those_of_the_dense_hessian(
-    shape: tuple[int, float], arrow_knots: int, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, float], arrow_knots: int, n_columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(banded, "ARROW_KNOTS", arrow_knots)
-    factor, whole, (n_splines, n_knots) = factor_and_dense(*shape)
+    factor, whole, (n_splines, n_knots) = factor_and_dense(*shape, n_columns)
     assert isinstance(factor.drive, Arrow if arrow_knots and n_splines > 1 else Interleaved)
     inverse, n_drive = np.linalg.inv(whole), n_splines * n_knots
     gradient = np.random.default_rng(2).normal(size=len(whole))
@@ -68,8 +70,8 @@ def test_solve_and_covariances_are_those_of_the_dense_hessian(
 
 
 def test_few_knots_in_many_conditions_are_eliminated_condition_by_condition() -> None:
-    assert isinstance(factor_and_dense(7, 6.0)[0].drive, Arrow)
-    assert isinstance(factor_and_dense(2, 1.0)[0].drive, Interleaved)
+    assert isinstance(factor_and_dense(7, 6.0, 3)[0].drive, Arrow)
+    assert isinstance(factor_and_dense(2, 1.0, 3)[0].drive, Interleaved)
 
 
 @pytest.mark.parametrize("width", [1, 4])

@@ -281,3 +281,14 @@ def test_a_unit_whose_glm_cannot_be_fitted_still_has_the_network_on_the_drive(
     status = {row["model"]: row["status"] for row in rows}
     assert status["spike-lstm"] == "ok"
     assert (status["glm"], status["spike-lstm-glm"]) == ("skipped", "skipped")
+    message = next(row["message"] for row in rows if row["model"] == "spike-lstm-glm")
+    assert message == "needs glm, which could not be fitted (the Hessian is singular)"
+
+
+def test_networks_have_a_drive_where_it_is_a_constant(tmp_path: Path) -> None:
+    """Five pieces: no repeats, too few trials for a gain, no covariate."""
+    rng = np.random.default_rng(0)
+    train = np.sort(rng.choice(10_000, 600, replace=False)) / 1000.0
+    write_nwb(tmp_path / "s.nwb", Recording(tmp_path, "", 0, "nwb", (Unit("0", train, np.array([[0.0, 10.0]])),)))
+    _, rows = fit(tmp_path / "s.nwb", tmp_path, models=["lstm"], effort="fast", segment=2.0)
+    assert {row["model"]: row["status"] for row in rows}["lstm"] == "ok"
