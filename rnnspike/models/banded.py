@@ -1,8 +1,8 @@
-"""Linear algebra of a drive and its columns: splines over the window, a dense block, what couples them (science d.1).
+"""Linear algebra of a drive and its columns: splines over the window, a dense block, what couples them.
 
 The drive's block A of the Hessian [[A, C], [C', D]] is sparse in two ways. A spline reaches over a few knots: knot by
 knot A is a band (``Interleaved``). And conditions meet in the shared spline alone: each one's own band can be
-eliminated first (``Arrow``). Either way the columns come last, by the Schur complement D - C'A^-1 C.
+eliminated first (``Arrow``). Either way the columns come last, by the Schur complement D - C'A^-1 C (science.md d.1).
 
 Coefficients of a drive stand spline by spline, the shared one first: ``spline * n_knots + knot``.
 """

@@ -28,7 +28,7 @@ from rnnspike.trials.data import FloatArray
 #: Bounds of a strength, and the most that one step changes it.
 LEAST, MOST, FACTOR = 1e-3, 1e7, 30.0
 #: The step at which pieces of the shared spline may part, and the nats a piece from which on they do: alike ones
-#: promise .1 to .2 each (smooth drives, simulated), those of responses to odours or pulses .4 to 1.1.
+#: promise .1 to .3 each (smooth drives of simulated cells), those of responses to odours or pulses .4 to 1.1.
 PARTED_AT, PARTED_BY = 3, 0.25
 #: Nats under which a Newton step ends the search: what the strengths still do then changes no prediction.
 SETTLED = 0.3
