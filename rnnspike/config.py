@@ -34,6 +34,10 @@ DEFAULT_MODELS = (
     "stack",
 )
 
+#: Outer folds of an effort. With five, three trainings predict each fold once as test and once as validation fold;
+#: with four it takes two.
+FOLDS = {"fast": 4, "standard": 5, "thorough": 5}
+
 
 def _several(value: Any) -> Any:
     """Take a lone string as a list: words separated by spaces or commas (environment variables)."""
@@ -75,9 +79,14 @@ class FitSettings(BaseModel):
     drop_duplicates: bool = Field(False, description="drop spikes that repeat a time")
     allow_pickle: bool = Field(False, description="read Neo pickles")
     models: Words = Field(DEFAULT_MODELS, description="rungs of the ladder")
-    folds: int = Field(5, ge=3, le=20, description="outer folds over trials")
-    fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     effort: Literal["fast", "standard", "thorough"] = Field("standard", description="how much is trained")
+    folds: int = Field(
+        default_factory=lambda values: FOLDS[values.get("effort", "standard")],
+        ge=3,
+        le=20,
+        description="outer folds over trials",
+    )
+    fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     replicates: int = Field(200, ge=0, description="free-run replicates, 0 for none")
     save_intensities: bool = Field(False, description="store every held-out intensity")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks are trained")

@@ -40,7 +40,7 @@ RENAMED = {
 @trial_options
 @read_options
 @click.option("--models", "-m", multiple=True, help="Rung of the ladder (repeatable; default: the whole ladder).")
-@click.option("--folds", type=int, help="Outer folds over trials.  [default: 5]")
+@click.option("--folds", type=int, help="Outer folds over trials.  [default: 5; fast: 4]")
 @click.option("--fold-scheme", type=click.Choice(["interleaved", "blocked"]), help="Blocked for strong drift.")
 @click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="How much is trained.")
 @click.option("--replicates", type=int, help="Free-run replicates, 0 for none.  [default: 200]")

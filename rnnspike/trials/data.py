@@ -56,8 +56,8 @@ class Trials:
     group
         (trial,) trials with a common number share recorded time (window or burn-in of one over the window of
         another) as far as that can leak between folds, and go into one fold.
-    session, session_index
-        Spikes of all trials of the session, and where each of these trials stands in it.
+    session, session_table, session_index
+        Spikes of all trials of the session, the rows of their table, and where each of these trials stands in them.
     has_repeats
         False where the recording was cut into segments: there is nothing to average over.
     """
@@ -74,8 +74,8 @@ class Trials:
     start_s: FloatArray
     group: IntArray
     session: SessionCounts
+    session_table: pd.DataFrame
     session_index: IntArray
-    table: pd.DataFrame
     unit_ids: tuple[str, ...]
     bin_s: float
     window_s: tuple[float, float]
@@ -101,6 +101,11 @@ class Trials:
     def n_units(self) -> int:
         """Number of units."""
         return int(self.counts.shape[2])
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Rows of the trials' table, in the order of the trials."""
+        return self.session_table.iloc[self.session_index].reset_index(drop=True)
 
     @property
     def spikes(self) -> CountArray:
@@ -129,11 +134,7 @@ class Trials:
             chosen = np.flatnonzero(chosen)
         per_trial = ["counts", "observed", "burn_in", "burn_in_observed", "covariates", "covariates_burn_in"]
         per_trial += ["condition", "start_s", "group", "session_index"]
-        return replace(
-            self,
-            **{name: getattr(self, name)[chosen] for name in per_trial},
-            table=self.table.iloc[chosen].reset_index(drop=True),
-        )
+        return replace(self, **{name: getattr(self, name)[chosen] for name in per_trial})
 
     def unit(self, index: int) -> Trials:
         """Return the trials of one unit, shapes (trial, bin, 1)."""
