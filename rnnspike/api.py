@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnspike.config import FitSettings
-from rnnspike.runs.engine import Progress, fit_recording, make_job, workers
-from rnnspike.runs.training import check_device
+from rnnspike.device import check_device
+from rnnspike.runs.engine import Progress, fit_recording, make_job
+from rnnspike.runs.pool import workers
 
 
 def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None = None, **settings: Any) -> Path:

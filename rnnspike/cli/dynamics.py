@@ -163,7 +163,7 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
 def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[str, Any], log: Log) -> None:
     from rnnspike.errors import RnnspikeError
     from rnnspike.runs.dynamics import DynamicsOptions, analyse_run
-    from rnnspike.runs.engine import workers
+    from rnnspike.runs.pool import workers
 
     options = DynamicsOptions(
         units=values["units"],

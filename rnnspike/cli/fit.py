@@ -71,8 +71,12 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
       rnnspike fit sound.nwb --segment 1s --covariate envelope
       ls *.nwb | rnnspike fit - -j 8 --format jsonl > rows.jsonl
     """
+    from rnnspike.runs import pool
+
+    if (values["workers"] or 1) > 1 and not values["dry_run"]:
+        pool.begin()
     from rnnspike.config import resolve_settings
-    from rnnspike.runs.training import check_device
+    from rnnspike.device import check_device
 
     log = log_from(values)
     settings, sources = resolve_settings(given(ctx), values["config_file"])
@@ -121,14 +125,15 @@ def fit_all(
     paths: list[Path], settings: FitSettings, log: Log, values: dict[str, Any], provenance: dict[str, Any]
 ) -> int:
     """Fit every recording; one that fails does not stop the others."""
-    from rnnspike.cli.batch import fits
-    from rnnspike.runs.engine import workers
-    from rnnspike.runs.rows import ROW_COLUMNS
+    from rnnspike.runs.pool import workers
 
-    writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
     errors: list[RnnspikeError] = []
     shown = shown_names(paths)
     with workers(settings.workers) as executor:
+        from rnnspike.cli.batch import fits
+        from rnnspike.runs.rows import ROW_COLUMNS
+
+        writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
         for path, fit in fits(paths, settings, values["overwrite"], provenance, executor, log):
             try:
                 fitted = fit()

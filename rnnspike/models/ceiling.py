@@ -1,14 +1,17 @@
-"""How far a log-linear model may go beyond what it was fitted to (science.md b.5).
+"""How far a model may go beyond what it was fitted to (science.md b.5).
 
 An exponential link answers an input, or a silence, that training did not show with any rate: a cell that falls silent
 under a strong current was expected to fire in every bin. So no bin is predicted above twice the highest intensity
-that training bins of a like time since the last spike were given.
+that training bins of a like time since the last spike were given. GLMs are bounded so, and spike-clocked LSTMs that
+read covariates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +49,11 @@ class Ceiling:
         """Largest log mu at ages 0, 1, ... ``longest``, longer, unknown (the last), as ``FittedGlm.age_table``."""
         ages = np.append(np.arange(self.longest + 2.0), UNKNOWN)
         return np.array(self.log_mu)[_class_of(ages, self.longest)]
+
+    @classmethod
+    def load(cls, config: Mapping[str, Any]) -> Ceiling:
+        """Return what ``asdict`` made of one."""
+        return cls(tuple(config["log_mu"]), config["longest"])
 
 
 def _class_of(age: FloatArray, longest: int) -> IntArray:

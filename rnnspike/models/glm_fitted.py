@@ -143,7 +143,7 @@ class FittedGlm:
             strengths[name] = tuple(strengths[name])
         weights = load_file(folder / "weights.safetensors")
         coefficients = Coefficients(weights["drive"], weights["columns"])
-        ceiling = Ceiling(tuple(config["ceiling"]["log_mu"]), config["ceiling"]["longest"])
+        ceiling = Ceiling.load(config["ceiling"])
         return cls(config["name"], Layout(**layout), coefficients, Strengths(**strengths), ceiling)
 
 

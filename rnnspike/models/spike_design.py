@@ -189,13 +189,22 @@ def build_design(
     return Design(events, inputs, log_drive, log_base, covariates, log_mean, by_lag, units, trials.bin_s)
 
 
+def longest_lag(bin_s: float) -> int:
+    """Return the lag in bins up to which the network's head tells lags apart other than by their logarithm."""
+    return len(_lag_basis(bin_s).table()) - 1
+
+
+def _lag_basis(bin_s: float) -> LogTimeBasis:
+    return LogTimeBasis(bin_s, last_s=max(LONGEST_LAG_S, 20 * bin_s))
+
+
 def lag_functions(longest: int, bin_s: float) -> FloatArray:
     """Return functions of the time since the last event (2, lag, function), for lags of up to ``longest`` bins.
 
     A basis, whether the event was a spike (1) or a start (0), and the log lag. After a start the time since the last
     spike is not known: the basis is 0, the log lag stays (censored).
     """
-    basis, lag = LogTimeBasis(bin_s, last_s=max(LONGEST_LAG_S, 20 * bin_s)).table(), np.arange(longest + 1)
+    basis, lag = _lag_basis(bin_s).table(), np.arange(longest + 1)
     functions = np.zeros((2, len(lag), basis.shape[1] + 2))
     functions[1, : len(basis), :-2] = basis[: len(lag)]
     functions[1, :, -2] = 1.0

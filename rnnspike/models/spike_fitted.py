@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from rnnspike.errors import ModelError
 from rnnspike.models.bag import bounded, load_members, save_members
+from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.compiled import runs
+from rnnspike.models.history import Past
 from rnnspike.models.protocol import FittedModel, Stepper
-from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design
+from rnnspike.models.spike_design import CovariateScale, Design, Scales, build_design, longest_lag
 from rnnspike.models.spike_head import HeadTables, Place
 from rnnspike.models.spike_net import UnitNet
 from rnnspike.models.spike_sequences import cut_sequences
@@ -71,7 +73,8 @@ class FittedSpikeLstm:
 
     ``states`` are the weights of the epochs that were best for some unit, ``choice`` (unit,) which of them is a
     unit's. ``bases`` is the drive, and the GLM where the network starts from that. ``training`` says what the
-    training did and what the data can support.
+    training did and what the data can support. ``ceilings`` (unit,) bound a network that reads covariates; without
+    any there are none.
     """
 
     name: str
@@ -84,19 +87,38 @@ class FittedSpikeLstm:
     bases: tuple[FittedModel, ...]
     bin_s: float
     training: dict[str, Any]
+    ceilings: tuple[Ceiling, ...] = ()
+
+    def with_ceilings(self, train: Trials) -> FittedSpikeLstm:
+        """Return the model bounded by what it finds in its training trials, unit by unit."""
+        longest = longest_lag(self.bin_s)
+        found = []
+        for u in range(train.n_units):
+            one = train.unit(u)
+            seen, ages = one.observed[:, :, 0], Past.of(one).ages(longest)[0]
+            log_mean = float(np.log(self.scales.rate_hz[self._number(one.unit_ids[0])] * self.bin_s))
+            found.append(Ceiling.of(self._log_mu(one)[seen], ages[seen].astype(np.float64), longest, log_mean))
+        return replace(self, ceilings=tuple(found))
 
     def intensity(self, trials: Trials) -> FloatArray:
         """Return mu (trial, bin, unit), given the recorded past; in masked bins the base's."""
         mu = np.empty(trials.counts.shape)
-        covariates = self.covariate_scale.apply(trials)
         for u in range(trials.n_units):
             one = trials.unit(u)
-            number = self._number(one.unit_ids[0])
-            log_drive, log_base = self._log_bases(one)
-            units = np.array([number])
-            design = build_design(one, units, self.scales.of_units(units), log_drive, log_base, covariates)
-            mu[:, :, u] = bounded(np.exp(exact_log_mu(self._net(number), design)))
+            log_mu = self._log_mu(one)
+            if self.ceilings:
+                ceiling = self.ceilings[self._number(one.unit_ids[0])]
+                log_mu = np.minimum(log_mu, ceiling.table[Past.of(one).ages(ceiling.longest)[0]])
+            mu[:, :, u] = bounded(np.exp(log_mu))
         return mu
+
+    def _log_mu(self, one: Trials) -> FloatArray:
+        """Return log mu (trial, bin) of one unit, without its ceiling."""
+        units = np.array([self._number(one.unit_ids[0])])
+        log_drive, log_base = self._log_bases(one)
+        covariates = self.covariate_scale.apply(one)
+        design = build_design(one, units, self.scales.of_units(units), log_drive, log_base, covariates)
+        return exact_log_mu(self._net(int(units[0])), design)
 
     def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
         """Return a stepper of one unit over these trials, started on their burn-in."""
@@ -109,6 +131,7 @@ class FittedSpikeLstm:
             log_rows(self.bases[0], one),
             self.covariate_scale.apply(one),
             self.bases[1].stepper(one) if len(self.bases) > 1 else None,
+            self.ceilings[number] if self.ceilings else None,
         )
 
     def save(self, folder: Path) -> None:
@@ -117,7 +140,9 @@ class FittedSpikeLstm:
         scales = {f"scales.{name}": array for name, array in asdict(self.scales).items()}
         scales |= {f"covariates.{name}": array for name, array in asdict(self.covariate_scale).items()}
         plain = ("name", "unit_ids", "choice", "covariate_names", "bin_s", "training")
-        save_weights(folder, {**arrays, **scales}, {name: getattr(self, name) for name in plain})
+        config = {name: getattr(self, name) for name in plain}
+        config["ceilings"] = [asdict(ceiling) for ceiling in self.ceilings]
+        save_weights(folder, {**arrays, **scales}, config)
         save_members(folder / "bases", self.bases, {})
 
     @classmethod
@@ -140,6 +165,7 @@ class FittedSpikeLstm:
             bases=load_members(folder / "bases")[0],
             bin_s=config["bin_s"],
             training=config["training"],
+            ceilings=tuple(Ceiling.load(each) for each in config["ceilings"]),
         )
 
     def _number(self, unit_id: str) -> int:

@@ -194,7 +194,7 @@ class SpikeLstm:
         epochs = result.history.best_epoch[at : at + train.n_units]
         kept = sorted(set(epochs))
         states = [result.best[at + epochs.index(epoch)] for epoch in kept]
-        return FittedSpikeLstm(
+        model = FittedSpikeLstm(
             name=self.name,
             unit_ids=train.unit_ids,
             states=tuple(states),
@@ -206,6 +206,7 @@ class SpikeLstm:
             bin_s=train.bin_s,
             training=report | {"best_epoch": epochs},
         )
+        return model.with_ceilings(train) if train.covariate_names else model
 
     @staticmethod
     def load(folder: Path) -> FittedModel:

@@ -7,7 +7,9 @@ import copy
 import numpy as np
 
 from rnnspike.models.bag import bounded
+from rnnspike.models.ceiling import Ceiling
 from rnnspike.models.compiled import runs
+from rnnspike.models.history import UNKNOWN
 from rnnspike.models.protocol import Stepper
 from rnnspike.models.spike_design import Scales, input_names
 from rnnspike.models.spike_features import PRIOR_SPIKES, TRACE_S, Traces, read_events, session_gains
@@ -32,6 +34,8 @@ class SpikeStepper:
         (trial, bin, filter), standardised.
     base
         Stepper of the base; None where the base is the drive.
+    ceiling
+        Bound of the unit's log mu by the time since its last spike.
     """
 
     def __init__(
@@ -42,9 +46,10 @@ class SpikeStepper:
         log_drive: FloatArray,
         covariates: FloatArray,
         base: Stepper | None,
+        ceiling: Ceiling | None = None,
     ) -> None:
         n_rows = trials.n_trials
-        self.net, self.base = net, base
+        self.net, self.base, self.ceiling = net, base, ceiling
         self.log_drive, self.covariates = log_drive, covariates
         self.rate_hz, self.bin_s = float(scales.rate_hz[0]), trials.bin_s
         self.log_mean = float(np.log(self.rate_hz * trials.bin_s))
@@ -100,7 +105,18 @@ class SpikeStepper:
         trial, lag = self.trial[here], first - self.last[here]
         opened = self.net.opened(self.opened[here])
         self.head.add_log_gain(opened, lag, self.after_start[here], trial, first, place)
-        return bounded(np.exp(self._log_base + log_gain))
+        log_mu = self._log_base + log_gain
+        if self.ceiling is not None:
+            log_mu = np.minimum(log_mu, self.ceiling.table[self._ages(rows, at, n, self.ceiling.longest)])
+        return bounded(np.exp(log_mu))
+
+    def _ages(self, rows: IntArray, at: IntArray, n: int, longest: int) -> IntArray:
+        """Return the ages of the bins that come next (row, n), as ``Past.ages`` of what came before."""
+        age = (at - self.last[rows])[:, None] + np.arange(n)
+        silent = self.after_start[rows][:, None]  # since its start the stretch has held no spike
+        known = np.where(silent, np.where(age > longest, longest + 1, UNKNOWN), np.minimum(age, longest + 1))
+        observed = self.observed[self.trial[rows][:, None], bins_ahead(at, n, self.observed.shape[1])]
+        return np.asarray(np.where(observed, known, UNKNOWN))
 
     def _base_ahead(self, rows: IntArray, at: IntArray, n: int) -> FloatArray:
         if self.base is not None:

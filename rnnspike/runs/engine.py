@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from rnnspike.runs.job import Job, Loaded, job_id, load_recording
 from rnnspike.runs.store import distinct_name, run_name
 from rnnspike.runs.tasks import Pair, ladder, pairs_of
 from rnnspike.runs.training import fit_pooled, fit_together, fit_unit, is_together
-from rnnspike.threads import ask_for_one_thread, one_thread
+from rnnspike.threads import one_thread
 
 #: Called with (tasks done, tasks in all, what was done last).
 Progress = Callable[[int, int, str], None]
@@ -157,43 +155,6 @@ def completed(
             yield task, future.result()
             for needs in waiting.values():
                 needs.discard(task)
-
-
-@contextmanager
-def workers(n_workers: int) -> Iterator[Executor | None]:
-    """Give an executor of processes with one thread each; None for one worker (work is done here).
-
-    Left by an interruption, running trainings save their checkpoints before their processes end.
-    """
-    if n_workers <= 1:
-        yield None
-        return
-    ask_for_one_thread()
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        from multiprocessing import forkserver
-
-        context.set_forkserver_preload(["rnnspike.runs.worker"])
-        forkserver.ensure_running()  # its imports go on while the first recording is read
-    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start_worker)
-    try:
-        yield pool
-    except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _start_worker() -> None:
-    import signal
-
-    def stop(signum: int, frame: object) -> None:
-        raise SystemExit(143)
-
-    signal.signal(signal.SIGTERM, stop)
 
 
 def dry_run(path: Path, settings: FitSettings) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.config import FitSettings
-from rnnspike.errors import ConfigError, ModelError
+from rnnspike.device import resolve_device
+from rnnspike.errors import ModelError
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build, load
 from rnnspike.runs.job import Job, load_job, unit_trials
@@ -39,27 +40,6 @@ MOST_TRAINING_SPIKES = 100_000
 ENOUGH_TO_CHOOSE = 1 / 3
 #: Bins times units that are predicted at a time.
 PREDICTED_BINS = 1_000_000
-
-
-def resolve_device(device: str) -> str:
-    """Return cpu or cuda for auto."""
-    if device != "auto":
-        return device
-    if not (Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi")):
-        return "cpu"  # a second less than asking torch
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def check_device(device: str) -> None:
-    """Raise ConfigError where networks are to be trained on a GPU and torch has none."""
-    if device != "cuda":
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        raise ConfigError("--device cuda: torch finds no CUDA device here (try --device cpu, or auto)")
 
 
 def is_together(name: str, settings: FitSettings) -> bool:

@@ -15,6 +15,7 @@ from rnnspike.errors import ModelError
 from rnnspike.evaluation.likelihood import log_likelihood
 from rnnspike.models import registry
 from rnnspike.models.gpu.hazard import HazardModule, interval_loss, to_tensors
+from rnnspike.models.history import Past
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.simulate import simulate
 from rnnspike.models.spike_batches import TrainingBatches, make_batch
@@ -214,6 +215,23 @@ def test_the_stepper_fed_the_recorded_spikes_equals_the_intensity(make_trials, c
         np.testing.assert_allclose(walk(model.stepper(trials, unit), trials, unit), mu[:, :, unit], rtol=2e-5)
 
 
+def test_a_network_that_reads_covariates_is_bounded_by_what_training_bins_of_like_ages_were_given(make_trials, walk):
+    trials = random_trials(make_trials, covariates=True)
+    model = fit(trials)[0]
+    np.testing.assert_array_equal(model.intensity(trials), replace(model, ceilings=()).intensity(trials))
+    beyond = shaken(model)
+    free, mu = replace(beyond, ceilings=()).intensity(trials), beyond.intensity(trials)
+    for unit in range(2):
+        ceiling, seen = model.ceilings[unit], trials.observed[:, :, unit]
+        ages, _ = Past.of(trials, unit).ages(ceiling.longest)
+        most = np.exp(ceiling.table[ages])
+        np.testing.assert_allclose(mu[:, :, unit][seen], np.minimum(free[:, :, unit], most)[seen])
+        assert 0.01 < (free[:, :, unit] > 1.01 * most)[seen].mean() < 0.99
+        assert len(set(most[seen])) > 3  # it is known at several ages, and where the age is not
+        np.testing.assert_allclose(walk(beyond.stepper(trials, unit), trials, unit), mu[:, :, unit], rtol=2e-5)
+    assert not fit(random_trials(make_trials))[0].ceilings
+
+
 def test_the_exact_intensity_agrees_with_the_network_that_was_trained(make_trials):
     """All spikes of a run as context, torch in double precision."""
     trials = random_trials(make_trials)
@@ -311,8 +329,9 @@ def held_out_age(trials):
     return age
 
 
-def test_save_and_load_give_the_same_intensity(make_trials, tmp_path):
-    trials = random_trials(make_trials)
+@pytest.mark.parametrize("covariates", [False, True])
+def test_save_and_load_give_the_same_intensity(make_trials, tmp_path, covariates):
+    trials = random_trials(make_trials, covariates=covariates)
     bases = {"drive": [registry.build("constant").fit(trials.unit(u), [trials.unit(u)], None)[0] for u in range(2)]}
     from rnnspike.models.bag import PerUnit
 
@@ -320,6 +339,7 @@ def test_save_and_load_give_the_same_intensity(make_trials, tmp_path):
     (model,) = SpikeLstm(QUICK).fit(trials, [trials], np.random.default_rng(0), {"drive": [base]})
     model.save(tmp_path)
     loaded = registry.load("spike-lstm", tmp_path)
+    assert loaded.ceilings == model.ceilings
     assert np.array_equal(loaded.intensity(trials), model.intensity(trials))
     assert np.array_equal(loaded.intensity(trials.unit(1)), model.intensity(trials)[:, :, 1:])
     assert json.loads((tmp_path / "config.json").read_text())["training"] == model.training

@@ -19,7 +19,8 @@ from rnnspike.models.recurrent_fitted import FittedRecurrent
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
 from rnnspike.runs.dynamics import DynamicsOptions, analyse_run, network_tasks
-from rnnspike.runs.engine import fit_recording, make_job, workers
+from rnnspike.runs.engine import fit_recording, make_job
+from rnnspike.runs.pool import workers
 from rnnspike.runs.store import read_arrays
 from rnnspike.runs.tasks import member_name
 from rnnspike.runs.training import model_folder

@@ -21,7 +21,8 @@ from rnnspike.models.registry import MODELS as MODELS_BY_NAME
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
 from rnnspike.report.build import build_report
-from rnnspike.runs.engine import fit_recording, make_job, tasks_of, workers
+from rnnspike.runs.engine import fit_recording, make_job, tasks_of
+from rnnspike.runs.pool import workers
 from rnnspike.runs.reopen import reopen
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS
 from rnnspike.runs.tables import compare_stored
