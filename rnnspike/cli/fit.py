@@ -21,6 +21,7 @@ from rnnspike.cli.options import (
 )
 from rnnspike.cli.output import Log, RowWriter, shown_names
 from rnnspike.errors import ExitCode, RnnspikeError
+from rnnspike.memory import importing
 
 if TYPE_CHECKING:
     from rnnspike.config import FitSettings
@@ -130,8 +131,12 @@ def fit_all(
     errors: list[RnnspikeError] = []
     shown = shown_names(paths)
     with workers(settings.workers) as executor:
-        from rnnspike.cli.batch import fits
-        from rnnspike.runs.rows import ROW_COLUMNS
+        with importing():
+            from rnnspike.cli.batch import fits
+            from rnnspike.runs.rows import ROW_COLUMNS
+
+            if executor is None:
+                import rnnspike.runs.worker  # noqa: F401
 
         writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
         for path, fit in fits(paths, settings, values["overwrite"], provenance, executor, log):
