@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class PerUnit:
     """Single-unit models side by side: one model of all their units, of which trials may hold any by id."""
 
     unit_ids: tuple[str, ...]
-    members: tuple[FittedModel, ...]
+    members: Sequence[FittedModel]
     name: str = "per-unit"
 
     def member(self, unit_id: str) -> FittedModel:
@@ -94,9 +95,27 @@ class PerUnit:
 
     @classmethod
     def load(cls, folder: Path) -> PerUnit:
-        """Return what ``save`` wrote."""
-        members, config = load_members(folder)
-        return cls(tuple(config["unit_ids"]), members, str(config["name"]))
+        """Return what ``save`` wrote; a unit's model is read when it is asked for, as most tasks are of one unit."""
+        config = json.loads((folder / "members.json").read_text())
+        return cls(tuple(config["unit_ids"]), _OnDisk(folder, tuple(config["members"])), str(config["name"]))
+
+
+@dataclass(frozen=True)
+class _OnDisk(Sequence[FittedModel]):
+    """Models that ``save_members`` wrote, each read when it is first asked for."""
+
+    folder: Path
+    kinds: tuple[str, ...]
+    _read: dict[int, FittedModel] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def __getitem__(self, index: Any) -> Any:
+        i = range(len(self))[index]
+        if i not in self._read:
+            self._read[i] = load_any(self.kinds[i], self.folder / str(i))
+        return self._read[i]
 
 
 def bounded(mu: FloatArray) -> FloatArray:

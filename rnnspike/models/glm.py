@@ -76,12 +76,12 @@ class LogLinearModel:
         if layout.covariate_mean:
             choices.append(_Choice(model, penalties, {"covariates": MOST}))
         chosen = [_best(choices, layout.design(each)) for each in validation]
-        fits: dict[Any, Coefficients] = {}
+        fits: dict[Any, FittedGlm] = {}
         for strengths, near, gram in chosen:
             if strengths.key() not in fits:
-                fits[strengths.key()] = refine(model, penalties.penalty(strengths), gram, near)
-        ceilings = {key: layout.ceiling(model, fit) for key, fit in fits.items()}
-        return tuple(FittedGlm(self.name, layout, fits[e.key()], e, ceilings[e.key()]) for e, _, _ in chosen)
+                fit = refine(model, penalties.penalty(strengths), gram, near)
+                fits[strengths.key()] = FittedGlm(self.name, layout, fit, strengths, layout.ceiling(model, fit))
+        return tuple(fits[strengths.key()] for strengths, _, _ in chosen)
 
     @classmethod
     def load(cls, folder: Path) -> FittedGlm:

@@ -50,7 +50,7 @@ class RecurrentSettings:
 
 
 EFFORTS: dict[str, RecurrentSettings] = {
-    "fast": RecurrentSettings(n_updates=100, n_validations=4, validation_bins=40_000),
+    "fast": RecurrentSettings(n_updates=100, n_validations=4, validation_bins=20_000),
     "standard": RecurrentSettings(),
     "thorough": RecurrentSettings(
         n_hidden=32, n_updates=800, n_rows=16, max_cycles=2, n_validations=16, validation_bins=200_000

@@ -226,12 +226,12 @@ _THOROUGH = SpikeLstmSettings(n_hidden=48, n_epochs=40, fewest_epochs=24, batch_
 _FROM_DRIVE = SpikeLstmSettings(n_epochs=20, fewest_epochs=15, batch_size=48, learning_rate=4e-2)
 SETTINGS = {
     "spike-lstm": {
-        "fast": replace(_FROM_DRIVE, n_epochs=12, fewest_epochs=12, validate_every=2),
+        "fast": replace(_FROM_DRIVE, n_epochs=12, fewest_epochs=12, validate_every=3),
         "standard": _FROM_DRIVE,
         "thorough": _THOROUGH,
     },
     "spike-lstm-glm": {
-        "fast": SpikeLstmSettings(n_epochs=8, fewest_epochs=8, validate_every=2),
+        "fast": SpikeLstmSettings(n_epochs=8, fewest_epochs=8, validate_every=3),
         "standard": SpikeLstmSettings(),
         "thorough": _THOROUGH,
     },

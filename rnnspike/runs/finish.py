@@ -35,7 +35,7 @@ FREE_RUN_FOLDS = {"fast": 1, "standard": 2, "thorough": 2}
 #: Bins of all trials of the raster of a free run, and how many long trials it shows at the least.
 RASTER_BINS, FEWEST_SHOWN = 100_000, 10
 #: Length of a long free run, s, and how many trials of a fold it takes.
-LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 40
+LONG_RUN_S, LONG_RUN_TRIALS = 30.0, 20
 #: A network that loses this part of what a plainer model finds has not learned what there is.
 FAR_BEHIND = 0.1
 #: With fewer trials in which the unit was held, rows carry a warning.

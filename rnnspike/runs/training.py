@@ -188,10 +188,16 @@ class Split:
     def keep(self, name: str, models: Sequence[FittedModel]) -> None:
         """Save a rung's models and their predictions of the folds left out."""
         predictions: dict[str, npt.NDArray[np.float32]] = {}
-        for fitted_model, (test, validation) in zip(models, self.pair.members, strict=True):
-            predictions |= self._predict(name, fitted_model, test, validation)
+        known: dict[tuple[int, int], npt.NDArray[np.float32]] = {}  # where both sets choose alike, there is one model
+        for model, (test, validation) in zip(models, self.pair.members, strict=True):
+            for fold, trials in zip((self.pair.a, self.pair.b), self.left_out, strict=True):
+                if (id(model), fold) not in known:
+                    known[id(model), fold] = self._predict(model, trials)
+                for index, unit_id in enumerate(self.unit_ids):
+                    key = prediction_key(name, test, validation, fold, safe_name(unit_id))
+                    predictions[key] = known[id(model), fold][:, :, index]
             if name not in CLOSED_FORM:
-                fitted_model.save(self.model_folder(name) / member_name(test, validation))
+                model.save(self.model_folder(name) / member_name(test, validation))
         write_arrays(self.folder / predictions_file(name), predictions, compressed=False)
 
     def tell(self, name: str, status: str, message: str | None, seconds: float) -> None:
@@ -203,21 +209,15 @@ class Split:
         """Return where the members of a rung lie."""
         return model_folder(self.job, name, None if MODELS[name].pooled else self.unit_ids[0])
 
-    def _predict(
-        self, name: str, model: FittedModel, test: int, validation: int
-    ) -> dict[str, npt.NDArray[np.float32]]:
-        """Return log mu (trial, bin) of the folds left out, for each unit, by the names of ``prediction_key``."""
-        found = {}
-        for fold, trials in zip((self.pair.a, self.pair.b), self.left_out, strict=True):
-            log_mu = np.empty(trials.counts.shape, np.float32)
-            for rows in blocks(trials):
-                mu = model.intensity(trials.take(rows))
-                if not np.isfinite(mu).all():
-                    raise ModelError("the model predicts an intensity that is not finite")
-                log_mu[rows] = np.log(mu)
-            for index, unit_id in enumerate(self.unit_ids):
-                found[prediction_key(name, test, validation, fold, safe_name(unit_id))] = log_mu[:, :, index]
-        return found
+    def _predict(self, model: FittedModel, trials: Trials) -> npt.NDArray[np.float32]:
+        """Return log mu (trial, bin, unit)."""
+        log_mu = np.empty(trials.counts.shape, np.float32)
+        for rows in blocks(trials):
+            mu = model.intensity(trials.take(rows))
+            if not np.isfinite(mu).all():
+                raise ModelError("the model predicts an intensity that is not finite")
+            log_mu[rows] = np.log(mu)
+        return log_mu
 
     def close(self) -> None:
         """Note that the split's rungs are trained."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,16 @@ def test_many_units_are_each_as_its_own_model(trials, walk):
         np.testing.assert_array_equal(mu[:, :, [u]], model.members[u].intensity(trials.unit(u)))
     np.testing.assert_array_equal(model.intensity(trials.unit(1)), mu[:, :, 1:])
     np.testing.assert_array_equal(walk(model.stepper(trials, 1), trials, 1), mu[:, :, 1])
+
+
+def test_of_many_units_on_disk_those_asked_for_are_read(trials, tmp_path):
+    model = per_unit(trials, Constant())
+    model.save(tmp_path)
+    loaded = PerUnit.load(tmp_path)
+    np.testing.assert_array_equal(loaded.intensity(trials), model.intensity(trials))
+    shutil.rmtree(tmp_path / "0")
+    only = PerUnit.load(tmp_path).intensity(trials.unit(1))
+    np.testing.assert_array_equal(only, model.intensity(trials)[:, :, 1:])
 
 
 def test_a_unit_that_was_not_fitted_is_said(trials):
