@@ -146,7 +146,9 @@ def completed(
     waiting = {task: set(needs) for task, needs in tasks.items()}
     running: dict[Future[dict[str, Any] | None], Task] = {}
     while waiting or running:
-        for task in [task for task, needs in waiting.items() if not needs]:
+        # one more than there are workers: none waits for its next task, and a long one that is ready goes first
+        ready = sorted((task for task, needs in waiting.items() if not needs), key=lambda task: task.kind == "fit")
+        for task in ready[: job.settings.workers + 1 - len(running)]:
             del waiting[task]
             running[executor.submit(run_task, job, task)] = task
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
