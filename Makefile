@@ -2,21 +2,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# What the tool needs, and what its tests and docs need besides; of thousands of modules few are ever compiled.
+RUN := $(VENV)/.installed
+ALL := $(VENV)/.installed-all
+PIP := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO_OUT ?= demo
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: env demo test slow check format docs benchmark clean
 
-env: $(STAMP)
+env: $(ALL)
 
-$(STAMP): pyproject.toml constraints.txt
+$(RUN): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,data,docs]'
+	$(PIP) .
 	touch $@
 
-demo: env
+$(ALL): $(RUN)
+	$(PIP) '.[dev,data,docs]'
+	touch $@
+
+demo: $(RUN)
 	$(BIN)/rnnspike fit sample_data/human_motor_unit.nwb --window 100ms 500ms --effort fast --out $(DEMO_OUT) --overwrite -j $(WORKERS) --format table
 
 test: env
