@@ -144,7 +144,8 @@ def fit_all(
                 fitted = fit()
                 for row in fitted.rows:
                     writer.write(row)
-                log.info(f"{shown[path]}: {summary(fitted.rows)}; run directory {fitted.folder}")
+                where = f"report {fitted.folder / 'report.html'}" if settings.report else f"run {fitted.folder}"
+                log.info(f"{shown[path]}: {summary(fitted.rows)}; {where}")
             except RnnspikeError as error:
                 errors.append(error)
                 log.error(str(error))
