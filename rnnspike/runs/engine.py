@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,20 +144,32 @@ def completed(
         for task in tasks:
             yield task, run_task(job, task)
         return
-    waiting = {task: set(needs) for task, needs in tasks.items()}
+    left = {task: len(needs) for task, needs in tasks.items()}
+    needed_by: defaultdict[Task, list[Task]] = defaultdict(list)
+    for task, needs in tasks.items():
+        for need in needs:
+            needed_by[need].append(task)
+    short, long = deque[Task](), deque[Task]()
+
+    def make_ready(some: Iterable[Task]) -> None:
+        for task in some:
+            if left[task] == 0:
+                (short if task.kind == "fit" else long).append(task)
+
+    make_ready(tasks)
     running: dict[Future[dict[str, Any] | None], Task] = {}
-    while waiting or running:
+    while short or long or running:
         # one more than there are workers: none waits for its next task, and a long one that is ready goes first
-        ready = sorted((task for task, needs in waiting.items() if not needs), key=lambda task: task.kind == "fit")
-        for task in ready[: job.settings.workers + 1 - len(running)]:
-            del waiting[task]
+        while (short or long) and len(running) <= job.settings.workers:
+            task = (long or short).popleft()
             running[executor.submit(run_task, job, task)] = task
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
             task = running.pop(future)
             yield task, future.result()
-            for needs in waiting.values():
-                needs.discard(task)
+            for other in needed_by[task]:
+                left[other] -= 1
+            make_ready(needed_by[task])
 
 
 def dry_run(path: Path, settings: FitSettings) -> Iterator[dict[str, Any]]:
