@@ -83,6 +83,7 @@ function bodyRow(row) {
     else if (typeof value === "number") td.textContent = key === "n_spikes" ? value : number(value, key === "rate_hz" ? 2 : 3);
     else { td.textContent = known(value) ? value : "–"; if (/verdict|stability/.test(key)) td.className = String(value).split(" ")[0]; }
     if (numeric) td.className = "n";
+    if (key === "message" && known(value)) td.className = "remark";
     tr.append(td);
   }
   return tr;
