@@ -31,6 +31,11 @@ def test_flag_beats_environment_beats_file_beats_user_config(elsewhere: Path) ->
     ]
 
 
+def test_a_fast_fit_holds_out_fewer_folds_unless_told_otherwise(elsewhere: Path) -> None:
+    given = [{}, {"effort": "fast"}, {"effort": "thorough"}, {"effort": "fast", "folds": 5}]
+    assert [resolve_settings(flags)[0].folds for flags in given] == [5, 4, 5, 5]
+
+
 def test_unknown_key_is_refused_with_the_closest(elsewhere: Path) -> None:
     (elsewhere / "rnnspike.toml").write_text("fold = 5\n")
     with pytest.raises(ConfigError, match=r"rnnspike.toml: unknown setting 'fold', did you mean 'folds'"):

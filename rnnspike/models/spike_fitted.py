@@ -91,32 +91,34 @@ class FittedSpikeLstm:
 
     def with_ceilings(self, train: Trials) -> FittedSpikeLstm:
         """Return the model bounded by what it finds in its training trials, unit by unit."""
-        longest = longest_lag(self.bin_s)
+        longest, covariates = longest_lag(self.bin_s), self.covariate_scale.apply(train)
         found = []
         for u in range(train.n_units):
             one = train.unit(u)
             seen, ages = one.observed[:, :, 0], Past.of(one).ages(longest)[0]
             log_mean = float(np.log(self.scales.rate_hz[self._number(one.unit_ids[0])] * self.bin_s))
-            found.append(Ceiling.of(self._log_mu(one)[seen], ages[seen].astype(np.float64), longest, log_mean))
+            found.append(
+                Ceiling.of(self._log_mu(one, covariates)[seen], ages[seen].astype(np.float64), longest, log_mean)
+            )
         return replace(self, ceilings=tuple(found))
 
     def intensity(self, trials: Trials) -> FloatArray:
         """Return mu (trial, bin, unit), given the recorded past; in masked bins the base's."""
         mu = np.empty(trials.counts.shape)
+        covariates = self.covariate_scale.apply(trials)
         for u in range(trials.n_units):
             one = trials.unit(u)
-            log_mu = self._log_mu(one)
+            log_mu = self._log_mu(one, covariates)
             if self.ceilings:
                 ceiling = self.ceilings[self._number(one.unit_ids[0])]
                 log_mu = np.minimum(log_mu, ceiling.table[Past.of(one).ages(ceiling.longest)[0]])
             mu[:, :, u] = bounded(np.exp(log_mu))
         return mu
 
-    def _log_mu(self, one: Trials) -> FloatArray:
-        """Return log mu (trial, bin) of one unit, without its ceiling."""
+    def _log_mu(self, one: Trials, covariates: FloatArray) -> FloatArray:
+        """Return log mu (trial, bin) of one unit, without its ceiling; ``covariates`` are the trials', scaled."""
         units = np.array([self._number(one.unit_ids[0])])
         log_drive, log_base = self._log_bases(one)
-        covariates = self.covariate_scale.apply(one)
         design = build_design(one, units, self.scales.of_units(units), log_drive, log_base, covariates)
         return exact_log_mu(self._net(int(units[0])), design)
 
