@@ -5,22 +5,27 @@ BIN := $(VENV)/bin
 # What the tool needs, and what its tests and docs need besides; of thousands of modules few are ever compiled.
 RUN := $(VENV)/.installed
 ALL := $(VENV)/.installed-all
-PIP := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable
+PIP := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
+# An environment with the lowest versions that pyproject.toml allows: on Python 3.11, for which all of them have wheels.
+LOWEST := .venv-lowest
+# Reading, writing, every command, a fit with its report, and dynamics.
+SMOKE := --ignore tests/cli/test_signals.py tests/recording tests/cli tests/report/test_build.py tests/runs/test_dynamics.py
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO_OUT ?= demo
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env demo test slow check format docs benchmark clean
+.PHONY: env demo test slow lowest check format docs clean
 
 env: $(ALL)
 
 $(RUN): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) .
+	$(PIP) --upgrade 'pip>=25.1'  # which knows --group
+	$(PIP) --editable .
 	touch $@
 
 $(ALL): $(RUN)
-	$(PIP) '.[dev,data,docs]'
+	$(PIP) --group dev --group data --group docs
 	touch $@
 
 demo: $(RUN)
@@ -30,7 +35,14 @@ test: env
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
 
 slow: env
+	$(PIP) --group workflows
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet --no-compile --constraint constraints.txt torch uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --constraint constraints.txt --editable . --group test
+	$(LOWEST)/bin/python -m pytest -W default -n $(WORKERS) $(SMOKE)
 
 check: env
 	$(BIN)/ruff format --check .
@@ -45,4 +57,5 @@ docs: env
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUT) site dist .mypy_cache .pytest_cache .ruff_cache rnnspike/models/compiled/__pycache__
+	rm -rf $(VENV) $(LOWEST) $(DEMO_OUT) site dist .mypy_cache .pytest_cache .ruff_cache
+	find rnnspike -name __pycache__ -prune -exec rm -rf {} +

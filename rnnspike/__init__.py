@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rnnspike._version import __version__
 
 if TYPE_CHECKING:
-    from rnnspike.api import fit
+    from rnnspike.api import fit, score
     from rnnspike.config import FitSettings
     from rnnspike.evaluation.evaluate import evaluate_unit
     from rnnspike.models.registry import build, load
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
     from rnnspike.recording.data import ReadOptions, Recording
     from rnnspike.recording.read import read_recording
     from rnnspike.report.build import build_report
-    from rnnspike.runs.directory import read_rows
+    from rnnspike.runs.cosmooth import cosmooth
     from rnnspike.runs.dynamics import analyse_run
-    from rnnspike.runs.reopen import reopen
     from rnnspike.runs.simulation import simulate_run
-    from rnnspike.runs.tables import compare_stored
+    from rnnspike.runs.stored.directory import read_rows
+    from rnnspike.runs.stored.reopen import reopen
+    from rnnspike.runs.stored.tables import compare_stored
     from rnnspike.trials.data import TrialOptions, Trials
     from rnnspike.trials.plan import plan_trials
     from rnnspike.trials.split import assign_folds
 
 _WHERE = {
     "fit": "api",
+    "score": "api",
     "FitSettings": "config",
     "read_recording": "recording.read",
     "ReadOptions": "recording.data",
@@ -52,11 +54,12 @@ _WHERE = {
     "evaluate_unit": "evaluation.evaluate",
     "simulate_cell": "neurons.session",
     "SessionOptions": "neurons.session",
-    "read_rows": "runs.directory",
-    "reopen": "runs.reopen",
+    "read_rows": "runs.stored.directory",
+    "reopen": "runs.stored.reopen",
     "simulate_run": "runs.simulation",
-    "compare_stored": "runs.tables",
+    "compare_stored": "runs.stored.tables",
     "analyse_run": "runs.dynamics",
+    "cosmooth": "runs.cosmooth",
     "build_report": "report.build",
 }
 
@@ -73,6 +76,7 @@ __all__ = [
     "build",
     "build_report",
     "compare_stored",
+    "cosmooth",
     "evaluate_unit",
     "fit",
     "load",
@@ -80,6 +84,7 @@ __all__ = [
     "read_recording",
     "read_rows",
     "reopen",
+    "score",
     "simulate",
     "simulate_cell",
     "simulate_run",

@@ -1,14 +1,22 @@
-"""The main job as one call, for notebooks and scripts: what ``rnnspike fit`` does with one recording."""
+"""The main jobs as one call, for notebooks and scripts: what ``rnnspike fit`` and ``score`` do with one recording."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rnnspike.config import FitSettings
 from rnnspike.device import check_device
-from rnnspike.runs.engine import Progress, fit_recording, make_job
-from rnnspike.runs.pool import workers
+from rnnspike.runs.batch import fit_plan, fit_recording
+from rnnspike.runs.engines.engine import engine_for
+from rnnspike.runs.layout import base_of
+from rnnspike.runs.plan import make_job
+from rnnspike.runs.tasks import Progress
+
+if TYPE_CHECKING:
+    from rnnspike.rates.given import Quantity
+    from rnnspike.runs.scoring import Rates
 
 
 def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None = None, **settings: Any) -> Path:
@@ -26,6 +34,11 @@ def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None 
         Fields of ``FitSettings``: ``window=(-0.2, 1.0)``, ``units="n_spikes > 500"``, ``models=("glm", "stack")``,
         ``effort="fast"``, ``out=Path("runs")``, ``workers=2``, ...
 
+    Returns
+    -------
+    Path
+        The run directory.
+
     Raises
     ------
     RecordingError
@@ -36,9 +49,67 @@ def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None 
     chosen = FitSettings(**settings)
     check_device(chosen.device)
     job, loaded = make_job(Path(path), chosen)
-    with workers(chosen.workers) as executor:
-        fit_recording(job, loaded, executor, progress, overwrite)
     from rnnspike.report.build import write_report
 
-    write_report(job.folder, chosen.report)
+    scheduler, out = chosen.scheduler_file or chosen.scheduler, base_of(chosen.out)
+    with engine_for(chosen.workers, chosen.task_timeout, scheduler, out, [Path(path)]) as engine:
+        fit_recording(job, loaded, engine, progress, overwrite, on_complete=write_report)
     return job.folder
+
+
+def score(
+    path: str | Path,
+    rates: Mapping[str, Rates],
+    *,
+    quantity: Quantity | Literal["auto"] = "auto",
+    history: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Path:
+    """Score rates of models that were fitted elsewhere on the trials of a recording, as ``rnnspike score`` does.
+
+    Parameters
+    ----------
+    path
+        A recording that ``read_recording`` takes.
+    rates
+        By name of the model, its rates: an array (trial, bin, unit) in the order of the run's trials and units; a
+        dictionary with such an array as ``rates`` and ``unit_ids``, ``trial`` or ``start_s`` (one per trial) beside
+        it; or a file (``rates.read.read_rates``). Bins are those of the run, or a multiple or divisor of them.
+    quantity
+        What the values are: ``hz`` (spikes/s), ``counts`` (expected counts of the array's bins), ``log-hz``,
+        ``log-counts``, or ``auto``: told from the spikes.
+    history
+        Whether the rates depend on the unit's recorded past. Those that do not are run free and capture nothing.
+    overwrite
+        Replace another run that lies in the run directory.
+    progress
+        Called with (tasks done, tasks in all, what was done last).
+    settings
+        Fields of ``FitSettings``, as for ``fit``; ``models`` are the rungs beside the rates, by default
+        ``constant``, ``psth`` and ``psth-gain``; ``out`` is by default ``rnnspike_scores``.
+
+    Returns
+    -------
+    Path
+        The run directory.
+
+    Raises
+    ------
+    RecordingError
+        Where the recording cannot be read or has no trials to score.
+    RatesError
+        Where rates do not fit the trials, or cannot be rates.
+    ConfigError
+        Where a name is that of a model of the ladder.
+    RunError
+        Where the run directory holds another run and ``overwrite`` is not asked for.
+    """
+    from rnnspike.report.build import write_report
+    from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
+
+    chosen = FitSettings(**{"models": BASELINES, "out": OUT, **settings})
+    plan = plan_scoring(Path(path), chosen, rates, ScoreOptions(quantity, history))
+    fit_plan(plan, progress=progress, overwrite=overwrite, on_complete=write_report)
+    return plan.job.folder

@@ -1,42 +1,45 @@
 """What comes from outside: the settings of a fit, where each value came from, and their validation.
 
-Precedence: flag > ``RNNSPIKE_*`` variable > ``--config`` file or ./rnnspike.toml > user config > default.
+Precedence: flag > ``RNNSPIKE_*`` variable > ``--config`` file or ./rnnspike.toml > user config > default. In a file,
+``[[recording]]`` blocks win over its other settings for the recordings that they match, and later blocks over earlier
+ones.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rnnspike.errors import ConfigError
+from rnnspike.models.registry import default_models, is_population, to_choose
 from rnnspike.recording.data import ReadOptions
-from rnnspike.trials.data import TrialOptions
-from rnnspike.units_of_time import parse_duration
+from rnnspike.units_of_time import DURATIONS, parse_duration, parse_window
 
-Seconds = Annotated[float, BeforeValidator(parse_duration)]
+if TYPE_CHECKING:
+    from rnnspike.trials.data import TrialOptions
 
-#: The ladder that ``fit`` climbs unless told otherwise (science.md a).
-DEFAULT_MODELS = (
-    "constant",
-    "psth",
-    "psth-gain",
-    "renewal",
-    "glm",
-    "lstm",
-    "spike-lstm",
-    "spike-lstm-glm",
-    "stack",
-)
+
+def _duration(option: str) -> BeforeValidator:
+    return BeforeValidator(partial(parse_duration, option=option))
+
 
 #: Outer folds of an effort. With five, three trainings predict each fold once as test and once as validation fold;
 #: with four it takes two.
 FOLDS = {"fast": 4, "standard": 5, "thorough": 5}
+
+
+#: Packages whose scores can be added to the rows (``evaluation.scores.packages``).
+METRICS = ("nlb", "nemos")
 
 
 def _several(value: Any) -> Any:
@@ -51,6 +54,14 @@ def _lines(value: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_lines)]
+Window = Annotated[tuple[float, float], BeforeValidator(parse_window), BeforeValidator(_several)]
+
+
+@dataclass(frozen=True)
+class OnlyFlag:
+    """Marks a setting that counts on the command line alone: no file and no variable may open what it opens."""
+
+    why: str
 
 
 class FitSettings(BaseModel):
@@ -60,25 +71,29 @@ class FitSettings(BaseModel):
 
     trials: str | None = Field(None, description="interval or event table to align to")
     align: str | None = Field(None, description="column that is time zero")
-    window: Annotated[tuple[Seconds, Seconds] | None, BeforeValidator(_several)] = Field(
-        None, description="start and stop around time zero"
-    )
+    window: Window | None = Field(None, description="start and stop around time zero")
     condition: Names = Field((), description="columns that tell conditions apart")
-    units: str | None = Field(None, description="which units, a pandas query")
+    units: str | None = Field(None, description="which units, a query")
     covariate: Names = Field((), description="time series used as input")
-    bin: Seconds = Field(0.001, description="bin width")
-    burn_in: Seconds = Field(2.0, description="recorded past before the window")
-    segment: Seconds | None = Field(None, description="length of pieces of a recording without trials")
+    bin: Annotated[float, _duration("bin")] = Field(0.001, description="bin width")
+    burn_in: Annotated[float, _duration("burn-in")] = Field(2.0, description="recorded past before the window")
+    segment: Annotated[float, _duration("segment")] | None = Field(
+        None, description="length of pieces of a recording without trials"
+    )
     observation: Literal["auto", "bernoulli", "poisson"] = Field("auto", description="how bins are scored")
     min_spikes: int = Field(50, ge=0, description="leave out quieter units")
     time_scale: float | None = Field(None, gt=0, description="factor from spike times to seconds")
-    event_offset: Seconds = Field(0.0, description="added to event times")
+    event_offset: Annotated[float, _duration("event-offset")] = Field(0.0, description="added to event times")
     events: Path | None = Field(None, description="CSV of trials")
     units_table: str | None = Field(None, description="which units table")
     sampling_rate: float | None = Field(None, gt=0, description="samples per second")
     drop_duplicates: bool = Field(False, description="drop spikes that repeat a time")
-    allow_pickle: bool = Field(False, description="read Neo pickles")
-    models: Words = Field(DEFAULT_MODELS, description="rungs of the ladder")
+    allow_pickle: Annotated[bool, OnlyFlag("pickles run code")] = Field(False, description="read Neo pickles")
+    follow_links: Annotated[bool, OnlyFlag("a link can name any file of yours")] = Field(
+        False, description="follow links out of the recording's folder"
+    )
+    models: Words = Field(default_factory=default_models, description="rungs of the ladder")
+    population: bool = Field(True, description="models that read the other units")
     effort: Literal["fast", "standard", "thorough"] = Field("standard", description="how much is trained")
     folds: int = Field(
         default_factory=lambda values: FOLDS[values.get("effort", "standard")],
@@ -88,19 +103,24 @@ class FitSettings(BaseModel):
     )
     fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     replicates: int = Field(200, ge=0, description="free-run replicates, 0 for none")
+    metrics: Words = Field((), description="packages whose scores are added: nlb, nemos")
     save_intensities: bool = Field(False, description="store every held-out intensity")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks are trained")
     seed: int = Field(0, ge=0, description="seed of everything random")
     report: bool = Field(True, description="write report.html")
     out: Path = Field(Path("rnnspike_runs"), description="folder of run directories")
     workers: int = Field(1, ge=1, description="processes")
+    scheduler: str | None = Field(None, description="address of a dask scheduler, in place of processes")
+    scheduler_file: Path | None = Field(None, description="file of a dask scheduler, in place of processes")
+    task_timeout: Annotated[float, _duration("task-timeout")] | None = Field(
+        None, description="longest time of a task, 24h where processes do them"
+    )
 
-    @field_validator("bin")
-    @classmethod
-    def _positive(cls, value: float) -> float:
-        if not value > 0:
-            raise ValueError("must be positive")
-        return value
+    @model_validator(mode="after")
+    def _one_scheduler(self) -> FitSettings:
+        if self.scheduler and self.scheduler_file:
+            raise ValueError("--scheduler and --scheduler-file name a scheduler each: give one of them")
+        return self
 
     @field_validator("window")
     @classmethod
@@ -112,13 +132,29 @@ class FitSettings(BaseModel):
     @field_validator("models")
     @classmethod
     def _known_models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from rnnspike.models.registry import MODELS
-
-        known = [name for name, spec in MODELS.items() if not spec.hidden] + ["stack"]
+        known = to_choose()
         for name in value:
             if name not in known:
                 raise ValueError(f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})")
         return tuple(dict.fromkeys(value))
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in METRICS:
+                raise ValueError(f"no package {name!r} (there are {', '.join(METRICS)})")
+        return tuple(dict.fromkeys(value))
+
+    @property
+    def events_name(self) -> str | None:
+        """Name of the file of events; its content is part of a recording's hash, its place is not."""
+        return None if self.events is None else self.events.name
+
+    def without_population(self) -> FitSettings:
+        """Return the settings without the models that read other units."""
+        models = tuple(name for name in self.models if not is_population(name))
+        return self.model_copy(update={"models": models, "population": False})
 
     def read_options(self) -> ReadOptions:
         """Return how to read a recording."""
@@ -130,10 +166,13 @@ class FitSettings(BaseModel):
             sampling_rate_hz=self.sampling_rate,
             drop_duplicates=self.drop_duplicates,
             allow_pickle=self.allow_pickle,
+            follow_links=self.follow_links,
         )
 
     def trial_options(self) -> TrialOptions:
         """Return which trials to make of it."""
+        from rnnspike.trials.data import TrialOptions  # scipy, which ``inspect`` does without
+
         return TrialOptions(
             table=self.trials,
             align=self.align,
@@ -153,8 +192,19 @@ class FitSettings(BaseModel):
 #: Spikes a bin on average beyond which a unit is not modelled: what comes within a bin is then all there is to know,
 #: and no model claims more than ten times as many (``models.protocol.MU_CEILING``).
 MOST_PER_BIN = 10.0
+#: Settings that count on the command line alone, and why.
+ONLY_FLAGS = {
+    name: mark.why
+    for name, field in FitSettings.model_fields.items()
+    for mark in field.metadata
+    if isinstance(mark, OnlyFlag)
+}
+#: Settings of where the work is done, which run.json holds.
+ELSEWHERE = frozenset({"out", "workers", "scheduler", "scheduler_file", "task_timeout"})
+#: Key of the blocks of settings for some recordings: ``[[recording]]``.
+BLOCK = "recording"
 #: Settings that change where and how fast, not what is computed: no part of a run's content id.
-INCIDENTAL = frozenset({"out", "workers", "report"})
+INCIDENTAL = ELSEWHERE | {"report"}
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
@@ -168,12 +218,76 @@ def user_config_path() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "rnnspike" / "config.toml"
 
 
-def resolve_settings(
+@dataclass(frozen=True)
+class Layer:
+    """Settings that one place gives: for all recordings, or for those that a pattern matches.
+
+    Attributes
+    ----------
+    source
+        The place, in messages and in settings.json.
+    values
+        Values by the names of ``FitSettings``.
+    match
+        Pattern (``fnmatch``, case counts) of names or paths of recordings; None for all of them.
+    """
+
+    source: str
+    values: Mapping[str, Any]
+    match: str | None = None
+
+    def applies_to(self, recording: Path | None) -> bool:
+        """Say whether its settings hold for a recording; with None, whether they hold for all."""
+        if self.match is None or recording is None:
+            return self.match is None
+        pattern = PurePath(self.match).as_posix()  # written as paths are: without ./ and a slash at the end
+        return any(fnmatchcase(text, pattern) for text in (recording.name, recording.as_posix()))
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that was said about settings, in ``layers``: the later ones win, setting by setting."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def patterns(self) -> list[Layer]:
+        """The layers that hold for some recordings only."""
+        return [layer for layer in self.layers if layer.match is not None]
+
+    def resolve(self, recording: Path | None = None) -> tuple[FitSettings, dict[str, str]]:
+        """Return the settings in force for a recording, and the source of each value.
+
+        Parameters
+        ----------
+        recording
+            Its path, as it was given; None for what holds for all recordings.
+
+        Raises
+        ------
+        ConfigError
+            Where settings from several places contradict each other.
+        """
+        values: dict[str, Any] = {}
+        sources = dict.fromkeys(FitSettings.model_fields, "default")
+        for layer in self.layers:
+            if layer.applies_to(recording):
+                values |= layer.values
+                sources |= dict.fromkeys(layer.values, layer.source)
+        return checked(values, sources), sources
+
+    def unmatched(self, recordings: Sequence[Path]) -> list[str]:
+        """Return the sources of patterns that match none of these recordings."""
+        missed = [layer for layer in self.patterns if not any(map(layer.applies_to, recordings))]
+        return list(dict.fromkeys(layer.source for layer in missed))
+
+
+def read_configuration(
     flags: Mapping[str, Any],
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> tuple[FitSettings, dict[str, str]]:
-    """Return the settings in force and the source of each value.
+) -> Configuration:
+    """Return what flags, environment and configuration files say about settings.
 
     Parameters
     ----------
@@ -187,32 +301,119 @@ def resolve_settings(
     Raises
     ------
     ConfigError
-        For an unknown key (with the closest known one) or a value that cannot be used, naming its source.
+        For a file that cannot be read, an unknown key (with the closest known one) or a value that cannot be used,
+        naming its source.
     """
     environment = os.environ if environment is None else environment
+    optional = [user_config_path(), *([] if config else [Path("rnnspike.toml")])]
+    files = [*(file for file in optional if file.is_file()), *([config] if config else [])]
+    layers = [layer for file in files for layer in _layers_of(file)]
+    prefix = "RNNSPIKE_"
+    for variable in sorted(name for name in environment if name.startswith(prefix)):
+        layers.append(_layer(variable, {variable.removeprefix(prefix).lower(): environment[variable]}))
+    return Configuration((*layers, _layer("flag", flags, on_line=True)))
+
+
+def resolve_settings(
+    flags: Mapping[str, Any],
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[FitSettings, dict[str, str]]:
+    """Return the settings in force for all recordings and the source of each value.
+
+    Parameters
+    ----------
+    flags
+        As of ``read_configuration``.
+    config
+        As of ``read_configuration``.
+    environment
+        As of ``read_configuration``.
+
+    Raises
+    ------
+    ConfigError
+        As ``read_configuration``.
+    """
+    return read_configuration(flags, config, environment).resolve()
+
+
+def without_folder(source: str) -> str:
+    """Return the source of a setting with its file named without its folder.
+
+    Examples
+    --------
+    >>> without_folder('lab/rnnspike.toml [[recording]] match = "day1/*.nwb"')
+    'rnnspike.toml [[recording]] match = "day1/*.nwb"'
+    """
+    file, block, match = source.partition(f" [[{BLOCK}]] ")
+    return f"{Path(file).name}{block}{match}"
+
+
+def _layers_of(file: Path) -> list[Layer]:
+    """Return the settings of a file: those for all recordings, then its blocks, as they follow each other."""
+    values = _read_toml(file)
+    blocks = values.pop(BLOCK, [])
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        raise ConfigError(f"{file}: {BLOCK} is not a block (write [[{BLOCK}]] in a line of its own)")
+    return [_layer(str(file), values, [BLOCK]), *(_block(file, i, block) for i, block in enumerate(blocks, 1))]
+
+
+def _block(file: Path, number: int, values: Mapping[str, Any]) -> Layer:
+    """Return the settings of the n-th block of a file."""
+    match = values.get("match")
+    named = f"match = {json.dumps(match, ensure_ascii=False)}" if isinstance(match, str) else f"block {number}"
+    source = f"{file} [[{BLOCK}]] {named}"
+    layer = _layer(source, {key: value for key, value in values.items() if key != "match"}, ["match"])
+    if not isinstance(match, str):
+        fault = f"match is {match!r}, not text" if "match" in values else "match is missing"
+        raise ConfigError(f'{source}: {fault} (write match = "mouse3_*")')
+    for name in layer.values:
+        if name in ELSEWHERE:
+            raise ConfigError(f"{source}: {name} is the same for all recordings (write it above all blocks)")
+    return replace(layer, match=match)
+
+
+def _layer(source: str, written: Mapping[str, Any], also: Sequence[str] = (), on_line: bool = False) -> Layer:
+    """Return the settings of one place, checked; ``also`` are its other keys, ``on_line`` is the command line."""
     values: dict[str, Any] = {}
-    sources = dict.fromkeys(FitSettings.model_fields, "default")
-    local = config or (Path("rnnspike.toml") if Path("rnnspike.toml").is_file() else None)
-    layers: list[tuple[str, Mapping[str, Any]]] = []
-    if user_config_path().is_file():
-        layers.append((str(user_config_path()), _read_toml(user_config_path())))
-    if local is not None:
-        layers.append((str(local), _read_toml(local)))
-    layers.append(("environment", _from_environment(environment)))
-    layers.append(("flag", flags))
-    for source, layer in layers:
-        for key, value in layer.items():
-            name = key.replace("-", "_")
-            if name not in FitSettings.model_fields:
-                raise ConfigError(f"{source}: unknown setting {key!r}{did_you_mean(name, list(sources))}")
-            values[name], sources[name] = value, source
+    for key, value in written.items():
+        name = key.replace("-", "_")
+        if name not in FitSettings.model_fields:
+            hint = did_you_mean(name, [*FitSettings.model_fields, *also])
+            raise ConfigError(f"{source}: unknown setting {key!r}{hint}")
+        if name in ONLY_FLAGS and not on_line:
+            why = f"{key} can only be given on the command line, since {ONLY_FLAGS[name]}"
+            raise ConfigError(f"{source}: {why} (remove it there and give {_option(name)})")
+        values[name] = value if on_line else _as_written(name, value)
+    checked(values, dict.fromkeys(values, source))
+    return Layer(source, values)
+
+
+def checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> FitSettings:
+    """Return settings of these values; ConfigError with the source of one that cannot be used."""
     try:
-        return FitSettings(**values), sources
+        return FitSettings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
         text = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigError(f"{sources.get(name, 'settings')}: --{name.replace('_', '-')} {text}") from None
+        if not first["loc"]:
+            raise ConfigError(text) from None
+        name = str(first["loc"][0])
+        raise ConfigError(f"{sources.get(name, 'settings')}: {_option(name)} {text}") from None
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _as_written(name: str, value: Any) -> Any:
+    """Return a setting's numbers as text where it is a duration: in a file, too, a number has no unit."""
+    if name.replace("_", "-") not in DURATIONS:
+        return value
+    several = isinstance(value, list)
+    texts = [str(each) if isinstance(each, (int, float)) else each for each in (value if several else [value])]
+    return texts if several else texts[0]
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -220,8 +421,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML: {error}") from None
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    prefix = "RNNSPIKE_"
-    return {key[len(prefix) :].lower(): value for key, value in environment.items() if key.startswith(prefix)}

@@ -1,6 +1,6 @@
-"""The errors that rnnspike raises on purpose, and the exit code that each ends with.
+"""Expected errors, and the exit code of each.
 
-Every message is one line that names the file, what was found, and the option that mends it.
+Every message is one line with the file, the problem, and the option that corrects it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,35 @@ class ExitCode(IntEnum):
     USAGE = 2
     BAD_INPUT = 3
     NOTHING_USABLE = 4
+    HUNG_UP = 129
     INTERRUPTED = 130
     CLOSED_PIPE = 141
     TERMINATED = 143
 
 
 class RnnspikeError(Exception):
-    """Base of every expected failure; its text is one line for the user."""
+    """Base of all expected errors; its text is one line for the user.
+
+    ``cure`` is the advice for an unexpected error that is turned into one.
+    """
 
     exit_code = ExitCode.SOME_FAILED
+    cure = "rnnspike --debug shows where"
 
 
 class RecordingError(RnnspikeError):
-    """A recording cannot be read, or what it holds cannot be used as it stands.
+    """A recording cannot be read, or its contents cannot be used.
 
     Parameters
     ----------
     path
-        The file, as the user named it.
+        The file, as given by the user.
     finding
-        What is wrong, in words.
+        The problem, as text.
     option
-        The option that mends it, with a value to try, where there is one.
+        The option that corrects it, with a value to try, if there is one.
     finding_id
-        Identifier of the finding (``recording.checks``), where it is one of those.
+        Id of the finding (``recording.findings``), if it is one of those.
     """
 
     exit_code = ExitCode.BAD_INPUT
@@ -51,8 +56,32 @@ class RecordingError(RnnspikeError):
         super().__init__(f"{path}: {finding}" + (f" (try {option})" if option else ""))
 
     def __reduce__(self) -> tuple[type[RecordingError], tuple[str, str, str | None, str | None]]:
-        """Say how to make it anew, in the process that waits for it."""
+        """Return how to rebuild the error in another process (pickle)."""
         return type(self), (self.path, self.finding, self.option, self.finding_id)
+
+
+class RatesError(RnnspikeError):
+    """Rates of another model cannot be read, or do not fit the trials.
+
+    Parameters
+    ----------
+    source
+        The file, as given by the user.
+    finding
+        The problem, as text.
+    cure
+        What corrects it, if there is one thing to try.
+    """
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, source: str, finding: str, cure: str | None = None) -> None:
+        super().__init__(f"{source}: {finding}" + (f" (try {cure})" if cure else ""))
+        self._given = source, finding, cure
+
+    def __reduce__(self) -> tuple[type[RatesError], tuple[str, str, str | None]]:
+        """Return how to rebuild the error in another process (pickle)."""
+        return type(self), self._given
 
 
 class ConfigError(RnnspikeError):
@@ -61,24 +90,73 @@ class ConfigError(RnnspikeError):
     exit_code = ExitCode.BAD_INPUT
 
 
+class OutputError(RnnspikeError):
+    """Results cannot be written to stdout; not caused by a recording."""
+
+
 class ModelError(RnnspikeError):
-    """A model cannot be fitted to these trials; the row says so and the others go on."""
+    """A model cannot be fitted to these trials; its row states this, and the others continue."""
+
+
+class TaskLost(RnnspikeError):
+    """The process that did a task was killed, crashed or took too long, and so did the one that tried it again."""
+
+
+class EngineLost(RnnspikeError):
+    """The cluster that does the tasks can no longer be reached."""
 
 
 class RunError(RnnspikeError):
-    """A run directory is missing, unfinished, damaged, of another schema, or not one that a fit may take."""
+    """A run directory is missing, unfinished, damaged, of another schema, or not usable for a fit."""
 
     exit_code = ExitCode.BAD_INPUT
+    cure = "fit the recording again with --overwrite; rnnspike --debug shows where it failed"
 
 
 @contextmanager
-def told_if_unwritable(path: object, option: str) -> Iterator[None]:
-    """Make one line that names the option of what the system says of a place that cannot be written."""
+def output_errors(path: object, option: str) -> Iterator[None]:
+    """Turn a system error about an output path into one line that names the option."""
     try:
         yield
     except BrokenPipeError:
-        raise  # stdout's own: ``main`` ends with its exit code
+        raise  # of stdout: ``main`` ends with its exit code
     except OSError as error:
-        blocked = isinstance(error, FileExistsError)  # a file stands where a folder is needed
-        why = f"{error.filename} is no folder" if blocked else error.strerror or str(error)
-        raise ConfigError(f"{option} {path}: cannot be written: {why} (try another place)") from error
+        blocked = isinstance(error, FileExistsError)  # a file exists where a folder is needed
+        why = f"{error.filename} is not a folder" if blocked else error.strerror or str(error)
+        raise ConfigError(f"{option} {path}: cannot be written: {why} (try another path)") from error
+
+
+@contextmanager
+def damage_errors(path: object) -> Iterator[None]:
+    """Turn any error in reading one file of a run directory into one line that names the file and the cure."""
+    again = "(fit the recording again with --overwrite)"
+    try:
+        yield
+    except RnnspikeError:
+        raise
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: is missing from the run {again}") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error} {again}") from error
+    except Exception as error:
+        raise RunError(f"{path}: is damaged and cannot be read {again}") from error
+
+
+@contextmanager
+def failure_on_one_line(path: object, kind: type[RnnspikeError] = RnnspikeError) -> Iterator[None]:
+    """Turn any error of one recording or run into one line, so that the others continue.
+
+    An unexpected error becomes a ``kind``, with its exit code and its cure.
+    """
+    try:
+        yield
+    except TaskLost as error:
+        raise RnnspikeError(f"{path}: {error} (try the same command again, with fewer --workers)") from error
+    except (RnnspikeError, BrokenPipeError):
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise RnnspikeError(f"{path}: {where}{error.strerror or error} (try another --out, or again)") from error
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise kind(f"{path}: failed ({what}); {kind.cure}") from error

@@ -1,4 +1,4 @@
-"""One thread a process: the matrices here are small, and threads only wait for one another (science.md d.7).
+"""One thread a process: the matrices here are small, and threads only wait for one another (science.md#threads).
 
 Processes fill the cores instead, and equal work gives equal bytes on machines with any number of them.
 """

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from rnnspike.trials.data import SessionCounts, Trials
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_DATA = ROOT / "sample_data"
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+#: No example fails on the time that it takes.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warnings_are_errors_in_children(pytestconfig: pytest.Config) -> Iterator[None]:
+    """A warning ends a worker or a command in a process of its own, as pyproject.toml says it of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONWARNINGS", ",".join(pytestconfig.getini("filterwarnings")))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +44,7 @@ def sample_data() -> Path:
 def shared_data() -> Path:
     """The folder of real recordings; a test that needs it is skipped where it is absent."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("the real recordings (../shared/data) are not here")
+        pytest.skip("the folder of real recordings is not here")
     return SHARED_DATA
 
 

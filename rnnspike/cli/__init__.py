@@ -1,1 +1,1 @@
-"""The command line: one file a command; it computes nothing, the library does."""
+"""The command line: one file per command; all computation is in the library."""

@@ -1,131 +1,99 @@
-"""Several recordings in one call: some are fitted whole, each by a worker; of the others, workers share the tasks."""
+"""Several recordings in one call: they are fitted side by side, and shown in the order in which they were given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnspike.cli.output import Log, say_findings, shown_names
-from rnnspike.cli.progress import progress_bar
-from rnnspike.config import FitSettings
+from rnnspike.cli.terminal.output import Failures, Log, log_findings, shown_names
+from rnnspike.cli.terminal.progress import progress_bar
 from rnnspike.errors import RnnspikeError
-from rnnspike.recording.data import Finding
-from rnnspike.report.build import write_report
-from rnnspike.runs.engine import fit_recording, make_job
-from rnnspike.runs.job import Loaded
-from rnnspike.runs.store import run_name
-from rnnspike.trials.units import asked_for
+from rnnspike.runs.events import Begun, Event, Failed, Fitted, PartDone, TaskDone
+from rnnspike.runs.job import Job
+from rnnspike.runs.stored.directory import read_rows_with_seconds
+from rnnspike.wording import counted
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A recording that was fitted: where, what was found in it, which units were left out and why, and its rows."""
-
-    folder: Path
-    findings: tuple[Finding, ...]
-    left_out: Mapping[str, str]
-    rows: list[dict[str, Any]]
-
-
-def fits(
+def show_fits(
     paths: Sequence[Path],
-    settings: FitSettings,
-    overwrite: bool,
-    provenance: dict[str, Any],
-    executor: Executor | None,
+    turns: Sequence[int],
+    events: Iterator[Event],
+    failures: Failures,
     log: Log,
-) -> Iterator[tuple[Path, Callable[[], Fit]]]:
-    """Yield each recording, in order, with what gives its fit or raises what went wrong with it."""
-    names, shown = [run_name(path) for path in paths], shown_names(paths)
-    n = n_whole(len(paths), settings.workers) if executor is not None else 0
-    whole: list[Future[Fit]] = []
-    for i, path in enumerate(paths[:n]):
-        assert executor is not None
-        whole.append(executor.submit(fit_alone, path, settings, names[:i], overwrite, provenance))
-    for path, future in zip(paths[:n], in_order(whole, [shown[path] for path in paths], log), strict=True):
-        yield path, partial(kept, path, partial(told, future, shown[path], log))
-    for i, path in enumerate(paths[n:], start=n):
-        title = f"{shown[path]} ({i + 1} of {len(paths)})"
-        say = partial(say_findings, log, shown[path])
-        shared = partial(fit_shared, path, settings, names[:i], overwrite, provenance, executor, log, title, say)
-        yield path, partial(kept, path, shared)
+    show: Callable[[str, Job, list[dict[str, Any]]], None],
+    show_task: Callable[[TaskDone], None] = lambda _: None,
+) -> None:
+    """Log the findings of each recording and ``show`` (name, job, rows) it when it is its turn.
 
-
-def kept(path: Path, fit: Callable[[], Fit]) -> Fit:
-    """Return a fit; what the system refuses amid it is this recording's failure, and the others go on."""
-    try:
-        return fit()
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise RnnspikeError(f"{path}: {where}{error.strerror or error} (try another --out, or again)") from error
-
-
-def n_whole(n_recordings: int, n_workers: int) -> int:
-    """Return how many of the recordings, the first ones, are fitted whole.
-
-    Whole ones wait for no one, and there is no other way in which recordings of one unit keep many workers busy. The
-    last ones, as many as there are workers, are shared: none is idle while a long recording comes to its end.
+    ``show_task`` is called at once, whatever recording a task is of.
     """
-    return n_recordings - n_workers if 1 < n_workers <= n_recordings // 2 else 0
+    shown = shown_names(paths)
+
+    def show_done(event: TaskDone) -> None:
+        with failures.looking_at(paths[event.index]):  # not of the recording whose turn it is
+            show_task(event)
+
+    queue = _EventQueue(events, show_done)
+    for index, path in [(index, paths[index]) for index in turns]:
+        title = f"{shown[path]} ({index + 1} of {len(paths)})"
+        with failures.alone(path):
+            begun = queue.begun(index, title, log)
+            if begun is not None:
+                log_findings(log, shown[path], begun.plan.findings, begun.plan.left_out)
+            ended = queue.ended(index, title, log)
+            job = ended.plan.job
+            if isinstance(ended, Fitted):
+                show(shown[path], job, read_rows_with_seconds(job.folder))
+            else:
+                again = f"rnnspike collect {job.folder}"
+                log.info(f"{shown[path]}: this shard is done; when all shards are, run: {again}")
+            if ended.lost:
+                raise RnnspikeError(f"{path}: {lost_in_words(list(ended.lost.values()))}")
 
 
-def fit_alone(
-    path: Path, settings: FitSettings, taken: Sequence[str], overwrite: bool, provenance: dict[str, Any]
-) -> Fit:
-    """Fit a recording from file to report in this process."""
-    job, loaded = make_job(path, settings, taken)
-    rows = fit_recording(job, loaded, None, None, overwrite, provenance)
-    write_report(job.folder, settings.report)
-    return Fit(job.folder, *found_in(loaded), rows)
+def lost_in_words(reasons: Sequence[str]) -> str:
+    """Say how many tasks were lost, and why one was."""
+    return (
+        f"{counted(len(reasons), 'task{s}')} failed ({reasons[0]}); run the same command again to repeat only these"
+    )
 
 
-def found_in(loaded: Loaded) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
-    """Return what was found in a recording and its trials, and which units were left out and why."""
-    left_out = loaded.plan.left_out or {}
-    return asked_for((*loaded.recording.findings, *loaded.plan.findings), left_out), left_out
+@dataclass
+class _EventQueue:
+    """Keeps what happens to recordings whose turn has not come."""
 
+    events: Iterator[Event]
+    show_task: Callable[[TaskDone], None]
+    _begun: dict[int, Begun] = field(default_factory=dict)
+    _ended: dict[int, Fitted | PartDone | Failed] = field(default_factory=dict)
 
-def in_order(futures: Sequence[Future[Fit]], names: Sequence[str], log: Log) -> Iterator[Future[Fit]]:
-    """Yield finished fits in the order of the recordings, with a bar that counts them as they come."""
-    if not futures:
-        return
-    waiting, name_of = set(futures), dict(zip(futures, names, strict=False))
-    with progress_bar(f"{len(futures)} of {len(names)} recordings", log) as progress:
-        for future in futures:
-            while future in waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for each in finished:
-                    progress(len(futures) - len(waiting), len(futures), name_of[each])
-            yield future
+    def begun(self, index: int, title: str, log: Log) -> Begun | None:
+        """Wait until a recording was read; None where it was not."""
+        self._wait(index, lambda: index in self._begun or index in self._ended, title, log)
+        return self._begun.pop(index, None)
 
+    def ended(self, index: int, title: str, log: Log) -> Fitted | PartDone:
+        """Wait until a recording or this shard's part of it is fitted, and raise what it failed of."""
+        self._wait(index, lambda: index in self._ended, title, log)
+        ended = self._ended.pop(index)
+        if isinstance(ended, Failed):
+            raise ended.error
+        return ended
 
-def told(future: Future[Fit], name: str, log: Log) -> Fit:
-    """Return a fit that a worker did on its own, and tell what it found."""
-    fit = future.result()
-    say_findings(log, name, fit.findings, fit.left_out)
-    return fit
-
-
-def fit_shared(
-    path: Path,
-    settings: FitSettings,
-    taken: Sequence[str],
-    overwrite: bool,
-    provenance: dict[str, Any],
-    executor: Executor | None,
-    log: Log,
-    title: str,
-    say: Callable[[tuple[Finding, ...], Mapping[str, str]], None],
-) -> Fit:
-    """Fit a recording whose tasks all workers share (or here, without any)."""
-    job, loaded = make_job(path, settings, taken)
-    findings, left_out = found_in(loaded)
-    say(findings, left_out)
-    with progress_bar(title, log) as progress:
-        rows = fit_recording(job, loaded, executor, progress, overwrite, provenance)
-    write_report(job.folder, settings.report)
-    return Fit(job.folder, findings, left_out, rows)
+    def _wait(self, index: int, until: Callable[[], bool], title: str, log: Log) -> None:
+        if until():
+            return
+        with progress_bar(title, log) as progress:
+            for event in self.events:
+                if isinstance(event, TaskDone):
+                    if event.index == index:
+                        progress(event.n_done, event.n_tasks, event.task.label)
+                    self.show_task(event)
+                elif isinstance(event, Begun):
+                    self._begun[event.index] = event
+                else:
+                    self._ended[event.index] = event
+                if until():
+                    return

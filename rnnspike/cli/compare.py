@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from rnnspike.cli.options import expand_paths, format_option
-from rnnspike.cli.output import RowWriter, cell, plain_table, say_unfinished
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, cell, plain_table, runs_in
+from rnnspike.errors import RunError, failure_on_one_line
 
 SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b", "gain": "gain", "interval": "95 %",
          "p": "p", "p_adjusted": "p adj.", "gain_median": "median", "gain_worst": "worst", "n_above": "above 0",
-         "n_below": "below 0", "n_units": "units", "level": "over"}  # fmt: skip
+         "n_below": "below 0", "n_units": "units", "level": "over", "protocol": "protocol"}  # fmt: skip
 
 
 @click.command("compare")
@@ -23,24 +24,25 @@ SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b
     type=click.Choice(["all", "recording", "unit"]),
     default="all",
     show_default=True,
-    help="One answer over everything, or one a recording or unit.",
+    help="One comparison over everything, or one per recording or unit.",
 )
 @click.option(
     "--correction",
     type=click.Choice(["holm", "bh", "none"]),
     default="holm",
     show_default=True,
-    help="Of p over the pairs shown: Holm, Benjamini-Hochberg, none.",
+    help="Correction of p over the pairs shown: Holm, Benjamini-Hochberg, none.",
 )
-@click.option("--folds", is_flag=True, help="Folds as witnesses, with Nadeau and Bengio's variance.")
+@click.option("--folds", is_flag=True, help="Compare over folds, with Nadeau and Bengio's variance.")
 @click.option("--draws", type=click.IntRange(min=100), default=2000, show_default=True, help="Bootstrap draws.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap.")
 @format_option
-def command(runs: tuple[str, ...], output_format: str | None, by: str, **values: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, runs: tuple[str, ...], output_format: str | None, by: str, **values: Any) -> None:
     """Compare models over units and recordings: gain in bits/spike, interval, then p.
 
-    Recordings, units and trials are resampled in turn, so that units recorded together do not pass for
-    independent ones. A RUN is a run directory, or a folder of them; - reads a list from stdin.
+    Recordings are the units of inference (units, where there is one recording), so that units recorded together do
+    not count as independent. A RUN is a run directory, or a folder of them; - reads a list from stdin.
 
     \b
     Examples:
@@ -48,20 +50,29 @@ def command(runs: tuple[str, ...], output_format: str | None, by: str, **values:
       rnnspike compare rnnspike_runs/* --against glm
       rnnspike compare rnnspike_runs --pair lstm glm --by recording --format csv
     """  # fmt: skip
-    from rnnspike.evaluation.across import COLUMNS
-    from rnnspike.runs.tables import compare_stored
+    from rnnspike.evaluation.scores.across import COLUMNS
+    from rnnspike.runs.stored.tables import ScoredRun, by_protocol, compare_stored, not_pooled, read_scored
 
-    writer = RowWriter(output_format, ("schema", "recording", "unit", *COLUMNS), render)
-    folders = expand_paths(runs)
-    say_unfinished(folders)
-    for row in compare_stored(folders, by=by, **values):
-        writer.write(row)
+    writer = RowWriter(output_format, ("schema", "recording", "unit", *COLUMNS, "protocol"), render)
+    failures, scored = Failures(Log(), RunError), list[ScoredRun]()
+    for run in runs_in(expand_paths(runs), failures):
+        with failures.alone(run):
+            scored.append(read_scored(run))
+    if apart := not_pooled(by_protocol(scored)):
+        Log().warning(apart)
+    if scored:
+        with failure_on_one_line(", ".join(str(run.folder) for run in scored), RunError):
+            for row in compare_stored(scored, by=by, **values):
+                writer.write(row)
     writer.close()
+    ctx.exit(failures.exit_code)
 
 
 def render(rows: list[dict[str, Any]]) -> Any:
     """Return the table: effect first, then p."""
     shown = {key: name for key, name in SHOWN.items() if key not in ("recording", "unit") or rows[0][key] is not None}
+    if len({row["protocol"] for row in rows}) == 1:
+        del shown["protocol"]
     lines = [{**row, "interval": f"[{cell(row['gain_low'])}, {cell(row['gain_high'])}]"} for row in rows]
     correction = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "none"}[rows[0]["correction"]]
     title = f"Gain of a over b in bits/spike, mean over units; correction of p over pairs: {correction}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from rnnspike.cli.terminal.output import emit
+
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -20,4 +22,4 @@ def command(shell: str) -> None:
 
     complete = get_completion_class(shell)
     assert complete is not None
-    click.echo(complete(cli, {}, "rnnspike", "_RNNSPIKE_COMPLETE").source())
+    emit(complete(cli, {}, "rnnspike", "_RNNSPIKE_COMPLETE").source() + "\n")

@@ -1,4 +1,4 @@
-"""``rnnspike config``: settings in force, and where each comes from."""
+"""``rnnspike config``: the settings in effect, and the source of each."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ from typing import Any
 
 import click
 
-from rnnspike.cli.options import format_option
-from rnnspike.cli.output import RowWriter
+from rnnspike.cli.options import config_option, format_option
+from rnnspike.cli.terminal.output import RowWriter, emit, say
+from rnnspike.wording import counted
 
 
 @click.group("config")
 def command() -> None:
-    """Show the settings in force and where each comes from.
+    """Show the settings in effect, and the source of each.
 
     \b
     Examples:
       rnnspike config show
+      rnnspike config show mouse3_day1.nwb
       RNNSPIKE_BIN=2ms rnnspike config show --format jsonl
       rnnspike config path
     """
 
 
 @command.command()
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Read this file, not ./rnnspike.toml.")
+@click.argument("recording", required=False, type=click.Path(path_type=Path), metavar="[RECORDING]")
+@config_option
 @format_option
-def show(config_file: Path | None, output_format: str | None) -> None:
-    """Show every setting of a fit: value, source and meaning."""
-    from rnnspike.config import FitSettings, resolve_settings
+def show(recording: Path | None, config_file: Path | None, output_format: str | None) -> None:
+    """Show every setting of a fit: value, source and meaning; for a RECORDING with those of its own.
 
-    settings, sources = resolve_settings({}, config_file)
+    Only the name of the recording counts; write it as for `rnnspike fit`.
+    """
+    from rnnspike.config import FitSettings, read_configuration
+
+    configuration = read_configuration({}, config_file)
+    settings, sources = configuration.resolve(recording)
     writer = RowWriter(output_format, ["setting", "value", "source", "meaning"])
     for name, value in settings.model_dump(mode="json").items():
         writer.write(
@@ -42,14 +49,17 @@ def show(config_file: Path | None, output_format: str | None) -> None:
             }
         )
     writer.close()
+    if recording is None and (patterns := configuration.patterns):
+        blocks = counted(len(patterns), "[[recording]] block{s} {have} settings")
+        say(f"rnnspike: {blocks} for some recordings only: rnnspike config show RECORDING")
 
 
 @command.command()
 def path() -> None:
-    """Show where the user's own config lies."""
+    """Show the path of the user's own config file."""
     from rnnspike.config import user_config_path
 
-    click.echo(user_config_path())
+    emit(f"{user_config_path()}\n")
 
 
 def _plain(value: Any) -> Any:

@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from rnnspike.cli.options import DURATION, format_option, log_from, log_options
-from rnnspike.cli.output import Log, RowWriter, plain_table
-from rnnspike.cli.progress import progress_bar
-from rnnspike.errors import ExitCode
+from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label, plain_table
+from rnnspike.cli.terminal.progress import progress_bar
 
 CELLS = ("rnn", "rnn-relu", "linear", "gru", "lstm")
 LINKS = ("identity", "cloglog", "exp", "logit")
@@ -19,7 +18,9 @@ LINKS = ("identity", "cloglog", "exp", "logit")
 
 @click.command("dynamics")
 @click.argument("runs", nargs=-1, metavar="[RUN...]", type=click.Path(path_type=Path))
-@click.option("--unit", "units", multiple=True, help="Only this unit of a run (repeatable).")
+@click.option(
+    "--unit", "units", multiple=True, help="Only this unit of a run (repeatable); all: the networks of all units."
+)
 @click.option(
     "--models", "-m", multiple=True, help="Only this model of a run (repeatable; default: all recurrent ones)."
 )
@@ -28,25 +29,25 @@ LINKS = ("identity", "cloglog", "exp", "logit")
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Networks a unit and model: the members of its bag, over which figures have a range.",
+    help="Networks per unit and model (members of the bag); values get a range over them.",
 )
 @click.option(
     "--model-file",
     "model_files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="State dict of your own nn.RNN, nn.GRU or nn.LSTM (safetensors or torch); several are its seeds.",
+    help="State dict of your own nn.RNN, nn.GRU or nn.LSTM (safetensors or torch); several files are seeds.",
 )
-@click.option("--dt", "bin_s", type=DURATION, help="Width of the network's step, for --model-file.")
-@click.option("--cell", type=click.Choice(CELLS), help="Its cell, where the shapes leave it open.")
-@click.option("--module", help="Which recurrent module of the file, where it holds several.")
-@click.option("--readout", help="Which linear layer reads the network out, or none.")
+@click.option("--dt", "bin_s", type=Duration("dt"), help="Duration of one step of the network, for --model-file.")
+@click.option("--cell", type=click.Choice(CELLS), help="Type of its cell, if the shapes are ambiguous.")
+@click.option("--module", help="Recurrent module to use, if the file has several.")
+@click.option("--readout", help="Linear layer that is the readout, or none.")
 @click.option(
     "--link",
     type=click.Choice(LINKS),
     default="identity",
     show_default=True,
-    help="How the readout becomes what is fed back.",
+    help="Function from the readout to the fed-back input.",
 )
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Leak of a leaky rnn.")
 @click.option(
@@ -59,37 +60,38 @@ LINKS = ("identity", "cloglog", "exp", "logit")
     "--feedback",
     multiple=True,
     type=click.IntRange(0),
-    help="Input channel that takes the output: closes the loop (repeatable, one an output).",
+    help="Input channel that receives the output: closes the loop (repeatable, one per output).",
 )
 @click.option(
     "--untrained",
     type=click.Path(path_type=Path),
-    help="The network before training, for its gradients (default: torch's initialisation).",
+    help="The network before training, to compare gradients (default: torch's initialisation).",
 )
 @click.option(
     "--history",
     "history_s",
-    type=DURATION,
-    help="How far back the task of a --model-file reaches: warned where its gradients do not.",
+    type=Duration("history"),
+    help="Longest lag that the task of a --model-file needs: warns if its gradients do not reach it.",
 )
 @click.option(
-    "--starts", type=click.IntRange(8), help="Starts of each search.  [default: 128, of a --model-file 256]"
+    "--starts", type=click.IntRange(8), help="Starting points of each search.  [default: 128, of a --model-file 256]"
 )
 @click.option(
     "--seeds",
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Searches of a single --model-file, over which figures have a range.",
+    help="Searches per single --model-file; values get a range over them.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the first search.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for points, Jacobians and pictures of --model-file (a run gets its dynamics/).",
+    help="Folder for points, Jacobians and pictures of --model-file (for a run: its dynamics/).",
 )
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw state space and memory.")
 @click.option("--workers", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes, for runs.")
+@only_flags
 @format_option
 @log_options
 @click.pass_context
@@ -103,8 +105,8 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
       rnnspike dynamics --model-file gru.safetensors --dt 1ms
       rnnspike dynamics --model-file rnn.pt --dt 10ms --cell rnn --inputs inputs.npy --out gru_dynamics
 
-    Each network is looked at under named inputs: silent, mean, each condition, closed-loop (fed its own expected
-    spike). Rows have seed null where they are medians over seeds, with _low and _high.
+    Each network is analysed under named inputs: silent, mean, each condition, closed-loop (its own expected spikes as
+    input). Rows with seed null are medians over seeds, with _low and _high.
     """
     from rnnspike.errors import ConfigError
 
@@ -119,11 +121,11 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
 
 def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
     from rnnspike.dynamics.state_dict import CellOptions
-    from rnnspike.errors import ConfigError, ModelError, told_if_unwritable
+    from rnnspike.errors import ConfigError, ModelError, output_errors
     from rnnspike.runs.dynamics import FileOptions, analyse_files
 
     if values["bin_s"] is None:
-        raise ConfigError("--model-file: how long is a step of the network? (--dt 1ms)")
+        raise ConfigError("--model-file needs the duration of one step of the network (--dt 1ms)")
     options = FileOptions(
         bin_s=values["bin_s"],
         cell=CellOptions(values["cell"], values["module"], values["readout"], values["link"], values["alpha"]),
@@ -139,31 +141,31 @@ def _analyse_files(values: Mapping[str, Any], log: Log) -> None:
         pictures=values["pictures"],
     )
     if options.out is not None:
-        with told_if_unwritable(options.out, "--out"):
+        with output_errors(options.out, "--out"):
             options.out.mkdir(parents=True, exist_ok=True)
+    writer = _writer(values)
     try:
         with progress_bar("dynamics", log) as progress:
-            rows = analyse_files(values["model_files"], options, progress)
+            rows = analyse_files(values["model_files"], options, progress, writer.write_all)
     except ModelError as error:
-        raise ConfigError(str(error)) from error  # nothing was run: exit code 3
-    writer = _writer(values)
-    for row in rows:
-        writer.write(row)
+        raise ConfigError(str(error)) from error
     writer.close()
     if values["cell"] is None and any("rnn" in str(row["model"]) for row in rows):
-        log.info("one gate a unit is taken for nn.RNN's tanh: --cell rnn-relu or linear where it is not")
+        log.info("one gate per unit is assumed to be the tanh of nn.RNN; otherwise give --cell rnn-relu or linear")
     if options.inputs is None:
-        log.info("no --inputs: memory and gates are those of silence; the search also started from noise and pulses")
+        log.info(
+            "without --inputs, memory and gates are those for silence; searches also started from noise and pulses"
+        )
     if options.out is None:
-        log.info("--out FOLDER keeps points, eigenvalues, Jacobians and pictures")
+        log.info("--out FOLDER stores points, eigenvalues, Jacobians and pictures")
     else:
         log.info(f"points, eigenvalues, Jacobians and pictures: {options.out}")
 
 
 def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[str, Any], log: Log) -> None:
-    from rnnspike.errors import RnnspikeError
+    from rnnspike.errors import RunError
     from rnnspike.runs.dynamics import DynamicsOptions, analyse_run
-    from rnnspike.runs.pool import workers
+    from rnnspike.runs.engines.engine import engine_for
 
     options = DynamicsOptions(
         units=values["units"],
@@ -172,24 +174,17 @@ def _analyse_runs(ctx: click.Context, runs: tuple[Path, ...], values: Mapping[st
         n_starts=values["starts"] or DynamicsOptions.n_starts,
         seed=values["seed"],
         pictures=values["pictures"],
+        granted=command_line_only_from(values),
     )
-    writer = _writer(values)
-    failed: list[RnnspikeError] = []
-    with workers(values["workers"]) as executor:
+    writer, failures = _writer(values), Failures(log, RunError)
+    with engine_for(values["workers"]) as engine:
         for run in runs:
-            try:
+            with failures.alone(run):
                 with progress_bar(run.name, log) as progress:
-                    rows = analyse_run(run, options, executor, progress)
-                for row in rows:
-                    writer.write(row)
+                    analyse_run(run, options, engine, progress, writer.write_all)
                 log.info(f"{run}: rows, arrays and pictures in {run / 'dynamics'}")
-            except RnnspikeError as error:
-                failed.append(error)
-                log.error(str(error))
     writer.close()
-    if failed:
-        everything = len(failed) == len(runs)
-        ctx.exit(failed[0].exit_code if everything else ExitCode.SOME_FAILED)
+    ctx.exit(failures.exit_code)
 
 
 def _writer(values: Mapping[str, Any]) -> RowWriter:
@@ -199,10 +194,10 @@ def _writer(values: Mapping[str, Any]) -> RowWriter:
 
 
 def render(rows: list[dict[str, Any]]) -> Any:
-    """Return the table: one line a unit, model and input over its networks, and what must be said beside."""
+    """Return the table, with one line per unit, model and input over its networks, and notes."""
     from rich.console import Group
-    from rich.text import Text
 
+    from rnnspike.dynamics.memory.modes import modes_text
     from rnnspike.dynamics.rows import spread_text, tau_text
 
     lines, notes, shared = [], [], []
@@ -213,7 +208,8 @@ def render(rows: list[dict[str, Any]]) -> Any:
         about = row.get("about_network") or ""
         own = (row.get("message") or "").removesuffix(about).removesuffix("; ")
         notes += [f"{who}, {row['input']} input: {own}"] if own else []
-        shared += [f"{who}: {text}" for text in (row.get("reconciled"), about) if text]
+        modes = modes_text(row["modes"], row.get("bend_share")) if row.get("modes") else None
+        shared += [f"{who}: {text}" for text in (modes, row.get("reconciled"), about) if text]
         lines.append(
             {
                 "unit": row.get("unit") or row.get("recording"),
@@ -232,4 +228,4 @@ def render(rows: list[dict[str, Any]]) -> Any:
             }
         )
     table = plain_table(lines, list(lines[0]) if lines else [])
-    return Group(table, *(Text(note) for note in dict.fromkeys([*notes, *shared])))
+    return Group(table, *map(label, dict.fromkeys([*notes, *shared])))

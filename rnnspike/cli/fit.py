@@ -8,60 +8,106 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from rnnspike.cli.options import (
-    expand_paths,
+    config_option,
+    configuration_from,
     format_option,
     log_from,
     log_options,
     read_options,
     recordings_argument,
+    recordings_from,
+    scheduler_options,
     trial_options,
 )
-from rnnspike.cli.output import Log, RowWriter, shown_names
-from rnnspike.errors import ExitCode, RnnspikeError
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label
+from rnnspike.errors import ExitCode
 from rnnspike.memory import importing
+from rnnspike.models.registry import default_models, to_choose
+from rnnspike.wording import counted
 
 if TYPE_CHECKING:
-    from rnnspike.config import FitSettings
+    from rnnspike.config import Configuration
+    from rnnspike.runs.events import TaskDone
+    from rnnspike.runs.job import Job
 
-#: Options of the command whose names differ from the settings'.
-RENAMED = {
-    "table": "trials",
-    "bin_s": "bin",
-    "burn_in_s": "burn_in",
-    "segment_s": "segment",
-    "covariates": "covariate",
-}
+#: Colours of good and bad results on a terminal.
+STYLES = {"good": "green", "fair": "yellow", "bad": "red", "none": ""}
+
+
+def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    """Return the shard that an option names."""
+    from rnnspike.runs.engines.shards import parse_shard
+
+    return None if value is None else parse_shard(value)
 
 
 @click.command("fit")
 @recordings_argument
 @trial_options
 @read_options
-@click.option("--models", "-m", multiple=True, help="Rung of the ladder (repeatable; default: the whole ladder).")
+@click.option(
+    "--models",
+    "-m",
+    multiple=True,
+    help=f"Model to fit (repeatable): {', '.join(to_choose())}.  [default: {', '.join(default_models())}]",
+)
+@click.option(
+    "--population/--no-population",
+    default=True,
+    help="Fit models that read the other units, where units were recorded together.",
+)
 @click.option("--folds", type=int, help="Outer folds over trials.  [default: 5; fast: 4]")
-@click.option("--fold-scheme", type=click.Choice(["interleaved", "blocked"]), help="Blocked for strong drift.")
-@click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="How much is trained.")
+@click.option(
+    "--fold-scheme",
+    type=click.Choice(["interleaved", "blocked"]),
+    help="How trials are assigned to folds; blocked for strong drift.",
+)
+@click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="Amount of training.")
 @click.option("--replicates", type=int, help="Free-run replicates, 0 for none.  [default: 200]")
+@click.option(
+    "--metrics",
+    multiple=True,
+    type=click.Choice(["nlb", "nemos"]),
+    help="Add scores by the definitions of a package (repeatable).",
+)
 @click.option("--save-intensities", is_flag=True, help="Store every held-out intensity (units/<id>/intensity.npz).")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks are trained.")
-@click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of run directories.  [default: rnnspike_runs]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device on which networks are trained.")
+@click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of run directories, or a template such as runs/{subject}/{session}.  [default: rnnspike_runs]",
+)
 @click.option("--workers", "-j", type=int, help="Processes.  [default: 1]")
+@scheduler_options
 @click.option("--report/--no-report", default=True, help="Write report.html.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings (default ./rnnspike.toml).")
-@click.option("--overwrite", is_flag=True, help="Throw away the run that lies in the run directory.")
-@click.option("--dry-run", is_flag=True, help="List the tasks as jsonl and do nothing.")
-@click.option("--strict", is_flag=True, help="Exit with 4 where a recording has nothing usable.")
+@config_option
+@click.option(
+    "--shard",
+    metavar="K/N",
+    callback=shard,
+    help="Do the K-th of N parts; slurm takes both from a job array. rnnspike collect gathers them.",
+)
+@click.option(
+    "--stream",
+    type=click.Choice(["recordings", "units"]),
+    default="recordings",
+    show_default=True,
+    help="When rows are written. As units are done, their verdicts are not corrected over units.",
+)
+@click.option("--wait", is_flag=True, help="Wait for a process that fits into the same run directory.")
+@click.option("--overwrite", is_flag=True, help="Delete the run that is in the run directory.")
+@click.option("--dry-run", is_flag=True, help="List the tasks as jsonl without running them.")
+@click.option("--strict", is_flag=True, help="Exit with 4 if a recording has nothing usable.")
 @format_option
 @log_options
 @click.pass_context
 def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -> None:
-    """Climb the ladder of models on each recording and score every rung on held-out trials.
+    """Fit the ladder of models to each recording and score every rung on held-out trials.
 
-    Each recording gets a run directory OUT/NAME; finished work is not done again. Rows go to stdout, one per unit
+    Each recording gets a run directory OUT/NAME; finished work is not repeated. Rows go to stdout, one per unit
     and model; progress and findings to stderr.
 
     \b
@@ -71,137 +117,145 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
       rnnspike fit rest.nwb --segment 2s
       rnnspike fit sound.nwb --segment 1s --covariate envelope
       ls *.nwb | rnnspike fit - -j 8 --format jsonl > rows.jsonl
+      find . -name '*.nwb' -print0 | rnnspike fit --files-from - -0 --stream units | jq -c .unit
     """
-    from rnnspike.runs import pool
+    from rnnspike.runs.engines import processes
 
-    if (values["workers"] or 1) > 1 and not values["dry_run"]:
-        pool.begin()
-    from rnnspike.config import resolve_settings
+    here = not (values["dry_run"] or values["scheduler"] or values["scheduler_file"])
+    if here and ((values["workers"] or 1) > 1 or values["task_timeout"]):
+        processes.begin()
     from rnnspike.device import check_device
+    from rnnspike.runs.layout import fields_of
 
     log = log_from(values)
-    settings, sources = resolve_settings(given(ctx), values["config_file"])
-    paths = expand_paths(recordings)
-    check_device(settings.device)
+    paths = recordings_from(recordings, values)
+    configuration = configuration_from(ctx, values, paths, log)
+    for device in {configuration.resolve(path)[0].device for path in paths}:
+        check_device(device)
+    fields_of(configuration.resolve()[0].out)
     if values["dry_run"]:
-        ctx.exit(show_tasks(paths, settings, log))
+        if values["shard"]:
+            raise click.UsageError("--dry-run lists the tasks of all shards: leave out --shard")
+        ctx.exit(show_tasks(paths, configuration, log))
     provenance = {
-        "sources": sources,
         "argv": sys.argv,
         "start": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    ctx.exit(fit_all(paths, settings, log, values, provenance))
+    ctx.exit(fit_all(paths, configuration, log, values, provenance))
 
 
-def given(ctx: click.Context) -> dict[str, Any]:
-    """Return the settings that were given as flags, by the settings' names."""
-    from rnnspike.config import FitSettings
-
-    flags = {}
-    for name, value in ctx.params.items():
-        setting = RENAMED.get(name, name)
-        on_line = ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if on_line and setting in FitSettings.model_fields:
-            flags[setting] = list(value) if isinstance(value, tuple) else value
-    return flags
-
-
-def show_tasks(paths: list[Path], settings: FitSettings, log: Log) -> int:
+def show_tasks(paths: list[Path], configuration: Configuration, log: Log) -> int:
     """List the tasks of all recordings."""
-    from rnnspike.runs.engine import dry_run
+    from rnnspike.runs.batch import names_before
+    from rnnspike.runs.plan import dry_run
 
-    writer = RowWriter("jsonl", [])
-    failed = 0
-    for path in paths:
-        try:
-            for task in dry_run(path, settings):
-                writer.write(task)
-        except RnnspikeError as error:
-            failed += 1
-            log.error(str(error))
-    return _exit_code(failed, len(paths), only_bad_input=True)
+    writer, failures = RowWriter("jsonl", []), Failures(log)
+    for i, path in enumerate(paths):
+        with failures.alone(path):
+            writer.write_all(dry_run(path, configuration.resolve(path)[0], names_before(paths, i)))
+    return failures.exit_code
 
 
 def fit_all(
-    paths: list[Path], settings: FitSettings, log: Log, values: dict[str, Any], provenance: dict[str, Any]
+    paths: list[Path], configuration: Configuration, log: Log, values: dict[str, Any], provenance: dict[str, Any]
 ) -> int:
     """Fit every recording; one that fails does not stop the others."""
-    from rnnspike.runs.pool import workers
+    from rnnspike.runs.engines.engine import engine_for
+    from rnnspike.runs.engines.in_process import InProcess
+    from rnnspike.runs.layout import base_of
 
-    errors: list[RnnspikeError] = []
-    shown = shown_names(paths)
-    with workers(settings.workers) as executor:
+    failures, settings = Failures(log), configuration.resolve()[0]
+    scheduler = settings.scheduler_file or settings.scheduler
+    with engine_for(settings.workers, settings.task_timeout, scheduler, base_of(settings.out), paths) as engine:
         with importing():
-            from rnnspike.cli.batch import fits
+            from rnnspike.cli.batch import show_fits
+            from rnnspike.report.build import write_report
+            from rnnspike.report.shared import shared_sentences
+            from rnnspike.runs.active import FitOptions
+            from rnnspike.runs.batch import fit_recordings
             from rnnspike.runs.rows import ROW_COLUMNS
+            from rnnspike.runs.stored.population import read_population
+            from rnnspike.runs.streaming import rows_of_unit
 
-            if executor is None:
-                import rnnspike.runs.worker  # noqa: F401
+            if isinstance(engine, InProcess):
+                import rnnspike.runs.engines.preload  # noqa: F401
 
         writer = RowWriter(values["output_format"], ROW_COLUMNS, render)
-        for path, fit in fits(paths, settings, values["overwrite"], provenance, executor, log):
-            try:
-                fitted = fit()
-                for row in fitted.rows:
+
+        streamed: set[tuple[str, str]] = set()  # (recording, unit) whose rows are written
+
+        def show_unit(done: TaskDone) -> None:
+            unit = done.task.unit
+            if done.task.kind == "finish" and unit is not None:
+                streamed.add((done.plan.job.name, unit))
+                for row in rows_of_unit(done.plan.job, unit, done.lost):
                     writer.write(row)
-                where = f"report {fitted.folder / 'report.html'}" if settings.report else f"run {fitted.folder}"
-                log.info(f"{shown[path]}: {summary(fitted.rows)}; {where}")
-            except RnnspikeError as error:
-                errors.append(error)
-                log.error(str(error))
+
+        def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:
+            for row in rows:
+                if (row["recording"], row["unit"]) not in streamed:
+                    writer.write(row)
+            where = f"report {job.folder / 'report.html'}" if job.settings.report else f"run {job.folder}"
+            log.info(f"{name}: {summary(rows)}; {where}")
+            for sentence in shared_sentences(read_population(job.folder), rows):
+                log.info(f"{name}: {sentence}")
+
+        options = FitOptions(
+            overwrite=values["overwrite"],
+            wait=values["wait"],
+            shard=values["shard"],
+            provenance=provenance,
+            on_complete=write_report,
+        )
+        events = fit_recordings(paths, configuration, engine, options)
+        each_unit = (show_unit,) if values["stream"] == "units" else ()
+        show_fits(paths, options.turns(len(paths)), events, failures, log, show, *each_unit)
     writer.close()
-    if values["strict"] and any("no unit is left" in str(error) for error in errors):
+    if values["strict"] and any("no unit is left" in str(error) for error in failures.errors):
         return ExitCode.NOTHING_USABLE
-    return _exit_code(len(errors), len(paths), all(error.exit_code == ExitCode.BAD_INPUT for error in errors))
-
-
-def _exit_code(failed: int, total: int, only_bad_input: bool) -> int:
-    if failed == 0:
-        return ExitCode.OK
-    return ExitCode.BAD_INPUT if failed == total and only_bad_input else ExitCode.SOME_FAILED
+    return failures.exit_code
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """Return one line on what came out."""
+    """Return a summary of the results in one line."""
     units = {row["unit"] for row in rows if row["status"] == "ok"}
     failed = [f"{row['unit']}/{row['model']}" for row in rows if row["status"] == "failed"]
-    text = f"{len(units)} unit{'s' * (len(units) != 1)} fitted"
-    return text + (f", {len(failed)} rows failed ({', '.join(failed[:5])})" if failed else "")
+    text = counted(len(units), "unit{s} fitted")
+    return text + (f", {counted(len(failed), 'row{s} failed')} ({', '.join(failed[:5])})" if failed else "")
 
 
 def render(rows: list[dict[str, Any]]) -> Any:
-    """Return the table of a fit: a line per unit and model, best rung of each unit in bold."""
+    """Return the table of a fit: one line per unit and model, the best rung of each unit in bold."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
+
+    from rnnspike.report.cells import HEADINGS, N_NUMBERS, cells
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for name in ("unit", "model"):
         table.add_column(name)
-    for name in ("bits/spike", "95 % interval", "KS D (p)"):
-        table.add_column(name, justify="right")
-    for name in ("refractoriness", "adaptation", "free run"):
-        table.add_column(name)
+    for i, name in enumerate(HEADINGS):
+        table.add_column(name, justify="right" if i < N_NUMBERS else "left")
     several = len({row["recording"] for row in rows}) > 1
     last: tuple[Any, Any] | None = None
     for row in rows:
         here = (row["recording"], row["unit"])
         if last is not None and here != last:
             table.add_section()
-        label = "" if here == last else (f"{row['recording']} " if several else "") + str(row["unit"])
+        unit = "" if here == last else (f"{row['recording']} " if several else "") + str(row["unit"])
         last = here
         if row["status"] != "ok":
-            table.add_row(label, row["model"], f"[yellow]{row['status']}[/]", "", "", "", "", "")
+            table.add_row(label(unit), label(row["model"]), label(row["status"], "yellow"), "", "", "", "", "")
             continue
-        table.add_row(label, row["model"], *_cells(row))
-    return Group(table, *(Text(line) for line in remarks(rows)))
+        table.add_row(label(unit), label(row["model"]), *(label(each.text, STYLES[each.tone]) for each in cells(row)))
+    return Group(table, *map(label, remarks(rows)))
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Return what the rows say in words, each thing once, with the units and models that it is said of."""
+    """Return the distinct messages of the rows, each with its units and models."""
     several = len({row["recording"] for row in rows}) > 1
-    said: dict[str, dict[str, list[str]]] = {}
+    units_by_text: dict[str, dict[str, list[str]]] = {}
     n_models: dict[str, int] = {}
     for row in rows:
         unit = f"{row['recording']} {row['unit']}" if several else str(row["unit"])
@@ -210,35 +264,15 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             (row["message"] or "").split("; ") if row["status"] == "ok" else [f"{row['status']}: {row['message']}"]
         )
         for text in filter(None, texts):
-            said.setdefault(text, {}).setdefault(unit, []).append(row["model"])
+            units_by_text.setdefault(text, {}).setdefault(unit, []).append(row["model"])
     lines = []
-    for text, models_of in said.items():
-        alike: dict[str, list[str]] = {}
+    for text, models_of in units_by_text.items():
+        units_by_models: dict[str, list[str]] = {}
         for unit, models in models_of.items():
             names = "all models" if len(models) == n_models[unit] else ", ".join(models)
-            alike.setdefault(names, []).append(unit)
+            units_by_models.setdefault(names, []).append(unit)
         lines += [
-            f"unit{'s' * (len(units) > 1)} {', '.join(units)} ({names}): {text}" for names, units in alike.items()
+            f"unit{'s' * (len(units) > 1)} {', '.join(units)} ({names}): {text}"
+            for names, units in units_by_models.items()
         ]
     return lines
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    def number(name: str, form: str = ".3f") -> str:
-        value = row.get(name)
-        return "–" if value is None else format(value, form)
-
-    def verdict(kind: str) -> str:
-        text, value = row.get(f"{kind}_verdict"), row.get(f"{kind}_capture")
-        colour = {"captured": "green", "partly": "yellow", "missed": "red"}.get(text or "", "dim")
-        return f"[{colour}]{text or '–'}[/]" + ("" if value is None else f" {value:.2f}")
-
-    stability, ratio = row.get("free_run_stability"), row.get("free_run_rate_ratio")
-    return [
-        number("bits_per_spike"),
-        f"{number('bits_per_spike_low')} to {number('bits_per_spike_high')}",
-        f"{number('ks_d')} ({number('ks_p', '.2g')})",
-        verdict("refractory"),
-        verdict("adaptation"),
-        "–" if stability is None else stability + ("" if ratio is None else f" ×{ratio:.2f}"),
-    ]

@@ -1,4 +1,4 @@
-"""``rnnspike inspect``: what a recording holds, what is odd in it, and the fit line to use."""
+"""``rnnspike inspect``: contents of a recording, its problems, and the fit command to use."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnspike.cli.options import (
-    expand_paths,
+    config_option,
+    configuration_from,
     format_option,
     log_from,
     log_options,
     read_options,
-    read_options_from,
     recordings_argument,
+    recordings_from,
 )
-from rnnspike.cli.output import Log, RowWriter, cell, resolve_format, results_console, to_json
+from rnnspike.cli.terminal.output import Log, RowWriter, cell, label, resolve_format, results_console, to_json
 from rnnspike.errors import ExitCode, RnnspikeError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from rnnspike.recording.data import ReadOptions, Recording
-    from rnnspike.recording.summary import ColumnSummary
+    from rnnspike.recording.overview.summary import ColumnSummary
 
-#: Columns of the rows (json, jsonl, csv): one row a unit, table, covariate, finding and suggested line.
+#: Columns of the rows (json, jsonl, csv): one row per unit, table, covariate, finding and suggested command;
+#: ``modulation`` is the SD of firing rates around the event of a command, over their mean.
 COLUMNS = (
     "schema",
     "recording",
@@ -49,30 +52,29 @@ COLUMNS = (
     "count",
     "message",
     "option",
+    "modulation",
     "metadata",
 )
 SCHEMA = 1
-#: Units shown in a table before -v.
+#: Units shown in a table without -v.
 SHOWN_UNITS = 40
+#: Width of the columns before the metadata.
+MOST_BESIDE = 72
 _LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "info": "dim"}
-
-
-def escape(text: str) -> str:
-    """Return text that rich prints as it is."""
-    return text.replace("[", r"\[")
 
 
 @click.command("inspect")
 @recordings_argument
 @read_options
+@config_option
 @format_option
 @log_options
 @click.pass_context
 def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -> None:
-    """Show units, trial tables, covariates and findings of each recording, and the fit line to use.
+    """Show units, trial tables, covariates and findings of each recording, and the fit command to use.
 
-    A finding of level error keeps the recording from being fitted; the option beside it mends it. Exits with 1 where
-    some recording has one or cannot be read, with 3 where all have.
+    A finding of level error prevents a fit; the option shown with it corrects it. The exit code is 1 if some
+    recordings have one or cannot be read, 3 if all have.
 
     \b
     Examples:
@@ -80,24 +82,28 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
       rnnspike inspect session.res.1 --sampling-rate 30000 --events trials.csv
       rnnspike inspect *.nwb --format jsonl | jq 'select(.row == "finding")'
     """
-    options, log = read_options_from(values), log_from(values)
+    log = log_from(values)
     output_format = resolve_format(values["output_format"])
     writer = RowWriter(output_format, COLUMNS)
-    paths = expand_paths(recordings)
-    failed = sum(not _inspect(path, options, output_format, writer, log) for path in paths)
+    paths = recordings_from(recordings, values)
+    configuration = configuration_from(ctx, values, paths, log)
+    options = [configuration.resolve(path)[0].read_options() for path in paths]
+    failed = sum(not _inspect(*each, output_format, writer, log) for each in zip(paths, options, strict=True))
     writer.close()
     ctx.exit(ExitCode.OK if not failed else ExitCode.BAD_INPUT if failed == len(paths) else ExitCode.SOME_FAILED)
 
 
 def _inspect(path: Path, options: ReadOptions, output_format: str, writer: RowWriter, log: Log) -> bool:
     """Show one recording; return whether it can be fitted."""
+    from rnnspike.recording.checks.time_series import with_series_findings
+    from rnnspike.recording.child_process import errors_on_one_line
     from rnnspike.recording.read import error_of, examine_recording
-    from rnnspike.recording.series import with_series_findings
 
     try:
-        recording = with_series_findings(examine_recording(path, options))
+        with errors_on_one_line(path):
+            recording = with_series_findings(examine_recording(path, options))
     except RnnspikeError as error:
-        log.error(str(error))
+        log.failure(error)
         if output_format != "table":
             writer.write(_error_row(path, error))
         return False
@@ -113,7 +119,7 @@ def _inspect(path: Path, options: ReadOptions, output_format: str, writer: RowWr
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row for csv: mappings as json."""
+    """Return a row for csv, with mappings as json."""
     return {key: to_json(value) if isinstance(value, dict) else value for key, value in row.items()}
 
 
@@ -130,14 +136,15 @@ def _error_row(path: Path, error: RnnspikeError) -> dict[str, Any]:
 
 
 def rows(recording: Recording, options: ReadOptions) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a recording, all with ``schema``, ``recording`` and ``row`` (what the row is about)."""
+    """Yield the rows of a recording, all with ``schema``, ``recording`` and ``row`` (the kind of row)."""
     head = {"schema": SCHEMA, "recording": str(recording.path)}
     for row in _rows(recording, options):
         yield {**head, **row}
 
 
 def _rows(recording: Recording, options: ReadOptions) -> Iterator[dict[str, Any]]:
-    from rnnspike.recording.summary import covariate_rows, suggested_fit, table_rows, unit_rows
+    from rnnspike.recording.overview.suggest import suggested_fit
+    from rnnspike.recording.overview.summary import covariate_rows, table_rows, unit_rows
 
     n_spikes = sum(len(unit.spike_times_s) for unit in recording.units)
     yield {"row": "recording", "name": recording.path.name, "kind": recording.format, "n_spikes": n_spikes,
@@ -154,28 +161,40 @@ def _rows(recording: Recording, options: ReadOptions) -> Iterator[dict[str, Any]
     for finding in recording.findings:
         yield {"row": "finding", "name": finding.id, "unit": finding.unit, "level": finding.level,
                "count": finding.count, "message": finding.message, "option": finding.option}  # fmt: skip
-    line = suggested_fit(recording, options)
-    if line:
-        yield {"row": "suggestion", "name": "fit", "message": line}
+    if suggestion := suggested_fit(recording, options):
+        yield {"row": "suggestion", "name": "fit", "message": suggestion.line, "modulation": suggestion.depth}
+        for event, line in suggestion.alternatives:
+            yield {"row": "alternative", "name": event.name, "message": line,
+                   "modulation": event.depth}  # fmt: skip
+        if suggestion.rhythm_line:
+            yield {"row": "alternative", "name": f"rhythm of {suggestion.rhythm_s:.3g} s",
+                   "message": suggestion.rhythm_line}  # fmt: skip
 
 
 def show(recording: Recording, options: ReadOptions, console: Console, everything: bool = False) -> None:
     """Print a recording as tables."""
-    from rnnspike.recording.summary import suggested_fit
+    from rnnspike.recording.overview.suggest import suggested_fit
 
     n_spikes = sum(len(unit.spike_times_s) for unit in recording.units)
     parts = [recording.format, _many(len(recording.units), "unit"), _many(n_spikes, "spike")]
-    console.print(f"[bold]{escape(recording.path.name)}[/bold]  {', '.join(parts)}", highlight=False)
+    console.print(label(recording.path.name, "bold"), label(f" {', '.join(parts)}"))
     about = recording.session.get("session_description", "")
     if about:
-        console.print(about, style="dim", highlight=False, markup=False)
+        console.print(label(about, "dim"))
     _show_units(recording, console, everything)
     for grid in (_tables_grid(recording), _covariates_grid(recording), _findings_grid(recording)):
         if grid.row_count:
             console.print(grid)
-    line = suggested_fit(recording, options)
-    if line and not any(finding.level == "error" for finding in recording.findings):
-        console.print(f" [green]{escape(line)}[/green]", highlight=False, soft_wrap=True)
+    if suggestion := suggested_fit(recording, options):
+        console.print(label(f" {suggestion.line}", "green"), soft_wrap=True)
+        if suggestion.alternatives:
+            others = ", ".join(f"{event.name} ({event.depth:.0%})" for event, _ in suggestion.alternatives)
+            about = f" rates vary by {suggestion.depth:.0%} of their mean around this event; around others: {others}"
+            console.print(label(about, "dim"))
+        if suggestion.rhythm_line:
+            about = f" most units have a rhythm of {suggestion.rhythm_s:.3g} s; to let networks read that far back:"
+            console.print(label(about, "dim"))
+            console.print(label(f" {suggestion.rhythm_line}", "green"), soft_wrap=True)
     console.print()
 
 
@@ -184,7 +203,7 @@ def _many(number: int, noun: str) -> str:
 
 
 def _show_units(recording: Recording, console: Console, everything: bool) -> None:
-    from rnnspike.recording.summary import metadata_text, shared_metadata, unit_rows
+    from rnnspike.recording.overview.summary import metadata_text, shared_metadata, unit_rows
 
     numbers = ("spikes", "rate Hz", "observed s", "ISI<1ms %", "foreign %")
     table = _grid("unit", *numbers, "metadata")
@@ -192,18 +211,19 @@ def _show_units(recording: Recording, console: Console, everything: bool) -> Non
         column.justify, column.min_width = "right", len(str(column.header))
     table.columns[0].min_width = min(12, max([4, *(len(unit.id) for unit in recording.units)]))
     table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+    table.columns[-1].max_width = max(20, console.width - MOST_BESIDE)
     shared = shared_metadata(recording)
     shown = len(recording.units) if everything else SHOWN_UNITS
     for row in islice(unit_rows(recording), shown):
         shares = [None if row[key] is None else 100 * row[key] for key in ("short_isi_share", "contamination")]
         own = {key: value for key, value in row["metadata"].items() if key not in shared}
         values = (row["n_spikes"], row["rate_hz"], row["observed_s"], *shares)
-        table.add_row(escape(row["unit"]), *map(_number, values), escape(metadata_text(own)))
+        table.add_row(label(row["unit"]), *map(_number, values), label(metadata_text(own)))
     console.print(table)
     if len(recording.units) > shown:
         console.print(f" ... and {len(recording.units) - shown} more units (-v shows all)\n", style="dim")
     if shared:
-        console.print(f" all units: {metadata_text(shared)}\n", style="dim", highlight=False, markup=False)
+        console.print(label(f" all units: {metadata_text(shared)}", "dim"), end="\n\n")
 
 
 def _grid(*headers: str) -> Table:
@@ -223,24 +243,24 @@ def _number(value: float | int | None) -> str:
 
 
 def _tables_grid(recording: Recording) -> Table:
-    from rnnspike.recording.summary import table_rows
+    from rnnspike.recording.overview.summary import table_rows
 
     grid = _grid("table", "kind", "rows", "columns: [cyan]times[/cyan], [magenta]conditions[/magenta], others")
     grid.columns[2].justify = "right"
     for table in table_rows(recording):
-        columns = ", ".join(_column(column) for column in table["columns"])
-        grid.add_row(f"[bold]{escape(table['table'])}[/bold]", table["kind"], str(table["n_rows"]), columns)
+        columns = label(", ").join(_column(column) for column in table["columns"])
+        grid.add_row(label(table["table"], "bold"), label(table["kind"]), str(table["n_rows"]), columns)
     return grid
 
 
-def _column(column: ColumnSummary) -> str:
+def _column(column: ColumnSummary) -> Text:
     style = {"time": "cyan", "condition": "magenta"}.get(column.role, "dim")
     levels = f" ({column.n_levels} levels)" if column.role == "condition" else ""
-    return f"[{style}]{escape(column.name)}{levels}[/{style}]"
+    return label(f"{column.name}{levels}", style)
 
 
 def _covariates_grid(recording: Recording) -> Table:
-    from rnnspike.recording.summary import covariate_rows
+    from rnnspike.recording.overview.summary import covariate_rows
 
     grid = _grid("covariate", "kind", "unit", "rate Hz", "samples", "channels")
     for column in grid.columns[3:]:
@@ -251,16 +271,15 @@ def _covariates_grid(recording: Recording) -> Table:
             row["n_samples"],
             row["n_channels"],
         )
-        grid.add_row(f"[bold]{escape(row['covariate'])}[/bold]", row["kind"], escape(row["unit"]), *map(str, numbers))
+        grid.add_row(label(row["covariate"], "bold"), label(row["kind"]), label(row["unit"]), *map(str, numbers))
     return grid
 
 
 def _findings_grid(recording: Recording) -> Table:
-    from rnnspike.recording.checks import grouped
+    from rnnspike.recording.findings import group_findings
 
     grid = _grid("level", "finding", "what", "option")
-    for finding in grouped(recording.findings):
-        style = _LEVEL_STYLE[finding.level]
-        option = escape(finding.option or "")
-        grid.add_row(f"[{style}]{finding.level}[/{style}]", finding.id, escape(finding.message), option)
+    for finding in group_findings(recording.findings):
+        level = label(finding.level, _LEVEL_STYLE[finding.level])
+        grid.add_row(level, finding.id, label(finding.message), label(finding.option or ""))
     return grid

@@ -1,35 +1,49 @@
-"""The ``rnnspike`` group: commands are imported only when called, so that ``--help`` stays quick."""
+"""The ``rnnspike`` group: commands are imported only when called, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
+import atexit
 import importlib
-import os
 import signal
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
 
 from rnnspike._version import __version__
+from rnnspike.cli.terminal.output import flush_results, open_streams, say, silence
+from rnnspike.cli.terminal.signals import ending_by_signals
 from rnnspike.errors import ExitCode, RnnspikeError
+from rnnspike.names import in_message
 from rnnspike.threads import ask_for_one_thread
 
 #: Command -> (module, one-line help): shown by ``--help`` without importing the module.
 COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": (
         "rnnspike.cli.inspect",
-        "What a recording holds, what is odd in it, and the fit line to use.",
+        "Contents of a recording, its problems, and the fit command to use.",
     ),
     "psth": ("rnnspike.cli.psth", "PSTHs with simultaneous bands, as table, jsonl, csv or picture."),
-    "fit": ("rnnspike.cli.fit", "The main job: the ladder of models, held-out scores, a run directory."),
-    "report": ("rnnspike.cli.report", "The report again from stored runs; several runs give a comparison."),
-    "compare": ("rnnspike.cli.compare", "Pairs of models over units and recordings, hierarchical interval."),
+    "fit": ("rnnspike.cli.fit", "Fit the ladder of models: held-out scores, a report, a run directory."),
+    "collect": (
+        "rnnspike.cli.collect",
+        "Finish runs begun by shards; one table over all runs, as CSV, jsonl or Parquet.",
+    ),
+    "report": ("rnnspike.cli.report", "Write the report of stored runs again; several runs give a comparison."),
+    "compare": ("rnnspike.cli.compare", "Compare models over units and recordings, with intervals over recordings."),
     "dynamics": (
         "rnnspike.cli.dynamics",
         "Fixed points, time constants and rhythms of the trained networks.",
     ),
+    "cosmooth": (
+        "rnnspike.cli.cosmooth",
+        "How well each unit is predicted from the others, over whole trials held out.",
+    ),
+    "score": ("rnnspike.cli.score", "Rates of any other model through the same held-out scores, checks and report."),
     "simulate": ("rnnspike.cli.simulate", "Trials from a fitted model or a simulated cell, as NWB."),
-    "config": ("rnnspike.cli.config", "Settings in force and where each comes from."),
+    "config": ("rnnspike.cli.config", "Settings in effect, and the source of each."),
     "completion": ("rnnspike.cli.completion", "Shell completion for bash, zsh or fish."),
 }
 
@@ -37,35 +51,36 @@ EPILOG = "Exit codes: " + ", ".join(
     f"{code.value} {text}"
     for code, text in {
         ExitCode.OK: "done",
-        ExitCode.SOME_FAILED: "some recording failed, the others kept",
+        ExitCode.SOME_FAILED: "some recordings failed, the others are kept",
         ExitCode.USAGE: "usage",
         ExitCode.BAD_INPUT: "bad input or config, nothing was run",
         ExitCode.NOTHING_USABLE: "nothing usable under --strict",
+        ExitCode.HUNG_UP: "terminal closed",
         ExitCode.INTERRUPTED: "interrupted",
         ExitCode.CLOSED_PIPE: "closed pipe",
-        ExitCode.TERMINATED: "terminated, checkpoint saved",
+        ExitCode.TERMINATED: "terminated",
     }.items()
 )
 
 
 class _ClosedPipe(Exception):
-    """stdout was closed by its reader (click would turn the plain error into exit code 1)."""
+    """stdout was closed by its reader (click would exit with code 1)."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands live in modules named by ``COMMANDS``, each with an object ``command``."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a closed pipe leaves as ``_ClosedPipe``."""
+        """Run the command; a closed pipe raises ``_ClosedPipe``."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            flush_results()
             return result
         except BrokenPipeError as error:
             raise _ClosedPipe from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order a user meets them."""
+        """Return the commands in the order of use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -91,7 +106,7 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """How much of your units' single-trial spiking is memory, and which model has captured it.
+    """Measure how much of single-trial spiking depends on past spikes, and which models capture it.
 
     \b
     Examples:
@@ -103,31 +118,51 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
 
 
-def _terminated(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(ExitCode.TERMINATED)
-
-
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line and leave with the documented exit code (``ExitCode``)."""
+    """Run the command line and exit with the documented code (``ExitCode``)."""
     arguments = sys.argv[1:] if argv is None else argv
-    signal.signal(signal.SIGTERM, _terminated)
+    open_streams()
     ask_for_one_thread()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    with ending_by_signals(lambda why: say(f"rnnspike: {why}{_resume_hint(arguments)}")) as stop:
+        try:
+            code = _run(arguments)
+        except (KeyboardInterrupt, click.Abort):
+            code = ExitCode.INTERRUPTED
+        finally:
+            if stop.ending is not None:  # any other error was caused by the signal
+                stop.leave(stop.ending)
+    atexit.register(
+        signal.signal, signal.SIGINT, signal.SIG_IGN
+    )  # nothing is left to interrupt: Python is shutting down
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; every expected failure is one line on stderr."""
     try:
-        code: Any = cli.main(args=arguments, prog_name="rnnspike", standalone_mode=False)
+        return int(cli.main(args=arguments, prog_name="rnnspike", standalone_mode=False) or 0)
     except click.exceptions.Exit as error:
-        code = error.exit_code
+        return error.exit_code
     except click.ClickException as error:
-        error.show()
-        code = ExitCode.USAGE
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("rnnspike: interrupted", err=True)
-        code = ExitCode.INTERRUPTED
+        with suppress(OSError):
+            error.show()
+        return ExitCode.USAGE
     except _ClosedPipe:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.CLOSED_PIPE
-    except RnnspikeError as error:
+        silence(sys.stdout)
+        return ExitCode.CLOSED_PIPE
+    except (RnnspikeError, OSError) as error:
         if "--debug" in arguments:
             raise
-        click.echo(f"rnnspike: {error}", err=True)
-        code = error.exit_code
-    sys.exit(int(code or 0))
+        if isinstance(error, OSError):
+            silence(sys.stdout)
+        say(f"rnnspike: {in_message(str(error))}")
+        return error.exit_code if isinstance(error, RnnspikeError) else ExitCode.SOME_FAILED
+
+
+def _resume_hint(arguments: list[str]) -> str:
+    """Return how to resume a fit that was ended by a signal; an empty text for other commands."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    again = "the same command without --overwrite" if "--overwrite" in arguments else "the same command"
+    return f": {again} continues where it stopped" if command == "fit" and "--dry-run" not in arguments else ""

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnspike.cli.options import (
-    DURATION,
-    WIDTH,
-    expand_paths,
+    Duration,
+    check_picture,
+    config_option,
+    configuration_from,
     format_option,
     log_from,
     log_options,
     read_options,
-    read_options_from,
     recordings_argument,
+    recordings_from,
     trial_options,
-    trial_options_from,
 )
-from rnnspike.cli.output import Log, RowWriter, resolve_format, say_findings, shown_names
-from rnnspike.errors import ExitCode, ModelError, RnnspikeError, told_if_unwritable
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label, log_findings, resolve_format, shown_names
+from rnnspike.cli.terminal.progress import progress_bar
+from rnnspike.errors import ExitCode, RecordingError, output_errors
 
 if TYPE_CHECKING:
-    from rnnspike.models.psth_bands import PsthResult
-    from rnnspike.recording.data import ReadOptions
-    from rnnspike.trials.data import TrialOptions, Trials
+    from rnnspike.config import Configuration, FitSettings
+    from rnnspike.models.baselines.psth_bands import PsthResult
+    from rnnspike.recording.data import Recording
+    from rnnspike.report.psth.units import PsthOptions
+    from rnnspike.runs.engines.engine import Engine
+    from rnnspike.runs.tasks import Progress
+    from rnnspike.trials.data import TrialOptions
     from rnnspike.trials.plan import TrialPlan
 
 SCHEMA = 1
-#: One row a unit and condition.
+#: Columns of the table: one row per unit and condition.
 COLUMNS = (
     "schema",
     "recording",
@@ -48,13 +56,13 @@ COLUMNS = (
     "bandwidth_ms",
     "level",
 )
-#: Curves of a row (json, jsonl), or one line a point (csv).
+#: Curves of a row (json, jsonl), or one line per point (csv).
 CURVES = ("time_s", "psth_hz", "low_hz", "high_hz", "band_low_hz", "band_high_hz")
 CSV_COLUMNS = ("schema", "recording", "unit", "condition", *CURVES, "level", "bandwidth_ms")
 
 
 class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A duration, or a way to choose one."""
+    """A duration, or the name of a rule to choose it."""
 
     name = "duration|leave-one-out|shimazaki"
 
@@ -62,10 +70,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         """Return seconds, or the name of the rule."""
         if value in ("leave-one-out", "shimazaki"):
             return value
-        seconds = DURATION.convert(value, param, ctx)
-        if not seconds > 0:
-            self.fail("a bandwidth is positive, or leave-one-out, or shimazaki", param, ctx)
-        return seconds
+        return Duration("bandwidth").convert(value, param, ctx)
 
 
 @click.command("psth")
@@ -84,139 +89,162 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     type=click.FloatRange(0.5, 0.9999),
     default=0.95,
     show_default=True,
-    help="Probability that a band holds.",
+    help="Coverage probability of the bands.",
 )
 @click.option("--draws", type=click.IntRange(100), default=1000, show_default=True, help="Resamplings of the trials.")
-@click.option("--step", "step_s", type=WIDTH, help="Distance of a curve's points.  [default: by the bandwidth]")
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw all units into this file (.png, .svg, .pdf).")
+@click.option(
+    "--step", "step_s", type=Duration("step"), help="Distance between points of a curve.  [default: by the bandwidth]"
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Draw all units into this file (.png, .svg, .pdf); a PDF has pages of 24 units.",
+)
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
-@click.option("--strict", is_flag=True, help="Exit with 4 where a recording has nothing usable.")
+@click.option("--workers", "-j", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--strict", is_flag=True, help="Exit with 4 if a recording has nothing usable.")
+@config_option
 @format_option
 @log_options
 @click.pass_context
 def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -> None:
     """Show the trial average of each unit: smoothed, with pointwise and simultaneous bands, by condition.
 
-    The smoothing is chosen so that each trial is best predicted by the others; bits_per_spike is what they predict
-    over a constant rate; `modulated` says whether no constant rate fits into the simultaneous band. All spikes count,
-    those that share a bin too. csv has a line per point; json and jsonl carry the curves in each row.
+    The bandwidth is chosen so that each trial is best predicted by the others; bits_per_spike is the gain of this
+    prediction over a constant rate; `modulated` is true if no constant rate fits into the simultaneous band. Spikes
+    that share a bin all count. csv has one line per point; json and jsonl have the curves in each row.
 
     \b
     Examples:
       rnnspike psth session.nwb
       rnnspike psth session.nwb --align stim_on_time --window -0.5 1.5 --condition direction --picture psth.png
-      rnnspike psth *.nwb --pictures figures
+      rnnspike psth *.nwb --pictures figures -j 4
       rnnspike psth session.nwb --units 'rate_hz > 5' --format csv > psth.csv
     """  # fmt: skip
+    from rnnspike.runs.engines import processes
+
+    if values["workers"] > 1:
+        processes.begin()
     log = log_from(values)
-    options, reading = trial_options_from(values), read_options_from(values)
-    paths = expand_paths(recordings)
-    _check_picture(values["picture"], paths)
-    for option in ("picture", "pictures"):
-        if values[option]:
-            with told_if_unwritable(values[option], f"--{option}"):
-                (values[option] if option == "pictures" else values[option].parent).mkdir(parents=True, exist_ok=True)
-    ctx.exit(run(paths, options, reading, values, log))
+    paths = recordings_from(recordings, values)
+    configuration = configuration_from(ctx, values, paths, log)
+    several = "--picture is for one recording; --pictures DIR draws the units of several"
+    check_picture(values["picture"], paths, several)
+    if values["pictures"]:
+        with output_errors(values["pictures"], "--pictures"):
+            values["pictures"].mkdir(parents=True, exist_ok=True)
+    ctx.exit(run(paths, configuration, values, log))
 
 
-def _check_picture(path: Path | None, paths: list[Path]) -> None:
-    if path is not None and path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise click.BadParameter(f"{path} is none of .png, .svg, .pdf", param_hint="--picture")
-    if path is not None and len(paths) > 1:
-        raise click.UsageError("--picture is for one recording; --pictures DIR draws the units of several")
+def run(paths: list[Path], configuration: Configuration, values: dict[str, Any], log: Log) -> int:
+    """Process the recordings; one that fails does not stop the others."""
+    from rnnspike.runs.engines.engine import engine_for
 
-
-def run(paths: list[Path], options: TrialOptions, reading: ReadOptions, values: dict[str, Any], log: Log) -> int:
-    """Go through the recordings; one that fails does not stop the others."""
     output = resolve_format(values["output_format"])
     writer = RowWriter(output, CSV_COLUMNS if output == "csv" else COLUMNS, render)
-    failed = unusable = 0
+    failures, unusable = Failures(log), 0
     taken: set[str] = set()
     shown = shown_names(paths)
-    for path in paths:
-        try:
-            unusable += not show_recording(path, options, reading, values, writer, log, taken, shown[path])
-        except RnnspikeError as error:
-            failed += 1
-            log.error(str(error))
+    n_workers = values["workers"]
+    with engine_for(n_workers) if n_workers > 1 else nullcontext() as engine:
+        show = partial(show_recording, values=values, writer=writer, log=log, taken=taken, engine=engine)
+        for path in paths:
+            with failures.alone(path):
+                unusable += not show(path, configuration.resolve(path)[0], shown=shown[path])
     writer.close()
-    if unusable and values["strict"]:
-        return ExitCode.NOTHING_USABLE
-    if failed == 0:
-        return ExitCode.OK
-    return ExitCode.BAD_INPUT if failed == len(paths) else ExitCode.SOME_FAILED
+    return ExitCode.NOTHING_USABLE if unusable and values["strict"] else failures.exit_code
 
 
 def show_recording(
     path: Path,
-    options: TrialOptions,
-    reading: ReadOptions,
+    settings: FitSettings,
+    *,
     values: dict[str, Any],
     writer: RowWriter,
     log: Log,
     taken: set[str],
     shown: str,
+    engine: Engine | None,
 ) -> bool:
-    """Write the rows of one recording, draw its pictures; return whether any unit was usable.
+    """Write the rows of one recording and draw its pictures; return whether any unit was usable.
 
-    Recordings have the names that ``fit`` gives them; ``taken`` are those of the recordings before;
-    messages name this one as ``shown``.
+    Recordings have the same names as in ``fit``; ``taken`` are those of earlier recordings; ``shown`` is the name of
+    this one in messages.
     """
     from rnnspike.recording.read import read_recording
-    from rnnspike.runs.store import distinct_name, run_name
-    from rnnspike.trials.plan import plan_trials
-    from rnnspike.trials.units import asked_for
+    from rnnspike.runs.stored.store import distinct_name, run_name
+    from rnnspike.trials.units import of_requested_units
 
-    recording = read_recording(path, reading)
+    recording = read_recording(path, settings.read_options())
     name = distinct_name(run_name(path), recording.sha256, taken)
     taken.add(name)
-    # All spikes count, and the past is not looked at.
-    observation = "poisson" if options.observation == "auto" else options.observation
-    plan = plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0))
-    say_findings(log, shown, asked_for((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
-    panels = []
-    for trials, result in results(plan, values, log):
-        for row in rows(name, result, writer.format):
-            writer.write(row)
-        if values["picture"]:
-            panels.append((trials, result))
-        if values["pictures"]:
-            with told_if_unwritable(values["pictures"], "--pictures"):
-                _draw([(trials, result)], name, _picture_path(values["pictures"], name, result.unit), log)
-    if panels:
-        with told_if_unwritable(values["picture"], "--picture"):
-            _draw(panels, name, values["picture"], log)
+    plan = planned(recording, settings.trial_options())
+    log_findings(log, shown, of_requested_units((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
+    with progress_bar(shown, log) as tell:
+        for result in drawn(plan, name, values, log, engine, tell):
+            for row in rows(name, result, writer.format):
+                writer.write(row)
     return bool(plan.unit_ids)
 
 
-def results(plan: TrialPlan, values: dict[str, Any], log: Log) -> Iterator[tuple[Trials, PsthResult]]:
-    """Yield the PSTH of each unit as it is done, units binned one by one; every unit has its own seed."""
-    import numpy as np
+def planned(recording: Recording, options: TrialOptions) -> TrialPlan:
+    """Return the trials of a recording: all spikes count, and no past is needed."""
+    from rnnspike.trials.plan import plan_trials
 
-    from rnnspike.models.psth_bands import psth
+    observation = "poisson" if options.observation == "auto" else options.observation
+    try:
+        return plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0, most_per_bin=math.inf))
+    except RecordingError as error:
+        if (error.option or "").startswith("--segment"):  # segments have no average either
+            raise RecordingError(error.path, f"{error.finding}, and a PSTH is an average over trials") from None
+        raise
 
-    for unit_id in plan.unit_ids:
-        trials = plan.trials([unit_id])
-        rng = np.random.default_rng([values["seed"], *unit_id.encode()])
-        try:
-            result = psth(
-                trials,
-                rng=rng,
-                bandwidth=values["bandwidth"],
-                level=values["level"],
-                n_boot=values["draws"],
-                step_s=values["step_s"],
-            )
-        except ModelError as error:
-            raise ModelError(f"{plan.recording.path}: {error} (psth needs trials: leave out --segment)") from None
-        yield trials, result
+
+def drawn(
+    plan: TrialPlan, name: str, values: dict[str, Any], log: Log, engine: Engine | None, tell: Progress
+) -> Iterator[PsthResult]:
+    """Yield the PSTH of each unit as it is finished, and draw what is asked for."""
+    from rnnspike.report.psth.units import psths
+
+    folder, picture = values["pictures"], values["picture"]
+    picture_of = partial(_picture_path, folder, name) if folder else None
+    with output_errors(folder, "--pictures") if folder else nullcontext():
+        results = psths(plan, psth_options(values), picture_of, name, engine, tell)
+        if picture:
+            results = on_pages(results, plan, name, picture)
+        for result in results:
+            if picture_of:
+                log.info(f"picture {picture_of(result.unit)}")
+            yield result
+    if picture and plan.unit_ids:
+        log.info(f"picture {picture}")
+
+
+def on_pages(results: Iterator[PsthResult], plan: TrialPlan, name: str, path: Path) -> Iterator[PsthResult]:
+    """Yield the results, and draw them all into one file."""
+    from rnnspike.report.psth.raster import Pages
+
+    pages = Pages(path, name, len(plan.unit_ids))
+    for result in results:
+        pages.add(plan.trials([result.unit]), result)
+        yield result
+    with output_errors(path, "--picture"):
+        pages.close()
+
+
+def psth_options(values: dict[str, Any]) -> PsthOptions:
+    """Return the options of the command that concern PSTHs."""
+    from rnnspike.report.psth.units import PsthOptions
+
+    names = ("bandwidth", "level", "step_s", "seed")
+    return PsthOptions(n_boot=values["draws"], **{name: values[name] for name in names})
 
 
 def rows(recording: str, result: PsthResult, output: str) -> Iterator[dict[str, Any]]:
-    """Yield a row per condition, or per condition and point for csv."""
+    """Yield one row per condition, or per condition and point for csv."""
     for c, condition in enumerate(result.conditions):
         curves = (result.rate_hz, result.low_hz, result.high_hz, result.band_low_hz, result.band_high_hz)
         points = [result.time_s, *(curve[c] for curve in curves)]
@@ -239,12 +267,12 @@ def rows(recording: str, result: PsthResult, output: str) -> Iterator[dict[str, 
             **tail,
         }
         if output != "table":
-            row.update({name: [float(x) for x in curve] for name, curve in zip(CURVES, points, strict=True)})
+            row.update(zip(CURVES, points, strict=True))
         yield row
 
 
 def render(table_rows: list[dict[str, Any]]) -> Any:
-    """Return the rows as a table, recordings and units named once."""
+    """Return the rows as a table, with each recording and unit named once."""
     from rich import box
     from rich.table import Table
 
@@ -259,7 +287,8 @@ def render(table_rows: list[dict[str, Any]]) -> Any:
     for row in table_rows:
         here = (row["recording"], row["unit"])
         names = ["", ""] if here == last else [str(name) for name in here]
-        table.add_row(*(names if several else names[1:]), *([row["condition"]] if conditions else []), *_cells(row))
+        named = [*(names if several else names[1:]), *([row["condition"]] if conditions else [])]
+        table.add_row(*map(label, named), *_cells(row))
         last = here
     return table
 
@@ -281,13 +310,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _picture_path(folder: Path, recording: str, unit: str) -> Path:
-    from rnnspike.runs.store import safe_name
+    from rnnspike.runs.stored.store import safe_name
 
     return folder / f"{recording}_{safe_name(unit)}.png"
-
-
-def _draw(panels: list[tuple[Trials, PsthResult]], recording: str, path: Path, log: Log) -> None:
-    from rnnspike.report.raster import picture, save
-
-    save(picture(panels, recording), path)
-    log.info(f"picture {path}")

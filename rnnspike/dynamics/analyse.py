@@ -1,6 +1,7 @@
-"""One network, several named inputs: everything of this room, put together.
+"""The analysis of one network under several named inputs.
 
-``analyse`` knows a network, the orbits it visits and the inputs that drove it, and nothing of runs or recordings.
+``analyse`` takes a network, the orbits it visits and the inputs that drove it; it does not depend on runs or
+recordings.
 """
 
 from __future__ import annotations
@@ -11,32 +12,27 @@ from dataclasses import dataclass, field
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rnnspike.dynamics.basins import Basins, find_basins
-from rnnspike.dynamics.cell import Network
+from rnnspike.dynamics.attractors.basins import Basins, find_basins
+from rnnspike.dynamics.attractors.fixed_points import SearchOptions
+from rnnspike.dynamics.attractors.points import Points, find_points
 from rnnspike.dynamics.eigenvalues import henrici, transient_growth
-from rnnspike.dynamics.fixed_points import SearchOptions
-from rnnspike.dynamics.gating import Gating, measure_gating
-from rnnspike.dynamics.gradient_flow import GradientFlow, measure_gradient_flow
 from rnnspike.dynamics.jacobian import input_jacobian
 from rnnspike.dynamics.loop import free_run, noise_free_period
 from rnnspike.dynamics.maps import ClosedLoop, HeldInput, Map
-from rnnspike.dynamics.points import Points, find_points
-from rnnspike.dynamics.rhythm import (
-    NetworkRhythm,
-    Rhythm,
-    SpikeRhythm,
-    compare_rhythms,
-    network_rhythm,
-    resonance,
-    spike_rhythm,
-)
-from rnnspike.dynamics.timescales import Timescales, measure_timescales
+from rnnspike.dynamics.memory.gating import Gating, measure_gating
+from rnnspike.dynamics.memory.gradient_flow import GradientFlow, measure_gradient_flow
+from rnnspike.dynamics.memory.modes import ReadModes, measure_modes
+from rnnspike.dynamics.memory.timescales import Timescales, measure_timescales
+from rnnspike.dynamics.network import Network
+from rnnspike.dynamics.population.result import PopulationResult
+from rnnspike.dynamics.rhythm import NetworkRhythm, Rhythm, compare_rhythms, network_rhythm, resonance
+from rnnspike.rhythm import SpikeRhythm, signal_rhythm, spike_rhythm
 from rnnspike.trials.data import FloatArray
 
 
 @dataclass(frozen=True)
 class NamedInput:
-    """An input under which the network is looked at.
+    """An input under which the network is analysed.
 
     ``value`` (input,) is held; where ``feedback`` names channels, they also take the network's own expected output.
     """
@@ -52,7 +48,7 @@ class NamedInput:
         return HeldInput(network, self.value)
 
     def at(self, system: Map, states: FloatArray) -> FloatArray:
-        """Return what the network takes in at states (point, state) of this input's map, (point, input)."""
+        """Return the network's inputs (point, input) at states (point, state) of this input's map."""
         if isinstance(system, ClosedLoop):
             return system.fed(states)
         return np.broadcast_to(self.value, (len(states), len(self.value)))
@@ -69,7 +65,7 @@ class Orbits:
     loss_slope
         (trial, time, output) d loss / d eta, where the data are known.
     more_visited
-        (sample, state) states to search from besides.
+        (sample, state) further states to search from.
     driven
         (trial, time, input) inputs to measure superposition on, where ``inputs`` are not driven.
     """
@@ -89,7 +85,7 @@ class Orbits:
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """How thorough to look. ``window_s`` is what the network was trained on (None: not known, nothing is guarded)."""
+    """Settings of an analysis. ``window_s`` is the length of the training sequences (None: not known, no guard)."""
 
     search: SearchOptions = field(default_factory=SearchOptions)
     n_orbits: int = 128
@@ -105,13 +101,13 @@ class InputResult:
     Attributes
     ----------
     input, points, basins
-        The input, what stands still under it, and where orbits end.
+        The input, its fixed and slow points, and the basins of its orbits.
     input_jacobians
         (point, state, input) d next state / d input at each point.
     departure
         (point,) Henrici number of its Jacobian.
     growth, growth_s
-        (point,) largest transient growth, and when it is reached; infinite where a direction grows for ever.
+        (point,) largest transient growth, and when it is reached; infinite where a direction grows.
     rhythm
         Limit cycle or resonance, where there is one.
     """
@@ -128,7 +124,11 @@ class InputResult:
 
 @dataclass(frozen=True)
 class DynamicsResult:
-    """One network in all of its inputs. ``untrained`` is the gradient flow of a network before training, if known."""
+    """One network in all of its inputs.
+
+    ``untrained`` is the gradient flow of a network before training, if known; ``modes`` are those of a linear
+    recurrent unit; ``population`` is what is known of a population network only.
+    """
 
     network: Network
     orbits: Orbits
@@ -137,9 +137,11 @@ class DynamicsResult:
     flow: GradientFlow
     untrained: GradientFlow | None
     gating: Gating
+    modes: ReadModes | None
     rhythm: Rhythm
     history_s: float | None
     window_s: float | None
+    population: PopulationResult | None = None
 
 
 def analyse(
@@ -151,6 +153,7 @@ def analyse(
     untrained: Network | None = None,
     data_rhythm: SpikeRhythm | None = None,
     history_s: float | None = None,
+    signal: FloatArray | None = None,
     options: AnalysisOptions | None = None,
 ) -> DynamicsResult:
     """Analyse one network.
@@ -162,17 +165,22 @@ def analyse(
     orbits
         What it visits on its data.
     inputs
-        Named inputs; the first one's silence is what superposition counts as no input.
+        Named inputs; superposition is measured relative to the first one.
     rng
         Random generator; the same seed gives the same result.
     untrained
         The same network before training, for its gradient flow.
     data_rhythm, history_s
-        The spikes' own rhythm and how far back their history bears on them, where there are data.
+        The rhythm of the recorded spikes, and how far back their history affects their rate, if there are data.
+    signal
+        (output,) weights of the outputs in the signal whose rhythm is compared; default the first output.
+    options
+        Settings of the analysis.
     """
-    # one thread: matrices this small only wait for one another, and the same bytes come out for any number of them
+    # one thread: it is faster for small matrices, and the result does not depend on the number of threads
     with threadpool_limits(1, "blas"):
-        return _analyse(network, orbits, inputs, rng, untrained, data_rhythm, history_s, options or AnalysisOptions())
+        data = data_rhythm, history_s, signal
+        return _analyse(network, orbits, inputs, rng, untrained, *data, options or AnalysisOptions())
 
 
 def _analyse(
@@ -183,9 +191,10 @@ def _analyse(
     untrained: Network | None,
     data_rhythm: SpikeRhythm | None,
     history_s: float | None,
+    signal: FloatArray | None,
     options: AnalysisOptions,
 ) -> DynamicsResult:
-    looked_at = tuple(_look(network, orbits.visited, named, rng, options) for named in inputs)
+    looked_at = tuple(_look(network, orbits.visited, named, signal, rng, options) for named in inputs)
     flow = measure_gradient_flow(
         network, orbits.states, orbits.inputs, rng, loss_slope=orbits.loss_slope, max_lag=options.max_lag
     )
@@ -197,7 +206,8 @@ def _analyse(
         flow=flow,
         untrained=_flow_before(untrained, orbits, rng, options) if untrained else None,
         gating=_gating(network, orbits, inputs[0].value, rng),
-        rhythm=_rhythm(network, looked_at, data_rhythm, orbits, rng),
+        modes=measure_modes(network, orbits.states),
+        rhythm=_rhythm(network, looked_at, data_rhythm, signal, rng),
         history_s=history_s,
         window_s=options.window_s,
     )
@@ -212,7 +222,12 @@ def _gating(network: Network, orbits: Orbits, resting: FloatArray, rng: np.rando
 
 
 def _look(
-    network: Network, visited: FloatArray, named: NamedInput, rng: np.random.Generator, options: AnalysisOptions
+    network: Network,
+    visited: FloatArray,
+    named: NamedInput,
+    signal: FloatArray | None,
+    rng: np.random.Generator,
+    options: AnalysisOptions,
 ) -> InputResult:
     system = named.map_of(network)
     points = find_points(system, visited, network.bin_s, rng, options=options.search, window_s=options.window_s)
@@ -230,7 +245,7 @@ def _look(
         departure=henrici(points.jacobians, points.modes.eigenvalues),
         growth=growth,
         growth_s=n_bins * network.bin_s,
-        rhythm=_own_rhythm(network, named, points, basins, by_input),
+        rhythm=_own_rhythm(network, named, points, basins, by_input, signal),
     )
 
 
@@ -242,15 +257,21 @@ def _growth(points: Points, n_most: int = 32) -> tuple[FloatArray, FloatArray]:
 
 
 def _own_rhythm(
-    network: Network, named: NamedInput, points: Points, basins: Basins, by_input: FloatArray
+    network: Network,
+    named: NamedInput,
+    points: Points,
+    basins: Basins,
+    by_input: FloatArray,
+    signal: FloatArray | None,
 ) -> NetworkRhythm | None:
-    """Return the rhythm under one input; resonances are those of the points that orbits stay at."""
+    """Return the rhythm under one input; resonances are those of points at which orbits stay."""
     if network.n_input == 0:
         return None
     channel = named.feedback[0] if named.feedback else 0
+    drive = by_input[..., channel] if signal is None else by_input @ signal  # channels are the units, as outputs are
     held = [k for k, kind in enumerate(points.stability) if kind in ("stable", "neutral") and points.fixed[k]]
     held = held or [k for k in range(len(points.states)) if points.fixed[k]]
-    found = [resonance(network, points.jacobians[k], by_input[k, :, channel]) for k in held[:8]]
+    found = [resonance(network, points.states[k], points.jacobians[k], drive[k], signal) for k in held[:8]]
     return network_rhythm(basins.cycles, basins.cycle_share, found, named.name)
 
 
@@ -258,7 +279,7 @@ def _rhythm(
     network: Network,
     looked_at: Sequence[InputResult],
     data: SpikeRhythm | None,
-    orbits: Orbits,
+    signal: FloatArray | None,
     rng: np.random.Generator,
 ) -> Rhythm:
     """Compare the spikes' rhythm with the network's under its own spikes, or the last input's."""
@@ -270,14 +291,14 @@ def _rhythm(
     system = closed[-1].input.map_of(network)
     assert isinstance(system, ClosedLoop)
     n_bins = int(min(max(40 * data.period_s / network.bin_s, 4000), 40_000))
-    spikes, modes = free_run(system, n_bins, rng)
-    run = spike_rhythm(spikes, network.bin_s, longest_s=3 * data.period_s)
-    spiking = {
-        "modes of the spiking loop": modes.period_bins(int(3 * data.period_s / network.bin_s)),
-        "its cycle without noise": noise_free_period(system, n_bins),
-    }
+    spikes, modes = free_run(system, n_bins, rng, signal=signal)
+    rhythm_of = spike_rhythm if signal is None else signal_rhythm
+    run = rhythm_of(spikes, network.bin_s, longest_s=3 * data.period_s)
+    spiking = {"modes of the spiking loop": modes.period_bins(int(3 * data.period_s / network.bin_s))}
+    if signal is None:  # the spikes of many units have no common count
+        spiking["its cycle without noise"] = noise_free_period(system, n_bins)
     found = [NetworkRhythm(turn * network.bin_s, name) for name, turn in spiking.items() if turn is not None]
-    # a limit cycle goes first, but the loop with its spikes before a resonance without them
+    # a limit cycle comes first; the spiking loop comes before a resonance of the mean-field map
     at = len([rhythm for rhythm in own if rhythm.source.startswith("limit cycle")])
     own[at:at] = found
     return compare_rhythms(data, own, run)

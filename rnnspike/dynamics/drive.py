@@ -1,4 +1,4 @@
-"""Orbits of a network that comes without its data: driven by the inputs given, or by silence, noise and pulses."""
+"""Orbits of a network without its data: driven by given inputs, or by silence, noise and pulses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from rnnspike.dynamics.analyse import NamedInput, Orbits
-from rnnspike.dynamics.cell import Network
+from rnnspike.dynamics.network import Network
 from rnnspike.errors import ModelError
 from rnnspike.trials.data import FloatArray
 
 
 def driven_orbits(network: Network, inputs: FloatArray, n_skipped: int = 0) -> Orbits:
-    """Return the orbits under these inputs (trial, time, input), from a zero state as torch starts."""
+    """Return the orbits under these inputs (trial, time, input), from a state of zeros, as in torch."""
     states = network.run(np.zeros((len(inputs), network.n_state)), inputs)
     return Orbits(states[:, n_skipped:], inputs[:, n_skipped:])
 
@@ -21,8 +21,9 @@ def driven_orbits(network: Network, inputs: FloatArray, n_skipped: int = 0) -> O
 def default_orbits(network: Network, rng: np.random.Generator, n_trials: int = 12, n_times: int = 600) -> Orbits:
     """Return orbits of a network whose inputs are not known.
 
-    Memory is measured in silence from random states; fixed points are looked for from there and from the states
-    under white noise and under rare pulses of either sign, which take a network with several attractors through them.
+    Memory is measured in silence from random states; the search for fixed points starts from there and from the
+    states under white noise and under rare pulses of either sign, which visit several attractors where there are
+    several.
     """
     silent = np.zeros((n_trials, n_times, network.n_input))
     noise = rng.normal(size=silent.shape)
@@ -32,7 +33,7 @@ def default_orbits(network: Network, rng: np.random.Generator, n_trials: int = 1
         states = network.run(starts, silent)
         driven = [network.run(starts, inputs).reshape(-1, network.n_state) for inputs in (noise, pulses)]
     if not np.isfinite(states).all() or np.abs(states).max() > 1e6:
-        raise ModelError("the network runs away in silence: it has no bounded dynamics to analyse")
+        raise ModelError("the network diverges without input: it has no bounded dynamics to analyse")
     visited = np.concatenate(driven)
     bounded = np.isfinite(visited).all(axis=1) & (np.abs(visited) < 1e6).all(axis=1)
     return Orbits(states, silent, more_visited=visited[bounded], driven=noise)
@@ -52,7 +53,7 @@ def load_inputs(path: Path, network: Network) -> FloatArray:
 
 
 def load_conditions(path: Path, network: Network) -> list[NamedInput]:
-    """Return one constant input a row of a .npy file (condition, input)."""
+    """Return the constant inputs of a .npy file (condition, input), one per row."""
     rows = np.atleast_2d(_load_npy(path))
     if rows.ndim != 2 or rows.shape[1] != network.n_input:
         raise ModelError(f"{path}: shape {rows.shape}, but the network needs (condition, {network.n_input})")
@@ -71,7 +72,7 @@ def _load_npy(path: Path) -> FloatArray:
 
 
 def named_inputs(network: Network, inputs: FloatArray | None, feedback: tuple[int, ...] = ()) -> list[NamedInput]:
-    """Return the inputs to look at: silent, the mean of the inputs given, and the closed loop where there is one."""
+    """Return the named inputs: silent, the mean of the given inputs, and the closed loop where there is one."""
     silent = np.zeros(network.n_input)
     if feedback and max(feedback) >= network.n_input:
         raise ModelError(f"no input channel {max(feedback)}: the network has {network.n_input} (--feedback 0)")

@@ -1,4 +1,4 @@
-"""Reading eigenvalues in milliseconds and hertz, with guards where they cannot be read (science.md b.10)."""
+"""Eigenvalues as time constants and frequencies, with guards for unreliable ones (science.md#eigenvalues)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.trials.data import FloatArray
+from rnnspike.trials.data import BoolArray, FloatArray
 
 ComplexArray = npt.NDArray[np.complex128]
 Stability = Literal["stable", "saddle", "unstable", "neutral"]
 
-#: |1 - |lambda|| below which a mode neither decays nor grows within any recording.
+#: |1 - |lambda|| below which a mode counts as neutral: it hardly decays or grows within a recording.
 NEUTRAL = 1e-6
-#: |arg lambda| above which an oscillation is the grid's, not the network's (a negative real eigenvalue is pi).
+#: |arg lambda| above which an oscillation is an artefact of the time grid (pi for a negative real eigenvalue).
 NYQUIST_ANGLE = 0.98 * np.pi
 
 
 @dataclass(frozen=True)
 class Modes:
-    """Eigenvalues of Jacobians (..., mode), largest modulus first, and what they say.
+    """Eigenvalues of Jacobians (..., mode), largest modulus first, with time constants and frequencies.
 
     ``tau_s`` decay time -bin/ln|lambda| (infinite where neutral, NaN where growing); ``growth_s`` e-folding time
     bin/ln|lambda| of growing modes (NaN else); ``frequency_hz`` |arg lambda|/(2 pi bin), 0 where real and positive;
     ``damping`` ratio zeta = -ln|lambda| / sqrt(ln^2|lambda| + arg^2), negative where growing; ``quality`` pi f tau.
-    ``note`` is empty or what keeps the figure from being read: ``< 2 bins``, ``> window``, ``neutral``,
+    ``note`` is empty or the reason why the value is not reliable: ``< 2 bins``, ``> window``, ``neutral``,
     ``Nyquist``.
     """
 
@@ -54,7 +54,7 @@ def read_modes(eigenvalues: npt.ArrayLike, bin_s: float, window_s: float | None 
     bin_s
         Width of a step, in seconds.
     window_s
-        Length of what the network was trained on: longer time constants are not identified.
+        Length of the training sequences: longer time constants are not identified.
 
     Examples
     --------
@@ -93,15 +93,21 @@ def stability(eigenvalues: ComplexArray) -> Stability:
     return "neutral" if bool((modulus > 1 - NEUTRAL).any()) else "stable"
 
 
-def oscillations_hz(modes: Modes, n_most: int = 5) -> list[float]:
-    """Return the distinct frequencies of modes that last at least 2 bins, longest-lived first (growing before).
+def oscillating(modes: Modes) -> BoolArray:
+    """Return which modes (...) oscillate and last at least 2 bins.
 
-    Eigenvalues real and positive do not oscillate, nor do modes so damped (ratio above .9) that they are gone before
-    they have turned; those at the Nyquist frequency are the grid's.
+    Eigenvalues real and positive do not oscillate, nor do modes with a damping ratio above .9, which decay before one
+    turn; those at the Nyquist frequency are artefacts of the grid.
     """
     lasting = (modes.frequency_hz > 0) & (modes.note != "Nyquist") & (modes.note != "< 2 bins")
     lasting &= modes.damping < 0.9
     lasting &= np.abs(modes.eigenvalues.imag) > 1e-9 * np.maximum(np.abs(modes.eigenvalues), 1e-300)
+    return np.asarray(lasting)
+
+
+def oscillations_hz(modes: Modes, n_most: int = 5) -> list[float]:
+    """Return the distinct frequencies of modes that oscillate, longest-lived first (growing before)."""
+    lasting = oscillating(modes)
     modulus, frequency = np.abs(modes.eigenvalues)[lasting], modes.frequency_hz[lasting]
     found: list[float] = []
     for k in np.argsort(-modulus, kind="stable"):
@@ -123,8 +129,8 @@ def transient_growth(
 ) -> tuple[FloatArray, FloatArray]:
     """Return max over k of |J^k|_2 and the k where it is reached, both (point,), of Jacobians (point, state, state).
 
-    1 at k = 0 where perturbations only shrink; infinite, at an infinite k, where a direction grows for ever. Every k
-    up to 8 is looked at, then four to an octave up to ``max_steps``.
+    1 at k = 0 where perturbations only shrink; infinite, at an infinite k, where a direction grows. Every k up to 8
+    is evaluated, then four per octave up to ``max_steps``.
     """
     growing = (np.abs(eigenvalues) > 1 + NEUTRAL).any(axis=-1)
     best = np.where(growing, np.inf, 1.0)
@@ -145,7 +151,7 @@ def transient_growth(
 
 
 def describe_tau(tau_s: float, note: str) -> str:
-    """Return a time constant as the tables show it: milliseconds, or the guard.
+    """Return a time constant for tables: milliseconds, or the guard.
 
     >>> describe_tau(0.0299, ""), describe_tau(0.0004, "< 2 bins")
     ('29.9 ms', '< 2 bins')
@@ -158,7 +164,7 @@ def describe_tau(tau_s: float, note: str) -> str:
 
 
 def short(value: float) -> str:
-    """Return a figure to three digits, whole from a thousand on.
+    """Return a number to three digits, without decimals from a thousand on.
 
     >>> short(12.345), short(1234.5)
     ('12.3', '1234')

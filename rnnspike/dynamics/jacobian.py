@@ -1,14 +1,15 @@
-"""Jacobians in closed form, batched, float64 (science.md b.9).
+"""Jacobians in closed form, batched, float64 (science.md#jacobians).
 
-The full state counts: for the LSTM (h, c), since its memory is in c and the h block alone says almost nothing of it.
-``pull_back`` multiplies by a Jacobian from the left without forming it, which is what a gradient through time does.
+The state is the full one, for the LSTM (h, c): its memory is in c, so the h block alone is not informative.
+``pull_back`` multiplies by a Jacobian from the left without forming it, as a gradient through time needs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from rnnspike.dynamics.cell import Cell, Network, Slopes
+from rnnspike.dynamics.network import Network
+from rnnspike.models.networks.cell import Cell, Slopes
 from rnnspike.trials.data import FloatArray
 
 

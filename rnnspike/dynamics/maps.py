@@ -1,4 +1,7 @@
-"""Autonomous maps: a network under one named input, which is what has fixed points (science.md b.9, b.10)."""
+"""Autonomous maps: a network under one named input, which may have fixed points.
+
+See science.md#jacobians, #fixed-points.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from typing import Protocol
 
 import numpy as np
 
-from rnnspike.dynamics.cell import Network
 from rnnspike.dynamics.jacobian import input_jacobian, pull_back, state_jacobian
+from rnnspike.dynamics.network import Network
 from rnnspike.errors import ModelError
 from rnnspike.trials.data import BoolArray, FloatArray
 
 
 class Map(Protocol):
-    """A map of a state onto the next one."""
+    """A map from a state to the next one."""
 
     @property
     def n_state(self) -> int:
@@ -69,11 +72,11 @@ class HeldInput:
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """The network fed its own expected spike: s -> F(s, x) with x[channel] = expected(h(s)) (science.md b.9).
+    """The network fed its own expected spike: s -> F(s, x) with x[channel] = expected(h(s)) (science.md#jacobians).
 
-    ``channels[k]`` is the input channel that takes output k times ``scale`` plus what ``input`` holds there
+    ``channels[k]`` is the input channel that takes output k times ``scale`` plus the value of ``input`` there
     (scale and offset of a standardised input). The mean-field map is not the spiking model, which is driven by
-    the noise of its spikes; it says whether the model settles in a firing state.
+    the noise of its spikes; it shows whether the model has a stable firing state.
     """
 
     network: Network
@@ -165,7 +168,7 @@ class FunctionMap:
 def iterate(system: Map, states: FloatArray, n_steps: int, keep_every: int = 0) -> FloatArray:
     """Return states (..., state) after ``n_steps`` steps, or (kept, ..., state) every ``keep_every`` steps.
 
-    The states started from come first where several are kept.
+    With ``keep_every`` the initial states come first.
     """
     kept = [states]
     for k in range(1, n_steps + 1):

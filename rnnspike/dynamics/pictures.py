@@ -1,7 +1,9 @@
-"""Pictures of one analysed network: its state space and eigenvalues, and its memory. matplotlib, no display."""
+"""Figures of one analysed network: state space and eigenvalues, and memory (matplotlib, without a display)."""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,14 @@ import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
 from rnnspike.dynamics.state_space import Plane
+from rnnspike.files import write_file
+from rnnspike.names import in_picture
 from rnnspike.trials.data import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette: told apart by the colour-blind, and by shape besides
+# Okabe and Ito's palette, which is safe for colour-blind readers; shapes differ too
 MARKS: dict[str, dict[str, Any]] = {
     "stable": {"marker": "o", "color": "#0072B2", "label": "stable"},
     "neutral": {"marker": "s", "color": "#009E73", "label": "neutral"},
@@ -33,14 +37,14 @@ def draw_state_space(result: DynamicsResult, path: Path, title: str = "", n_most
     height = 4.4 * len(looked)
     figure = Figure(figsize=(10.5, height))
     axes = figure.subplots(len(looked), 2, squeeze=False, width_ratios=(1.35, 1))
-    # fixed margins: a solver for the layout takes longer than the drawing
+    # fixed margins: a layout solver takes longer than the drawing
     figure.subplots_adjust(left=0.08, right=0.98, bottom=0.5 / height, top=1 - 0.7 / height, hspace=0.28, wspace=0.16)
     plane = Plane.of(result.orbits.states)
     for row, one in zip(axes, looked, strict=True):
         _draw_plane(row[0], result, one, plane)
         _draw_eigenvalues(row[1], one, result.network.bin_s)
-    figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    figure.suptitle(in_picture(title, 100), fontsize=11)
+    save_picture(figure, path)
 
 
 def draw_memory(result: DynamicsResult, path: Path, title: str = "") -> None:
@@ -53,14 +57,18 @@ def draw_memory(result: DynamicsResult, path: Path, title: str = "") -> None:
     _draw_flow(flow, result)
     _draw_decay(decay, result)
     _draw_gates(gates, result)
-    figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    figure.suptitle(in_picture(title, 100), fontsize=11)
+    save_picture(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def save_picture(figure: Any, path: Path) -> None:
+    """Write a figure as PNG."""
+    buffer = io.BytesIO()
     # no date and no version in the file: the same result gives the same bytes
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+")  # characters that the font lacks
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    write_file(path, buffer.getvalue())
 
 
 def point_kinds(one: InputResult) -> list[str]:
@@ -75,7 +83,7 @@ def _draw_plane(axes: Axes, result: DynamicsResult, one: InputResult, plane: Pla
     low, high = plane.limits(states, one.points.states[~one.points.outlier])
     grid, moved = plane.flow(one.input.map_of(result.network), low, high)
     length = np.linalg.norm(moved, axis=1, keepdims=True)
-    # direction at equal length, speed as shade: fast corners do not dwarf the slow middle
+    # arrows of equal length, speed as shade, so that fast corners do not hide the slow middle
     arrows = moved / np.where(length > 0, length, 1.0)
     speed = np.log10(np.maximum(length[:, 0], 1e-6 * max(float(length.max()), 1e-300)))
     axes.quiver(
@@ -91,13 +99,13 @@ def _draw_plane(axes: Axes, result: DynamicsResult, one: InputResult, plane: Pla
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     shares = [f"{share:.0%}" for share in plane.explained]
     axes.set(xlabel=f"principal component 1 ({shares[0]})", ylabel=f"principal component 2 ({shares[1]})")
-    axes.set_title(f"{one.input.name} input: visited states, flow, points", fontsize=10, loc="left")
+    axes.set_title(f"{in_picture(one.input.name)} input: visited states, flow, points", fontsize=10, loc="left")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, loc="upper right", framealpha=0.9)
 
 
 def _draw_points(axes: Axes, at: FloatArray, kinds: Sequence[str], low: FloatArray, high: FloatArray) -> None:
-    """Mark points (point, 2) by kind; the legend says how many lie outside of the picture's corners."""
+    """Mark points (point, 2) by kind; the legend gives the number outside the axes."""
     for kind, mark in MARKS.items():
         chosen = at[[k for k, other in enumerate(kinds) if other == kind]]
         if len(chosen):

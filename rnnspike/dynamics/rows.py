@@ -1,22 +1,24 @@
-"""Results as rows, one a network and input, and how tables show them."""
+"""Results as rows, one per network and input, and their text in tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
+from rnnspike.dynamics.attractors.points import Points
 from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz, short
-from rnnspike.dynamics.gradient_flow import history_warning
-from rnnspike.dynamics.points import Points
+from rnnspike.dynamics.memory.gradient_flow import history_warning
+from rnnspike.dynamics.population.result import PopulationResult
 from rnnspike.trials.data import FloatArray
 
 SCHEMA = 1
 Row = dict[str, Any]
 
-#: Figures that a summary row gives as median, ``_low`` and ``_high`` over seeds.
+#: Values that a summary row gives as median, ``_low`` and ``_high`` over seeds.
 FIGURES = (
     "n_fixed",
     "n_slow",
@@ -37,6 +39,10 @@ FIGURES = (
     "departure_from_normality",
     "transient_growth",
     "settles",
+    "bend_share",
+    "completion_share",
+    "basin_size",
+    "phase_correlation",
 )
 COLUMNS = (
     "schema",
@@ -87,6 +93,17 @@ COLUMNS = (
     "window_ms",
     "history_ms",
     "growing_share",
+    "modes",
+    "bend_share",
+    "leading_modes",
+    "n_patterns",
+    "pattern_completion",
+    "completion_share",
+    "basin_size",
+    "n_in_rhythm",
+    "phase_correlation",
+    "phase_p",
+    "phase_source",
     "about_network",
     "n_seeds",
     *(f"{name}_{end}" for name in FIGURES for end in ("low", "high")),
@@ -96,7 +113,7 @@ COLUMNS = (
 def result_rows(
     result: DynamicsResult, *, recording: str | None, unit: str | None, model: str, seed: int | str
 ) -> list[Row]:
-    """Return one row an input of one analysed network."""
+    """Return one row per input of one analysed network."""
     shared = _network_figures(result)
     rows = []
     for looked in result.inputs:
@@ -109,6 +126,7 @@ def result_rows(
             "input": looked.input.name,
             **_input_figures(looked),
             **_rhythm_figures(result, looked),
+            **_population_figures(result.population, looked),
             **shared,
             "message": "; ".join(input_messages(result, looked) + network_messages(result)) or None,
             "about_network": "; ".join(network_messages(result)) or None,
@@ -137,7 +155,7 @@ def _network_figures(result: DynamicsResult) -> Row:
         "memory_horizon_untrained_ms": _ms(result.untrained.horizon_s) if result.untrained else None,
         "gradient_flow_untrained": result.untrained.flow if result.untrained else None,
         "superposition": result.gating.superposition,
-        "gain_variation": float(result.gating.gain_variation[0]) if len(result.gating.gain_variation) else None,
+        "gain_variation": _spike_channels(result),
         "data_period_ms": _ms(rhythm.data_s),
         "loop_period_ms": _ms(rhythm.network.period_s) if rhythm.network else None,
         "free_run_period_ms": _ms(rhythm.free_run_s),
@@ -146,7 +164,58 @@ def _network_figures(result: DynamicsResult) -> Row:
         "window_ms": _ms(result.orbits.states.shape[1] * result.network.bin_s),
         "history_ms": _ms(result.history_s),
         "growing_share": memory.eigenvalue_growing,
+        "modes": result.modes.rows(result.network.bin_s) if result.modes else None,
+        "bend_share": result.modes.bend_share if result.modes else None,
     }
+
+
+def _spike_channels(result: DynamicsResult) -> float | None:
+    """Return the variation of the gain of the spike channel, of a population the mean over those of its units."""
+    variation = result.gating.gain_variation
+    if not len(variation):
+        return None
+    return float(variation.mean() if result.population else variation[0])
+
+
+def _population_figures(found: PopulationResult | None, looked: InputResult) -> Row:
+    """Return what is known of a population network under one input; patterns and phases are of its closed loop."""
+    if found is None:
+        return {}
+    figures: Row = {"leading_modes": leading_modes(looked.points)}
+    if not looked.input.feedback:
+        return figures
+    half, data = found.completion.silenced(0.5), found.data
+    return figures | {
+        "n_patterns": found.completion.n_patterns,
+        "pattern_completion": [asdict(each) for each in found.completion.by_size],
+        "completion_share": half.completed if half else None,
+        "basin_size": _known(found.completion.basin_size),
+        "n_in_rhythm": data.n_units if data.rhythm.period_s is not None else None,
+        "phase_correlation": _known(found.phase_correlation),
+        "phase_p": _known(found.phase_p),
+        "phase_source": found.phases.source if found.phases else None,
+    }
+
+
+def leading_modes(points: Points, n_most: int = 5) -> list[Row]:
+    """Return time constant and frequency of the slowest modes at the point of ``slowest_point``, one of each pair."""
+    lead = slowest_point(points)
+    if lead is None:
+        return []
+    modes = _modes_of(points, lead)
+    one_of_pair = np.flatnonzero(modes.eigenvalues.imag >= 0)[:n_most]
+    return [
+        {
+            "tau_ms": _ms(float(modes.tau_s[k])),
+            "growth_ms": _ms(float(modes.growth_s[k])),
+            "frequency_hz": float(modes.frequency_hz[k]),
+        }
+        for k in one_of_pair
+    ]
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _input_figures(looked: InputResult) -> Row:
@@ -203,7 +272,7 @@ def slowest_tau(points: Points) -> tuple[float | None, str]:
 
 
 def slowest_point(points: Points) -> int | None:
-    """Return the point whose decay is quoted: the slowest stable one, else of a continuum, saddle or slow point."""
+    """Return the point whose decay is reported: the slowest stable one, else of a continuum, saddle or slow point."""
     slowest = np.nan_to_num(points.modes.tau_s, nan=0.0, posinf=1e300).max(axis=1, initial=0.0)
     for kinds in (("stable",), ("neutral",), ("saddle", "unstable", "stable", "neutral")):
         chosen = [k for k, kind in enumerate(points.stability) if kind in kinds and points.fixed[k]]
@@ -230,43 +299,69 @@ def _modes_of(points: Points, k: int) -> Any:
 
 
 def input_messages(result: DynamicsResult, looked: InputResult) -> list[str]:
-    """Return what a reader must know about one input, in sentences."""
+    """Return notes on the results under one input."""
     points, basins = looked.points, looked.basins
-    said: list[str] = []
+    sentences: list[str] = []
     if points.continuum is not None:
         c = points.continuum
         shape = "line or ring" if c.dimension == 1 else f"sheet of dimension {c.dimension}"
-        drift = "exact" if c.drift < 1e-12 else f"drift under {c.drift / result.network.bin_s:.2g} spreads a second"
-        said.append(f"continuous attractor ({shape}, {drift}): the number of points is only how many starts met it")
+        drift = "exact" if c.drift < 1e-12 else f"drift under {c.drift / result.network.bin_s:.2g} spreads per second"
+        sentences.append(
+            f"continuous attractor ({shape}, {drift}): the number of points depends on the number of starts only"
+        )
     elif not points.n_fixed:
-        said.append("no fixed point" + (", slow points only" if points.n_slow else ""))
+        sentences.append("no fixed point" + (", slow points only" if points.n_slow else ""))
     if basins.cycles:
         cycle = basins.cycles[int(np.argmax(basins.cycle_share))]
-        said.append(f"limit cycle of {cycle.period_s * 1e3:.4g} ms ({max(basins.cycle_share):.0%} of orbits)")
+        sentences.append(f"limit cycle of {cycle.period_s * 1e3:.4g} ms ({max(basins.cycle_share):.0%} of orbits)")
     if basins.irregular > 0.05:
         how = "chaotic" if basins.lyapunov_per_s > 0 else "not settled"
-        said.append(f"{basins.irregular:.0%} of orbits {how} after {basins.n_steps} bins")
+        sentences.append(f"{basins.irregular:.0%} of orbits {how} after {basins.n_steps} bins")
+    if looked.input.feedback and result.population:
+        sentences += population_messages(result.population)
     unverified = int((points.fixed & ~points.verified).sum())
     if unverified:
-        said.append(f"{unverified} fixed points do not evolve as their Jacobian says")
-    return said
+        sentences.append(f"{unverified} fixed points do not evolve as their Jacobian predicts")
+    return sentences
+
+
+def population_messages(found: PopulationResult) -> list[str]:
+    """Return notes on the patterns and phases of a population's closed loop."""
+    patterns, half = found.completion, found.completion.silenced(0.5)
+    sentences = []
+    if half is None:
+        sentences.append("fewer than two states to come to rest in: no pattern to complete")
+    else:
+        text = f"{patterns.n_patterns} patterns: {half.completed:.0%} completed after half of the units are silenced"
+        sentences.append(f"{text} (95 % interval {half.low:.0%} to {half.high:.0%})")
+    if np.isfinite(patterns.basin_size):
+        size, low, high = (f"{each:.2g}" for each in (patterns.basin_size, patterns.basin_low, patterns.basin_high))
+        sentences.append(f"half of them come back from {size} of the way to another pattern ({low} to {high})")
+    if found.phases is not None and np.isfinite(found.phase_correlation):
+        sentences.append(
+            f"phases of the units in the {found.phases.source} of {short(found.phases.period_s * 1e3)} ms against "
+            f"those in the spikes: circular correlation {found.phase_correlation:.2f} (p {found.phase_p:.2g})"
+        )
+    return sentences
 
 
 def network_messages(result: DynamicsResult) -> list[str]:
-    """Return what a reader must know about a network whatever its input, in sentences."""
-    said: list[str] = []
+    """Return notes on a network that do not depend on the input."""
+    sentences: list[str] = []
     readout = result.network.readout
-    if readout is not None and not readout.weight.any():
-        said.append("the readout is all zeros: training left it as it began, and the log-rate knows no state")
+    if readout is not None and not readout.weight.any() and (readout.bend is None or not readout.bend.weight.any()):
+        sentences.append(
+            "the readout is all zeros: training did not change it, and the log-rate does not depend on the state"
+        )
     if np.isinf(result.flow.horizon_s):
         reach = result.flow.lag_s[-1] * 1e3
-        said.append(f"gradients {result.flow.flow}: above 1 % as far as the data let one see ({reach:.3g} ms)")
+        sentences.append(f"gradients {result.flow.flow}: above 1 % at all measurable lags ({reach:.3g} ms)")
     warning = history_warning(result.history_s, result.flow.horizon_s)
-    return said + [text for text in (warning, result.rhythm.sentence) if text]
+    return sentences + [text for text in (warning, result.rhythm.sentence) if text]
 
 
 def tau_text(row: Mapping[str, Any]) -> str | None:
-    """Return a row's slowest tau as tables show it, with its guard and its range over seeds."""
+    """Return a row's slowest tau for tables, with its guard and its range over seeds."""
     value, note = row.get("slowest_tau_ms"), row.get("slowest_tau_note") or ""
     if value is None:
         return describe_tau(float("inf"), note) if note else None
@@ -278,7 +373,7 @@ def tau_text(row: Mapping[str, Any]) -> str | None:
 
 
 def spread_text(row: Mapping[str, Any], name: str) -> str | None:
-    """Return a figure as tables show it: the median, and the range over seeds where they differ."""
+    """Return a value for tables: the median, and the range over seeds where they differ."""
     value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
     if value is None:
         return None

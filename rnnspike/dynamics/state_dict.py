@@ -1,7 +1,7 @@
 """A user's own torch network from its file: state dicts of nn.RNN, nn.GRU and nn.LSTM, safetensors or torch.
 
-The cell is told from the shapes (one, three or four gates); one gate can be tanh, relu or linear and is taken for
-tanh unless ``cell`` says otherwise. Nothing in a file is run: torch files are read with ``weights_only``.
+The cell is inferred from the shapes (one, three or four gates); one gate can be tanh, relu or linear, and is tanh
+unless ``cell`` says otherwise. Nothing in a file is executed: torch files are read with ``weights_only``.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from rnnspike.dynamics.cell import ARCHITECTURES, GATES, Architecture, Cell, Link, Network, Readout
+from rnnspike.dynamics.network import Network
 from rnnspike.errors import ConfigError, ModelError
+from rnnspike.models.networks.cell import ARCHITECTURES, GATES, Architecture, Cell, Link, Readout
 from rnnspike.trials.data import FloatArray
 
 Tensors = Mapping[str, FloatArray]
@@ -25,7 +26,7 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "networ
 
 @dataclass(frozen=True)
 class CellOptions:
-    """What the file alone does not say.
+    """What is not stored in the file.
 
     ``cell`` the architecture where the gate count leaves it open; ``prefix`` which recurrent module of several;
     ``readout`` the name of the readout's weight (without ``.weight``), ``none`` for no readout; ``link`` how the
@@ -49,7 +50,7 @@ def load_network(path: Path, bin_s: float, options: CellOptions | None = None) -
     bin_s
         Width of the network's step, in seconds.
     options
-        What the file does not say.
+        What is not stored in the file.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def _read_torch(path: Path) -> Tensors:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types here, from zipfile's to pickle's
         raise ModelError(
-            f"{path}: holds more than weights or is damaged, and is not run (save the module's state_dict())"
+            f"{path}: holds more than weights or is damaged, and is not executed (save the module's state_dict())"
         ) from error
     for _ in range(3):
         if not isinstance(loaded, Mapping):
@@ -153,7 +154,7 @@ def _names(tensors: Tensors) -> str:
 
 def _refuse_variants(own: Tensors) -> None:
     if any(name.endswith("_reverse") for name in own):
-        raise ModelError("bidirectional: it has no state -> next state map that runs forward")
+        raise ModelError("bidirectional layers have no map from a state to the next one")
     if any(name.startswith("weight_hr") for name in own):
         raise ModelError("an LSTM with a projection (proj_size) is not supported")
 
@@ -184,13 +185,11 @@ def tell_cell(weight_hh: FloatArray, wanted: Architecture | None = None) -> Arch
     told: dict[int, Architecture] = {1: "rnn", 3: "gru", 4: "lstm"}
     n_gates = rows // hidden if hidden and rows % hidden == 0 else 0
     if n_gates not in told:
-        raise ModelError(
-            f"weight_hh is {rows} x {hidden}: neither 1, 3 nor 4 gates a unit, as the cells of --cell have"
-        )
+        raise ModelError(f"weight_hh is {rows} x {hidden}: not 1, 3 or 4 gates per unit, as the cells of --cell have")
     if wanted is None:
         return told[n_gates]
     if len(GATES[wanted]) != n_gates:
-        raise ModelError(f"--cell {wanted} has {len(GATES[wanted])} gates a unit, the weights have {n_gates}")
+        raise ModelError(f"--cell {wanted} has {len(GATES[wanted])} gates per unit, the weights have {n_gates}")
     return wanted
 
 
@@ -238,7 +237,7 @@ def initialised_like(network: Network, rng: np.random.Generator) -> Network:
     old = network.readout
     n_hidden = network.layers[-1].n_hidden
     readout = old and Readout(fresh(old.weight, n_hidden), fresh(old.bias, n_hidden), old.link)
-    return Network(layers, network.bin_s, readout, network.input_names)
+    return replace(network, layers=layers, readout=readout)
 
 
 LINKS: tuple[Link, ...] = get_args(Link)

@@ -1,4 +1,4 @@
-"""Rows over seeds: one a unit, model and input, with medians, ranges, and sentences on the medians."""
+"""Rows over seeds: one per unit, model and input, with medians, ranges, and sentences on the medians."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from rnnspike.dynamics.eigenvalues import short
-from rnnspike.dynamics.gradient_flow import history_warning
+from rnnspike.dynamics.memory.gradient_flow import history_warning
+from rnnspike.dynamics.memory.modes import summarise_modes
+from rnnspike.dynamics.memory.timescales import reconcile
 from rnnspike.dynamics.rows import COLUMNS, FIGURES, Row
-from rnnspike.dynamics.timescales import reconcile
+from rnnspike.trials.data import FloatArray
+
+#: Angle (rad) in one time constant from which on a mode oscillates: a damping ratio of .9.
+LEAST_TURN = 0.48
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -30,6 +36,12 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
             summary[name] = float(np.median(values)) if values else None
             summary[f"{name}_low"], summary[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
         summary["frequencies_hz"] = shared_frequencies([row.get("frequencies_hz") or [] for row in members])
+        if summary.get("modes"):
+            summary["modes"] = summarise_modes([row["modes"] for row in members])
+        if summary.get("leading_modes"):
+            summary["leading_modes"] = agreement([row["leading_modes"] for row in members])
+        if summary.get("pattern_completion"):
+            summary["pattern_completion"] = mean_completion([row["pattern_completion"] for row in members])
         summary |= summary_sentences(members, summary)
         summaries.append({name: summary[name] for name in COLUMNS if name in summary})
     return summaries
@@ -65,16 +77,41 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     about = [_gradient_summary(members, summary), _rhythm_summary(members)]
     own = [_share_of(members, "continuum_dimension", "have a continuum of fixed points")]
     own.append(_share_of(members, "cycle_period_ms", "run on a limit cycle"))
+    own.append(_agreement_text(summary.get("leading_modes")))
+    own += _completion_texts(members, summary)
     none = sum(row.get("n_fixed") == 0 for row in members)
     own.append(f"{none} of {len(members)} networks have no fixed point" if none else None)
     if len(members) < 3:
-        about.append(f"{len(members)} network{'s' * (len(members) > 1)} only: a range needs three")
-    said = [text for text in own if text], [text for text in about if text]
+        about.append(f"{len(members)} network{'s' * (len(members) > 1)} only: a range needs at least three")
+    sentences = [text for text in own if text], [text for text in about if text]
     return {
         "reconciled": sentence,
-        "message": "; ".join([*said[0], *said[1]]) or None,
-        "about_network": "; ".join(said[1]) or None,
+        "message": "; ".join([*sentences[0], *sentences[1]]) or None,
+        "about_network": "; ".join(sentences[1]) or None,
     }
+
+
+def _agreement_text(modes: Sequence[Row] | None) -> str | None:
+    """Say how far the slowest modes of the networks agree."""
+    told = []
+    for turns, words in ((False, "slowest mode that does not oscillate"), (True, "slowest oscillation")):
+        of_kind = [mode for mode in modes or [] if mode["tau_ms_low"] is not None and _turns(mode) == turns]
+        if not of_kind:
+            continue
+        mode = of_kind[0]
+        tau, low, high = (short(mode[f"tau_ms{end}"]) for end in ("", "_low", "_high"))
+        hz = "" if not turns else f" at {short(mode['frequency_hz_low'])} to {short(mode['frequency_hz_high'])} Hz"
+        told.append(f"{words}{hz}: {tau} ms (95 % interval over {mode['n']} networks {low} to {high} ms)")
+    return "; ".join(told) or None
+
+
+def _completion_texts(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[str | None]:
+    texts = [_share_of(members, "completion_share", "have patterns")]
+    if summary.get("completion_share") is not None:
+        texts.append(f"{summary['completion_share']:.0%} are completed after half of the units are silenced (median)")
+    if summary.get("phase_correlation") is not None:
+        texts.append(f"phases of the units as in the spikes: circular correlation {summary['phase_correlation']:.2f}")
+    return texts
 
 
 def _share_of(members: Sequence[Mapping[str, Any]], name: str, what: str) -> str | None:
@@ -89,7 +126,7 @@ def _gradient_summary(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     median = float(np.median([np.inf if h is None else h for h in horizons]))
     if np.isinf(median):
         kinds = sorted({str(row.get("gradient_flow")) for row in members if row.get("memory_horizon_ms") is None})
-        return f"gradients {' or '.join(kinds)}: above 1 % as far as the data let one see"
+        return f"gradients {' or '.join(kinds)}: above 1 % at all measurable lags"
     return history_warning(None if history_ms is None else history_ms / 1e3, median / 1e3)
 
 
@@ -99,14 +136,66 @@ def _rhythm_summary(members: Sequence[Mapping[str, Any]]) -> str | None:
     if period_ms is None:
         return None
     learned = sum(bool(row.get("rhythm_learned")) for row in members)
-    said = [f"spikes' autocorrelation: period {short(period_ms)} ms"]
+    sentences = [f"spikes' autocorrelation: period {short(period_ms)} ms"]
     for name, words in (("loop_period_ms", "closed loop"), ("free_run_period_ms", "free run")):
         found = [row[name] for row in members if row.get(name) is not None]
-        said.append(f"{words} {short(float(np.median(found)))} ms in {len(found)}" if found else f"{words} none")
+        sentences.append(f"{words} {short(float(np.median(found)))} ms in {len(found)}" if found else f"{words} none")
     verdict = (
         f"learned by {learned} of {len(members)} networks" if learned else "the network has not learned the rhythm"
     )
-    return f"{', '.join(said)}: {verdict}"
+    return f"{', '.join(sentences)}: {verdict}"
+
+
+def agreement(by_network: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the leading modes over networks, rank by rank: medians with ``_low`` and ``_high``.
+
+    Modes that oscillate are ranked among themselves, and so are those that do not. Time constants have 95 % intervals
+    of the mean over networks (Student's, of the logarithm); null where fewer than three decay.
+    """
+    found = []
+    for turns in (False, True):
+        kinds = [[mode for mode in network if _turns(mode) == turns] for network in by_network]
+        found += [_over_networks([network[rank] for network in kinds]) for rank in range(min(map(len, kinds)))]
+    return sorted(found, key=lambda mode: -np.inf if mode["tau_ms"] is None else -mode["tau_ms"])
+
+
+def _turns(mode: Row) -> bool:
+    """Return whether a mode oscillates before it has decayed."""
+    cycles = 2 * np.pi * mode["frequency_hz"] * (mode["tau_ms"] or mode["growth_ms"] or np.inf) / 1e3
+    return bool(mode["frequency_hz"] > 0 and cycles > LEAST_TURN)
+
+
+def _over_networks(modes: Sequence[Row]) -> Row:
+    taus = np.array([mode["tau_ms"] for mode in modes if mode["tau_ms"] is not None])
+    frequencies = [mode["frequency_hz"] for mode in modes]
+    low, high = _log_interval(taus)
+    return {
+        "n": len(taus),
+        "tau_ms": float(np.median(taus)) if len(taus) else None,
+        "tau_ms_low": low,
+        "tau_ms_high": high,
+        "frequency_hz": float(np.median(frequencies)),
+        "frequency_hz_low": min(frequencies),
+        "frequency_hz_high": max(frequencies),
+    }
+
+
+def _log_interval(values: FloatArray) -> tuple[float | None, float | None]:
+    if len(values) < 3:
+        return None, None
+    logs = np.log(values)
+    half = float(student.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)))
+    return float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half))
+
+
+def mean_completion(by_network: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the mean over networks that have patterns of the share completed, with the range over them."""
+    known = [network for network in by_network if network]
+    found = []
+    for each in zip(*known, strict=True):
+        shares = [one["completed"] for one in each]
+        found.append({**each[0], "completed": float(np.mean(shares)), "low": min(shares), "high": max(shares)})
+    return found
 
 
 def shared_frequencies(by_seed: Sequence[Sequence[float]]) -> list[float]:

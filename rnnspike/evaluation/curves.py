@@ -15,8 +15,6 @@ hazard.lag_ms                       (lag,)              ms      lag since the la
 hazard.at_risk, hazard.spikes       (lag,)                      bins at risk, spikes at that lag
 hazard.data, .low, .high            (lag,)              1/bin   hazard of the data with 95 % band (Greenwood)
 hazard.model                        (M, lag)            1/bin   mean expected count of the bins at risk
-hazard.half_recovery_data_ms        ()                  ms      first lag at half the plateau, data
-hazard.half_recovery_ms             (M,)                ms      the same of each model
 survivor.data, .low, .high          (lag,)                      product limit of the data, Greenwood's band
 refractory.lag_low_ms, lag_high_ms  (stratum,)          ms      strata of the score: low <= lag < high
 refractory.observed                 (stratum,)          spikes  O
@@ -25,6 +23,10 @@ adaptation.window_ms                (stratum,)          ms      window that spik
 adaptation.count_low, count_high    (stratum,)          spikes  strata: low <= count <= high (-1: no upper end)
 adaptation.observed                 (stratum,)          spikes  O, bins beyond the recovery horizon only
 adaptation.expected                 (M, stratum)        spikes  E, brought to the sum of O in each window
+shared.window_ms                    (stratum,)          ms      window that the other units' spikes were counted in
+shared.quantile                     (stratum,)          -       share of expected spikes in less active bins
+shared.observed                     (stratum,)          spikes  O
+shared.expected                     (M, stratum)        spikes  E, brought to the sum of O in each window
 recovery_ms                         ()                  ms      recovery horizon
 calibration.kinds                   (K,) text                   lag, previous_interval, recent_count, position,
                                                                 spike_index, condition: those there are
@@ -65,6 +67,7 @@ smooth.bandwidth_s                  ()                  s       standard deviati
 free_run.models                     (F,) text                   models in the order of all (F, ...) arrays
 free_run.trials                     (k,)                        numbers of the trials that were simulated;
                                                                 all data below are of these trials alone
+free_run.n_trials, .n_runs          () int                      trials that they are a sample of; runs of each
 statistic.names                     (T,) text                   rate_hz, cv, cv2, lv, lvr, serial_1, ...
 statistic.data                      (T,)                        of the data
 statistic.mean, .low, .high         (F, T)                      of the replicates: mean and 95 % range
@@ -96,12 +99,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.evaluation.goodness import Goodness
+from rnnspike.evaluation.departures.refractoriness import hazard_curve, hazard_strata
+from rnnspike.evaluation.goodness_of_fit.goodness import Goodness
+from rnnspike.evaluation.goodness_of_fit.ogata import WIENER_BAND, WIENER_TIME
+from rnnspike.evaluation.goodness_of_fit.rescaling import DETECTABLE, N_LAGS, pit_curve
 from rnnspike.evaluation.history import History, Scored
-from rnnspike.evaluation.ogata import WIENER_BAND, WIENER_TIME
-from rnnspike.evaluation.refractoriness import half_recovery, hazard_curve, hazard_strata
-from rnnspike.evaluation.rescaling import DETECTABLE, N_LAGS, pit_curve
-from rnnspike.models.psth_bands import psth
+from rnnspike.models.baselines.psth_bands import psth
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -116,7 +119,17 @@ MAX_CONDITIONS = 6
 
 
 class UnitCurves:
-    """Curves of one unit: those of the data at once, those of each model as it comes, stacked at the end."""
+    """Curves of one unit: those of the data at once, those of each model as it comes, stacked at the end.
+
+    Parameters
+    ----------
+    trials
+        Held-out trials of one unit, in order of ``start_s``.
+    history
+        What their past says of each bin.
+    n_examples
+        How many trials to show one by one.
+    """
 
     def __init__(self, trials: Trials, history: History, n_examples: int) -> None:
         self.scored = history.scored
@@ -147,7 +160,6 @@ class UnitCurves:
             "hazard.data": curve.hazard,
             "hazard.low": curve.low,
             "hazard.high": curve.high,
-            "hazard.half_recovery_data_ms": self._half_recovery_ms(curve.hazard),
             "survivor.data": curve.survivor,
             "survivor.low": curve.survivor_low,
             "survivor.high": curve.survivor_high,
@@ -174,9 +186,6 @@ class UnitCurves:
         """Bins of a trial that an example shows."""
         return slice(self._first, self._first + EXAMPLE_BINS)
 
-    def _half_recovery_ms(self, hazard: FloatArray) -> npt.NDArray[Any]:
-        return np.array(1000 * self.scored.bin_s * half_recovery(hazard, self._at_risk))
-
     def _by_piece(self, values: npt.NDArray[Any]) -> FloatArray:
         """Return sums of (trial, bin), 0 where not observed, over trials and the bins of each piece."""
         return np.add.reduceat(values.sum(axis=0, dtype=np.float64), self._pieces[:-1])
@@ -197,7 +206,13 @@ class UnitCurves:
         return {"psth.model_by_condition_hz": np.array(rates, dtype=np.float32)}
 
     def examples(self, mu: FloatArray) -> FloatArray:
-        """Return the part of mu (trial, bin) that examples show, (example, bin)."""
+        """Return the part of mu (trial, bin) that examples show, (example, bin).
+
+        Parameters
+        ----------
+        mu
+            (trial, bin), expected count of each bin.
+        """
         return mu[self._examples, self._piece]
 
     def add(
@@ -208,12 +223,25 @@ class UnitCurves:
         fit: Goodness,
         strata: Mapping[str, FloatArray],
     ) -> None:
-        """Take one model: mu of the examples, expected counts (trial, bin), goodness of fit, and counts by strata."""
+        """Take one model.
+
+        Parameters
+        ----------
+        model
+            Its name in the ladder.
+        examples
+            Expected counts of the trials shown one by one, (example, bin).
+        expected
+            Expected counts of all bins, (trial, bin).
+        fit
+            Its tests on the rescaled clock.
+        strata
+            Further arrays of the model by name: its counts by strata.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             hazard = self._hazard.by_trial(expected).sum(axis=0) / self._at_risk
         arrays: Arrays = {
             "hazard.model": hazard,
-            "hazard.half_recovery_ms": self._half_recovery_ms(hazard),
             "ks.pit": pit_curve(fit.train, GRID, fit.z),
             "ks.z": np.sort(fit.z[fit.ks.draw])[self._rank - 1].astype(np.float32),
             "independence.autocorrelation": fit.independence.autocorrelation,
@@ -237,7 +265,15 @@ class UnitCurves:
 
 
 def smoothed_psth(trials: Trials, rng: np.random.Generator) -> Arrays:
-    """Return the PSTH of each condition with its band, under the names of ``smooth``; empty without repeats."""
+    """Return the PSTH of each condition with its band, under the names of ``smooth``; empty without repeats.
+
+    Parameters
+    ----------
+    trials
+        Trials of one unit.
+    rng
+        Source of the bootstrap over trials.
+    """
     if not trials.has_repeats:
         return {}
     found = psth(trials, rng=rng, n_boot=200, scored=False)
@@ -252,7 +288,13 @@ def smoothed_psth(trials: Trials, rng: np.random.Generator) -> Arrays:
 
 
 def piece_edges(n_bins: int) -> IntArray:
-    """Return edges, in bins, of pieces of the window of about equal width, at most 200."""
+    """Return edges, in bins, of pieces of the window of about equal width, at most 200.
+
+    Parameters
+    ----------
+    n_bins
+        Bins of the window.
+    """
     return np.unique(np.linspace(0, n_bins, min(PSTH_POSITIONS, n_bins) + 1).round().astype(np.int64))
 
 
@@ -260,6 +302,13 @@ def choose_examples(scored: Scored, n_examples: int) -> tuple[IntArray, int]:
     """Return trials spread over the session among those with spikes, and the first bin of the piece to show.
 
     Of trials longer than 2000 bins the piece is shown that holds most spikes over all trials.
+
+    Parameters
+    ----------
+    scored
+        Spikes of the trials as scored.
+    n_examples
+        How many trials to choose.
     """
     with_spikes = np.flatnonzero(scored.n_spikes > 0)
     chosen = with_spikes if len(with_spikes) else np.arange(scored.n_trials)

@@ -1,17 +1,18 @@
 """One unit, all its models, all its held-out trials: everything that rows, pairs and figures are made of.
 
-``evaluate_unit`` is what a run calls for each unit, ``finalise_verdicts`` what it calls once for the rows of all
-units of a recording. Figures are drawn from ``UnitEvaluation.per_trial`` and ``.curves`` alone; the arrays in
+``evaluate_unit`` is what a run calls for each unit; verdicts corrected over the units of a recording come after it
+(``departures.verdicts``). Figures are drawn from ``UnitEvaluation.per_trial`` and ``.curves`` alone; the arrays in
 ``curves`` are listed in ``rnnspike.evaluation.curves``.
 
 Per trial in which the unit was held (``per_trial``; others have no row): ``trial`` (number in the session),
 ``start_s``, ``condition``, ``n_spikes``, ``exposure_bins``, ``fold`` where known, and ``ll_<model>``, the held-out
-log-likelihood in nats, per model.
+log-likelihood in nats, per model (``shuffled_ll_<model>``: of a population model on shuffled trials).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -19,31 +20,46 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rnnspike.evaluation.calibration import Calibration, calibration_arrays, calibration_fields
-from rnnspike.evaluation.capture import MEMORYLESS, Capture, significant_over_units, verdict
-from rnnspike.evaluation.comparison import TrialBootstrap, attained_share, compare_models, score_models
 from rnnspike.evaluation.curves import UnitCurves, smoothed_psth
-from rnnspike.evaluation.departures import Departures
-from rnnspike.evaluation.goodness import goodness
-from rnnspike.evaluation.history import history_of, trial_blocks
-from rnnspike.evaluation.likelihood import (
+from rnnspike.evaluation.departures.calibration import Calibration, calibration_arrays, calibration_fields
+from rnnspike.evaluation.departures.capture import Capture
+from rnnspike.evaluation.departures.departures import Departures
+from rnnspike.evaluation.departures.kinds import kind_fields, others_kind
+from rnnspike.evaluation.departures.others import others_activity
+from rnnspike.evaluation.departures.refractoriness import violations
+from rnnspike.evaluation.free_running.free_run import rate_ratio
+from rnnspike.evaluation.free_running.predictive import FreeRunChecks
+from rnnspike.evaluation.goodness_of_fit.goodness import goodness
+from rnnspike.evaluation.goodness_of_fit.rescaling import draw_uniform
+from rnnspike.evaluation.history import History, history_of, trial_blocks
+from rnnspike.evaluation.scores.comparison import (
+    AtSpikes,
+    TrialBootstrap,
+    attained_share,
+    compare_models,
+    score_models,
+)
+from rnnspike.evaluation.scores.likelihood import (
     MIN_SPIKES,
     bits_per_spike,
     count_infinite,
     evaluated_mean_null,
-    expected_counts,
     log_likelihood,
 )
-from rnnspike.evaluation.predictive import FreeRunChecks
-from rnnspike.evaluation.refractoriness import violations
-from rnnspike.evaluation.resampling import MIN_TRIALS
-from rnnspike.evaluation.rescaling import draw_uniform
+from rnnspike.evaluation.scores.null import SHUFFLED, null_fields, null_remark
+from rnnspike.evaluation.scores.packages import package_fields
+from rnnspike.evaluation.scores.resampling import MIN_TRIALS
+from rnnspike.models.registry import is_memoryless, is_population
+from rnnspike.observation import expected_counts, spike_term
+from rnnspike.recording.checks.violations import Violations
 from rnnspike.trials.data import CountArray, FloatArray, IntArray, Trials
+from rnnspike.wording import counted
 
 Row = dict[str, Any]
-CALIBRATION_P = "calibration_p_"
 #: Intervals times randomisations that are made; beyond, a unit has so many intervals that few randomisations do.
 MOST_RANDOMISED, FEWEST_RANDOMISATIONS = 4_000_000, 5
+#: Spikes that tell how much a spike adds to each log-likelihood.
+MOST_SPIKES = 20_000
 
 
 class Intensity(Protocol):
@@ -61,19 +77,22 @@ class Intensity(Protocol):
 class EvaluationSettings:
     """How a unit is evaluated.
 
-    ``null`` is the model of bits/spike 0, ``reference`` that of capture 0 (science.md a); where the reference was
-    not fitted, the first of ``psth``, ``constant`` that was. ``oracle`` and ``oracle_reference`` are the ends of
-    the attained share.
+    ``null`` is the model of bits/spike 0, ``reference`` that of capture 0 (science.md#capture); where the reference
+    was not fitted, the first of ``psth``, ``constant`` that was. ``own`` is the unit's own model, which the other
+    units' activity is measured against. ``oracle`` and ``oracle_reference`` are the ends of the attained share.
+    ``metrics`` are packages whose scores are added (``config.METRICS``).
     """
 
     null: str = "constant"
     reference: str = "psth-gain"
+    own: str = "glm"
     oracle: str = "oracle"
     oracle_reference: str = "psth"
     n_bootstrap: int = 2000
     n_flips: int = 4999
     n_randomisations: int = 20
     n_examples: int = 12
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,8 @@ def evaluate_unit(
     simulated_trials: IntArray | None = None,
     n_replicates: int | None = None,
     folds: IntArray | None = None,
+    nulls: Mapping[str, Intensity] | None = None,
+    memoryless: Collection[str] = (),
 ) -> UnitEvaluation:
     """Score models on the held-out trials of one unit.
 
@@ -110,6 +131,8 @@ def evaluate_unit(
         ``shape`` that gives one when indexed by trials: one model's is in memory at a time.
     rng
         Source of bootstrap draws and randomisations; the same state gives the same figures.
+    settings
+        Null, reference, numbers of draws and strata (``EvaluationSettings``).
     simulated, simulated_trials
         Free runs per model, uint8 (run, trial, bin), over the design of these trials (index into
         ``trials``, of those with a scored bin); see ``free_run.simulate_replicates``.
@@ -117,6 +140,10 @@ def evaluate_unit(
         How many data sets are put together of them (``predictive.FreeRunChecks``); None: each run is one.
     folds
         (trial,) which fold held each trial out, kept in the per-trial table.
+    nulls
+        Per population model, that of the same model on shuffled trials, as in ``mu``; it has no row of its own.
+    memoryless
+        Models that know no spike history, beside those of the ladder that do not.
 
     Returns
     -------
@@ -131,7 +158,8 @@ def evaluate_unit(
     """
     order = np.argsort(trials.start_s, kind="stable")
     order = order[trials.observed[order].any(axis=(1, 2))]
-    for name, values in mu.items():
+    shuffled = {SHUFFLED.format(name): values for name, values in (nulls or {}).items()}
+    for name, values in {**mu, **shuffled}.items():
         if tuple(values.shape[:2]) != trials.counts.shape[:2]:
             raise ValueError(f"{name}: mu has shape {values.shape}, the trials {trials.counts.shape[:2]}")
     if simulated_trials is not None:
@@ -140,7 +168,7 @@ def evaluate_unit(
         simulated_trials = place[simulated_trials]
         if (simulated_trials < 0).any():
             raise ValueError("free runs are of trials without a scored bin")
-    unit = _Unit(trials.take(order), mu, order, settings, rng)
+    unit = _Unit(trials.take(order), mu, shuffled, order, settings, rng, memoryless)
     rows = [unit.row(name) for name in mu]
     if simulated and simulated_trials is not None:
         unit.free_runs(rows, simulated, simulated_trials, n_replicates)
@@ -153,58 +181,6 @@ def evaluate_unit(
     )
 
 
-def finalise_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Return the rows of all units of a recording with verdicts corrected over units (science.md a).
-
-    A departure from the reference is there to be captured, and a model's deviance is significant, at .05 by Benjamini
-    and Hochberg: the one over all units, the other over those that have something to capture. Likewise over units,
-    ``calibration_rejected`` lists the kinds of strata in which a model is off ("none" where it is not). Rows of
-    models that were not scored pass unchanged; needs nothing but the rows.
-    """
-    finished = [dict(row) for row in rows]
-    for kind in ("refractory", "adaptation"):
-        _clear_chance_departures(finished, kind)
-        for group in _by_model(finished, f"{kind}_capture"):
-            significant = significant_over_units(np.array([row[f"{kind}_p"] for row in group]))
-            for row, is_significant in zip(group, significant, strict=True):
-                row[f"{kind}_verdict"] = verdict(_stored_capture(row, kind), bool(is_significant), row["model"])
-    for row in finished:
-        if any(key.startswith(CALIBRATION_P) for key in row):
-            row["calibration_rejected"] = "none"
-    for key in sorted({key for row in finished for key in row if key.startswith(CALIBRATION_P)}):
-        for group in _by_model(finished, key):
-            rejected = significant_over_units(np.array([row[key] for row in group]))
-            for row in (row for row, is_rejected in zip(group, rejected, strict=True) if is_rejected):
-                known = [] if row["calibration_rejected"] == "none" else [row["calibration_rejected"]]
-                row["calibration_rejected"] = ", ".join([*known, key.removeprefix(CALIBRATION_P)])
-    return finished
-
-
-def _clear_chance_departures(rows: Sequence[Row], kind: str) -> None:
-    """Leave nothing to capture in units whose departure from the reference is not significant over all units."""
-    by_unit = {row["unit"]: row[f"{kind}_reference_p"] for row in rows if row.get(f"{kind}_reference_p") is not None}
-    real = dict(zip(by_unit, significant_over_units(np.array(list(by_unit.values()))), strict=True))
-    for row in rows:
-        if row.get(f"{kind}_capture") is not None and not real.get(row["unit"], True):
-            row |= {f"{kind}_capture{end}": None for end in ("", "_low", "_high")}
-            row[f"{kind}_verdict"] = "nothing to capture"
-
-
-def _by_model(rows: Iterable[Row], key: str) -> Iterable[list[Row]]:
-    """Return the rows that have a value for this key, model by model."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.get(key) is not None:
-            groups.setdefault(row["model"], []).append(row)
-    return groups.values()
-
-
-def _stored_capture(row: Row, kind: str) -> Capture:
-    score, low, high = (row[f"{kind}_capture{end}"] for end in ("", "_low", "_high"))
-    nan = float("nan")
-    return Capture(score, low, high, nan, row[f"{kind}_p"], nan, nan, 0, "missed")
-
-
 class _Unit:
     """What the models of a unit share, worked out once."""
 
@@ -212,13 +188,18 @@ class _Unit:
         self,
         trials: Trials,
         mu: Mapping[str, Intensity],
+        shuffled: Mapping[str, Intensity],
         order: IntArray,
         settings: EvaluationSettings,
         rng: np.random.Generator,
+        memoryless: Collection[str] = (),
     ) -> None:
         if settings.null not in mu:
             raise ValueError(f"bits/spike need the null {settings.null!r} among the models")
-        self.trials, self.settings, self._mu, self._order = trials, settings, mu, order
+        self.trials, self.settings, self._order = trials, settings, order
+        self._memoryless = {name for name in mu if is_memoryless(name)} | {*memoryless}
+        self._mu = {**mu, **shuffled}
+        self._models = [*mu]
         history = history_of(trials)
         self.scored = history.scored
         self.n_spikes, self.exposure = self.scored.n_spikes, self.scored.exposure_bins
@@ -232,11 +213,17 @@ class _Unit:
         self.bad: dict[str, str] = {}
         self.n_infinite: dict[str, int] = {}
         self.log_likelihoods: dict[str, FloatArray] = {}
-        for name in mu:
+        spiking = np.flatnonzero(self.scored.spikes)  # of observed bins alone
+        self._some_spikes = spiking[:: 1 + len(spiking) // MOST_SPIKES]
+        self._terms: dict[str, FloatArray] = {}
+        for name in self._mu:
             self._score(name)
         self.enough = self.total >= MIN_SPIKES and settings.null in self.log_likelihoods
+        self.at_spikes = AtSpikes.of(self._terms) if self.enough else None
         self.scores = (
-            score_models(self.log_likelihoods, settings.null, self.n_spikes, self.bootstrap) if self.enough else {}
+            score_models(self.log_likelihoods, settings.null, self.n_spikes, self.bootstrap, self.at_spikes)
+            if self.enough
+            else {}
         )
         null = evaluated_mean_null(self.scored.spikes, self.scored.observed, trials.observation)
         self._evaluated_null = log_likelihood(null, self.scored.spikes, self.scored.observed, trials.observation)
@@ -246,11 +233,25 @@ class _Unit:
             (n for n in (settings.reference, "psth", settings.null) if n in self.log_likelihoods), ""
         )
         if self.enough:
-            self.departures = Departures(history, self._expected(self.intensity(self.reference)))
+            expected = self._expected(self.intensity(self.reference))
+            self.departures = Departures(history, expected)
+            self._common |= kind_fields(history, expected, self.departures.horizon, self.bootstrap.weights)
+            self._add_others(history)
             self.calibration = Calibration(history, trials)
             self._curves = UnitCurves(trials, history, settings.n_examples)
         self._expected_spikes: dict[str, FloatArray] = {}  # model -> (trial,)
         self._extra: dict[str, npt.NDArray[Any]] = {}
+
+    def _add_others(self, history: History) -> None:
+        """Add the departure by the other units' activity, where a model reads these."""
+        own = self.settings.own
+        if own not in self.log_likelihoods or not any(is_population(name) for name in self._models):
+            return
+        expected = self._expected(self.intensity(own))
+        activity = others_activity(history, self.trials, expected)
+        if activity is not None:
+            self.departures.add_others(history, activity, expected)
+            self._common["shared_kind"] = others_kind(history, expected, activity, self.bootstrap.weights)
 
     def intensity(self, name: str) -> FloatArray:
         """Return a model's mu in order of time, (trial, bin), the caller's to change."""
@@ -269,6 +270,9 @@ class _Unit:
             return
         self.n_infinite[name] = count_infinite(mu, scored.spikes, scored.observed)
         self.log_likelihoods[name] = log_likelihood(mu, scored.spikes, scored.observed, scored.observation)
+        counts = scored.spikes.ravel()[self._some_spikes]
+        terms = spike_term(mu.ravel()[self._some_spikes], counts, scored.observation)
+        self._terms[name] = np.repeat(terms / counts, counts)
 
     def _expected(self, mu: FloatArray) -> FloatArray:
         """Return expected counts (trial, bin) in the place of mu, 0 where not observed."""
@@ -285,7 +289,7 @@ class _Unit:
             "n_spikes": self.total,
             "rate_hz": rate_hz,
             "n_merged": self.trials.n_merged,
-            "contamination": found.contamination if found else None,
+            **_foreign_share(found),
             "contamination_gate": found.gate if found else None,
         }
 
@@ -300,16 +304,22 @@ class _Unit:
         if not self.enough:
             return row | {"message": f"{self.total} held-out spikes are too few to score (at least {MIN_SPIKES})"}
         mu = self.intensity(name)
+        row |= package_fields(
+            self.settings.metrics, mu, self.trials.counts[:, :, 0], self.scored.observed, self.trials.bin_s
+        )
         fit, examples = goodness(mu, self.scored, self.r), self._curves.examples(mu)
         expected = self._expected(mu)
         self._expected_spikes[name] = expected.sum(axis=1)
         strata = {}
         for kind, departure in self.departures.by_kind():
-            capture, strata[f"{kind}.expected"] = departure.capture(name, expected, self.bootstrap.weights)
+            capture, strata[f"{kind}.expected"] = departure.capture(
+                expected, self.bootstrap.weights, name in self._memoryless
+            )
             row |= _capture_fields(kind, capture)
         calibrated = self.calibration.of_model(expected)
         strata |= calibration_arrays(calibrated)
         row |= self._bits(name) | fit.fields() | calibration_fields(calibrated)
+        row |= null_fields(name, self.log_likelihoods, self.n_spikes, self.bootstrap, self.at_spikes)
         row |= {
             "observed_within_3ms": self.calibration.observed_within,
             "expected_within_3ms": self.calibration.expected_within(expected),
@@ -347,32 +357,36 @@ class _Unit:
     def free_runs(
         self, rows: list[Row], simulated: Mapping[str, CountArray], index: IntArray, n_replicates: int | None
     ) -> None:
-        """Add to the rows what the models do when they read their own spikes, and keep the curves."""
+        """Add to the rows what scored models do when they read their own spikes, and keep the curves."""
+        if not self.enough:
+            return
         checks = FreeRunChecks(self.scored, self.trials, index, n_replicates)
         for row in rows:
-            if row["model"] in simulated:
+            if row["model"] in simulated and row["model"] in self._expected_spikes:
                 row |= checks.add(row["model"], simulated[row["model"]])
-                row["free_run_rate_ratio"] *= self._design_effect(row["model"], index)
+                row |= self._rate_ratio(row["model"], simulated[row["model"]], index)
         self._extra = checks.arrays()
 
-    def _design_effect(self, name: str, index: IntArray) -> float:
-        """Return the factor from a ratio to the data of the simulated trials to one to those of all trials.
+    def _rate_ratio(self, name: str, counts: CountArray, index: IntArray) -> Row:
+        """Return the rate of free runs (run, trial, bin) over that of all trials, with its interval.
 
-        What a model without memory expects of both tells how far the few that were simulated are off: for one with
-        memory, the reference. Its own expectation follows the recorded past, which a free run does not.
+        What a model without memory expects tells how far the few trials that were simulated are from all: for one
+        with memory, the reference. Its own expectation follows the recorded past, which a free run does not.
         """
-        without_memory = name if name in MEMORYLESS else self.reference
-        by_trial = self._expected_spikes.get(without_memory, np.zeros(self.trials.n_trials))
-        if not by_trial[index].sum() > 0:
-            return 1.0
-        expected, recorded = by_trial[index].sum() / by_trial.sum(), self.n_spikes[index].sum() / self.total
-        return float(recorded / expected)
+        without_memory = name if name in self._memoryless else self.reference
+        reference = self._expected_spikes.get(without_memory, self.n_spikes.astype(np.float64))
+        by_run = (counts * self.scored.observed[index]).sum(axis=2, dtype=np.float64)
+        ends = rate_ratio(by_run, index, reference, self._expected_spikes[name], self.total)
+        keys = ("free_run_rate_ratio", "free_run_rate_ratio_low", "free_run_rate_ratio_high")
+        return {key: end if math.isfinite(end) else None for key, end in zip(keys, ends, strict=True)}
 
     def pairs(self) -> list[Row]:
         """Return all pairs of models that could be scored."""
         if not self.enough:
             return []
-        return [asdict(pair) for pair in compare_models(self.log_likelihoods, self.n_spikes, self.bootstrap)]
+        scored = {name: each for name, each in self.log_likelihoods.items() if name in self._models}
+        pairs = compare_models(scored, self.n_spikes, self.bootstrap, self.at_spikes)
+        return [asdict(pair) for pair in pairs]
 
     def per_trial(self, folds: IntArray | None) -> pd.DataFrame:
         """Return the per-trial table, in order of time."""
@@ -385,7 +399,10 @@ class _Unit:
         }
         if folds is not None:
             table["fold"] = folds
-        return pd.DataFrame(table | {f"ll_{name}": values for name, values in self.log_likelihoods.items()})
+        scored = {name: f"ll_{name}" for name in self._models}
+        scored |= {SHUFFLED.format(name): f"shuffled_ll_{name}" for name in self._models}
+        likelihoods = {scored[name]: values for name, values in self.log_likelihoods.items()}
+        return pd.DataFrame(table | likelihoods)
 
     def curves(self) -> dict[str, npt.NDArray[Any]]:
         """Return the curves of all models that could be scored; empty where there are too few spikes."""
@@ -394,6 +411,12 @@ class _Unit:
         about = {"reference": np.array(self.reference), **self.departures.describe(self.trials.bin_s)}
         about |= smoothed_psth(self.trials, self._rng)
         return {**self._curves.arrays(), **about, **self.calibration.describe(), **self._extra}
+
+
+def _foreign_share(found: Violations | None) -> Row:
+    """Return the estimated share of foreign spikes with its interval, null where it cannot be estimated."""
+    share, low, high = (math.nan,) * 3 if found is None else (found.contamination, *found.interval)
+    return {"contamination": share, "contamination_low": low, "contamination_high": high}
 
 
 def _capture_fields(kind: str, capture: Capture) -> Row:
@@ -414,14 +437,18 @@ def _remarks(row: Row, trials: Trials) -> str | None:
     """Say what a reader of the row must know, None where nothing."""
     remarks: list[str] = []
     if row["n_infinite"]:
-        remarks.append(f"{row['n_infinite']} spikes in bins where the model claims there can be none")
+        remarks.append(counted(row["n_infinite"], "spike{s} in bins where the model claims there can be none"))
     if row["contamination_gate"] == "contaminated" and row.get("refractory_verdict") in ("missed", "partly"):
         remarks.append(f"about {row['contamination']:.0%} foreign spikes: sorting, not the model, may be at fault")
+    if null := null_remark(row):
+        remarks.append(null)
     if row["n_merged"]:
-        remarks.append(f"{row['n_merged']} spikes share a bin with another and are not scored (narrower --bin)")
+        remarks.append(counted(row["n_merged"], "spike{s} share{v} a bin and {are} not scored (narrower --bin)"))
     if trials.n_trials < MIN_TRIALS:
         remarks.append(f"no intervals with {trials.n_trials} trials")
     overlapping = int((np.diff(trials.start_s) < trials.n_bins * trials.bin_s * (1 - 1e-9)).sum())
     if overlapping:
-        remarks.append(f"{overlapping} trials overlap the next: their common spikes count twice in tests of fit")
+        remarks.append(
+            counted(overlapping, "trial{s} overlap{v} the next: common spikes count twice in tests of fit")
+        )
     return "; ".join(remarks) or None

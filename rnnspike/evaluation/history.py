@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.evaluation.compiled import sum_by_stratum
-from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Observation, Trials
+from rnnspike.evaluation.sum_loops import sum_by_stratum
+from rnnspike.observation import Observation
+from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray, Trials
 
 #: Bins of all trials that are looked at together.
 BLOCK_BINS = 1 << 18

@@ -1,8 +1,8 @@
-"""How far a model may go beyond what it was fitted to (science.md b.5).
+"""Upper bounds of a model's predictions outside its training range (science.md#free-run).
 
-An exponential link answers an input, or a silence, that training did not show with any rate: a cell that falls silent
-under a strong current was expected to fire in every bin. So no bin is predicted above twice the highest intensity
-that training bins of a like time since the last spike were given. GLMs are bounded so, and spike-clocked LSTMs that
+An exponential link can predict any rate for an input, or a silence, that does not occur in training: a cell that
+falls silent under a strong current was predicted to fire in every bin. So no prediction exceeds twice the highest
+intensity of training bins with a similar time since the last spike. This bounds GLMs, and spike-clocked LSTMs that
 read covariates.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.models.history import UNKNOWN
+from rnnspike.models.past import UNKNOWN
 from rnnspike.models.protocol import HEADROOM, LOG_MU_RANGE
 from rnnspike.trials.data import FloatArray, IntArray
 
-#: Classes of the age for each doubling of it.
+#: Classes of the age per doubling.
 PER_OCTAVE = 2
 
 
@@ -32,9 +32,9 @@ class Ceiling:
 
     @staticmethod
     def of(log_mu: FloatArray, age: FloatArray, longest: int, log_mean: float) -> Ceiling:
-        """Take it from fitted rows: log mu and age in bins (row,), ``UNKNOWN`` where that is not known.
+        """Return the ceiling from fitted rows: log mu and age in bins (row,), ``UNKNOWN`` where it is not known.
 
-        Neighbouring classes share it, and it is nowhere below twice the mean, ``log_mean``.
+        Each class takes the largest value of its neighbours too, and at least twice the mean, ``log_mean``.
         """
         unknown, beyond = _class_of(np.array([UNKNOWN, longest + 1.0]), longest)
         most = np.full(unknown + 1, log_mean)

@@ -1,54 +1,71 @@
-"""Free runs: a fitted model reads its own spikes (science.md b.5).
+"""Free runs: a fitted model reads its own spikes (science.md#free-run).
 
 The time to the next spike is drawn at once: with E from an exponential law, the spike falls into the first bin where
 the sum of mu since the last one reaches E, since no spike in a bin has probability exp(-mu) under both observation
-models. So a row costs by its spikes, and each row is at a bin of its own.
+models. So the cost of a row is proportional to its spikes, and rows are at different bins.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from rnnspike.models.compiled import runs
+from rnnspike.models.numerics import free_run_loops
 from rnnspike.models.protocol import MU_CEILING, FittedModel
 from rnnspike.trials.data import BoolArray, CountArray, IntArray, Trials
 
-#: Rows times bins that are looked at in one go, and the most bins.
+#: Rows times bins that are predicted at once, and the most bins.
 _BLOCK, _LONGEST = 32768, 512
-#: A look ahead of n bins costs as n plus an overhead of o bins, and what lies beyond a spike is lost: sqrt(2 o ISI)
-#: bins are best. This is 2 o, between what suits models that step every bin and those that do not.
+#: A prediction of n bins costs n plus an overhead of o bins, and bins after the spike are wasted: sqrt(2 o ISI) bins
+#: are best. This is 2 o, a compromise between models that step every bin and those that do not.
 _LOOK = 24.0
-#: The same of what a look costs however few the rows, in bins of one row.
+#: The same for the overhead per prediction that does not depend on the number of rows, in bins of one row.
 _LOOK_ALONE = 500.0
 
 
 def simulate(
     model: FittedModel, trials: Trials, rng: np.random.Generator, unit: int = 0, rows: IntArray | None = None
 ) -> CountArray:
-    """Run a fitted model free over the design of these trials; uint8 (row, bin).
+    """Run a fitted model free over the design of these trials (science.md#free-run).
 
-    ``rows`` (row,) names the trials to run, each as often as it is wanted (default: all once). Bounded: at most a
-    spike a bin, or Poisson draws of at most ``MU_CEILING`` expected spikes (science.md b.5).
+    Counts are bounded: at most one spike per bin, or Poisson draws of at most ``MU_CEILING`` expected spikes.
+
+    Parameters
+    ----------
+    model
+        A model of the unit.
+    trials
+        The design: bins, covariates, burn-in and observed time.
+    rng
+        Source of the spikes.
+    unit
+        Index of the unit in the trials.
+    rows
+        (row,) indices of the trials to run, which may be repeated; None: each trial once.
+
+    Returns
+    -------
+    uint8 array (row, bin)
+        Spikes drawn; 0 where not observed.
     """
     rows = np.arange(trials.n_trials) if rows is None else np.asarray(rows, dtype=np.int64)
-    stepper = model.stepper(trials, unit).take(rows)
+    stepper = model.stepper(trials, unit).copy_rows(rows)
     ends = stretch_ends(trials.observed[:, :, unit])
     several = trials.observation == "poisson"
     counts = np.zeros((len(rows), trials.n_bins), dtype=np.uint8)
     at = np.zeros(len(rows), dtype=np.int64)
-    clock = rng.standard_exponential(len(rows))  # left of E
+    clock = rng.standard_exponential(len(rows))  # what remains of E
     active, bins_gone, spikes_gone = np.arange(len(rows)), 128.0, 1.0
     while len(active):
         here = at[active]
         n = int(np.sqrt((_LOOK + _LOOK_ALONE / len(active)) * bins_gone / (spikes_gone + 0.5)))
         n = max(1, min(n, _LONGEST, _BLOCK // len(active)))
-        mu, fresh = stepper.ahead(active, here, n), rng.standard_exponential(len(active))
+        mu, fresh = stepper.predict_until_spike(active, here, n), rng.standard_exponential(len(active))
         moved, spiked, over = np.empty_like(here), np.empty(len(here), np.bool_), np.empty(len(here))
-        runs.next_spikes(mu, MU_CEILING, active, rows, ends, fresh, at, clock, moved, spiked, over)
+        free_run_loops.next_spikes(mu, MU_CEILING, active, rows, ends, fresh, at, clock, moved, spiked, over)
         spikes = spiked.astype(np.uint8)
-        if several:  # the first of a bin's spikes has come when the clock ran out, more may in what is left of it
+        if several:  # the first spike of a bin comes when E is used up; more may follow in the rest of the bin
             spikes[spiked] = np.minimum(1 + rng.poisson(over[spiked]), 255)
-        stepper.skip(active, here, moved, spikes)
+        stepper.advance(active, here, moved, spikes)
         counts[active, at[active] - 1] = spikes
         bins_gone, spikes_gone = 0.8 * bins_gone + moved.sum(), 0.8 * spikes_gone + np.count_nonzero(spikes)
         active = active[at[active] < trials.n_bins]

@@ -2,21 +2,21 @@
 
 A cell is a recursion from its state and its input to the intensity of a bin (``cell.py``), so that
 ``P(spike | past, input) = 1 - exp(-mu)`` and spikes are drawn from it; ``intensity`` gives the same ``mu`` for
-recorded spikes. ``simulate_cell`` lays out trials in session time and ``Session.write`` stores the truth beside
-the spikes; ``true_intensity`` reads it back onto the bins of trials.
+recorded spikes. ``simulate_cell`` places trials in session time and ``Session.write`` stores the true intensity
+with the spikes; ``true_intensity`` reads it back onto the bins of trials.
 
-What each is good for. Gains are bits/spike over the PSTH on 200 held-out trials of 1 s after 200 of training: of
-the true intensity, and the share of it that a history GLM (boxcars, 15 log-spaced cosines to 2 s, last-spike basis)
-that is told the stimulus reaches, and the ``lstm`` of the ladder (standard effort, drive from the PSTH). One seed, so
-read them to two figures.
+Properties of the cells. Gains are bits/spike over the PSTH on 200 held-out trials of 1 s after 200 of training: of
+the true intensity, and the share of it that is reached by a history GLM (boxcars, 15 log-spaced cosines to 2 s,
+last-spike basis) with the stimulus as input, and by the ``lstm`` of the ladder (standard effort, PSTH as drive).
+One seed: precise to two digits.
 
 ===================  ===============  =====  ======  =====  =====  ===================================================
 cell                 kind             Hz     truth   GLM    LSTM   note
 ===================  ===============  =====  ======  =====  =====  ===================================================
-poisson              log-linear       24     0       -      -      nothing to capture: the PSTH is the truth
+poisson              log-linear       24     0       -      -      nothing to capture: the PSTH is the true rate
 refractory           log-linear       29     .275    .99    .97
 adapting             log-linear       19     .243    .98    .96
-adapting2            log-linear       15     .220    .97    .92    800 ms are near the end of what a window shows
+adapting2            log-linear       15     .220    .97    .92    800 ms are close to the length of a window
 power-law            log-linear       15     .258    .96    .93
 bursting             log-linear       12     .622    .98    .95
 resonant             log-linear       17     .310    .89    .86    rings for 2-3 cycles of 50 ms: finer than log lags
@@ -31,10 +31,10 @@ izhikevich-lts       membrane         16     2.5     .28    .68
 izhikevich-rz        membrane         20     2.1     .29    .68
 threshold-adapting   state-dependent  19     1.68    .87    .98
 burst-counter        state-dependent  26     1.48    .70    .96
-bistable             state-dependent  25     .445    .60    .82    state is the parity of doublets, however long ago
+bistable             state-dependent  25     .445    .60    .82    state is the parity of all past doublets
 ===================  ===============  =====  ======  =====  =====  ===================================================
 
-So an LSTM has nothing to win on log-linear cells but what the GLM loses by its basis, and should win on the others.
+On log-linear cells an LSTM can gain only what the GLM loses by its basis; on the others it should gain more.
 """
 
 from rnnspike.neurons.cell import Cell, intensity, simulate

@@ -1,8 +1,8 @@
-"""What a simulated cell is, and how it is run: forward with draws, or along spikes that are given.
+"""Simulated cells, and running them: with spikes drawn, or with recorded spikes.
 
-A cell is a deterministic recursion: its state at the start of a bin is a function of its spikes in the bins
-before and of its input, and the intensity of the bin is a function of that state and the bin's input. So the
-intensity given the recorded past is known exactly, and is the same function in a simulation and after it.
+A cell is a deterministic recursion: its state at the start of a bin is a function of its spikes in earlier bins and
+of its input, and the intensity of the bin is a function of that state and the bin's input. The intensity given the
+recorded past is therefore known exactly, both during and after a simulation.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rnnspike.models.protocol import draw
+from rnnspike.observation import draw
 from rnnspike.trials.data import CountArray, FloatArray
 
 #: State of cells in one bin: arrays whose first axes are (row, unit).
 State = tuple[FloatArray, ...]
 
-#: No cell's intensity goes above this, so that a simulation cannot run away (science.md b.5).
+#: Upper limit of the intensity of all cells, so that a simulation cannot diverge (science.md#free-run).
 CEILING_HZ = 5000.0
-#: Intensities below this are zero: a spike there would be one in 10^9 bins of 1 ms.
+#: Intensities below this are set to zero: less than one spike in 10^9 bins of 1 ms.
 FLOOR_HZ = 1e-6
 _SIGNIFICANT_BITS = 7
 
 
 class Cell(Protocol):
-    """Parameters of a kind of cell; all methods are pure, vectorised over rows (trials) and units."""
+    """Parameters of a kind of cell; all methods are pure and vectorised over rows (trials) and units."""
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest, after a long silence."""
+        """Return the resting state, after a long silence."""
 
     def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
         """Return the intensity (row, unit) of a bin, given the state at its start and the bin's input."""
@@ -39,41 +39,41 @@ class Cell(Protocol):
 
 
 def simulate(cell: Cell, x: FloatArray, bin_s: float, rng: np.random.Generator) -> tuple[CountArray, FloatArray]:
-    """Run cells from rest and draw their spikes; return counts (0 or 1) and the ``mu`` they were drawn from.
+    """Simulate cells from rest; return spike counts (0 or 1) and the ``mu`` from which they were drawn.
 
     Parameters
     ----------
     cell
         The kind of cell.
     x
-        Input (row, bin, unit), dimensionless; each cell says how it enters. Rows are independent.
+        Input (row, bin, unit), dimensionless, used as described by each cell. Rows are independent.
     bin_s
         Bin width in seconds.
     rng
-        Source of the draws, one uniform number a bin.
+        Random generator; one uniform number is drawn per bin.
 
     Returns
     -------
     counts
         uint8 (row, bin, unit).
     mu
-        float64 of that shape, exact: ``P(spike | past, input) = 1 - exp(-mu)`` (science.md a).
+        float64 of that shape, exact: ``P(spike | past, input) = 1 - exp(-mu)`` (science.md#observation-model).
     """
     return _run(cell, x, bin_s, None, rng)
 
 
 def intensity(cell: Cell, counts: npt.NDArray[np.integer], x: FloatArray, bin_s: float) -> FloatArray:
-    """Return ``mu`` (row, bin, unit) of each bin given the spikes before it in that row, and the input.
+    """Return ``mu`` (row, bin, unit) of each bin given the earlier spikes of its row, and the input.
 
-    Of spikes that ``simulate`` drew it is what they were drawn from, to the last bit.
+    For spikes drawn by ``simulate`` it equals the ``mu`` from which they were drawn, to the last bit.
     """
     return _run(cell, x, bin_s, np.asarray(counts, dtype=np.uint8), None)[1]
 
 
 def round_intensity(lambda_hz: FloatArray) -> FloatArray:
-    """Round intensities to 7 significant bits (by at most .8 %), within floor and ceiling.
+    """Round intensities to 7 significant bits (by at most .8 %), within the lower and upper limit.
 
-    Cells draw from the rounded intensity, so a file can hold it in little room and still exactly.
+    Spikes are drawn from the rounded intensity, so that a file can store it compactly and exactly.
     """
     mantissa, exponent = np.frexp(np.minimum(lambda_hz, CEILING_HZ))
     scale = 2.0**_SIGNIFICANT_BITS
@@ -100,7 +100,7 @@ def _run(
 
 
 def lag_at_rest(n_rows: int, n_units: int) -> FloatArray:
-    """Return a time since the last spike (row, unit) that stands for a long silence."""
+    """Return the time since the last spike (row, unit) for a long silence."""
     return np.full((n_rows, n_units), np.inf)
 
 
@@ -110,5 +110,5 @@ def next_lag(lag_s: FloatArray, spikes: CountArray, bin_s: float) -> FloatArray:
 
 
 def is_refractory(lag_s: FloatArray, absolute_s: float) -> npt.NDArray[np.bool_]:
-    """Return where bins are absolutely refractory: the first ``absolute_s / bin_s`` after a spike."""
+    """Return which bins are absolutely refractory: the first ``absolute_s / bin_s`` after a spike."""
     return lag_s < absolute_s + 1e-9

@@ -1,7 +1,7 @@
-"""Cells whose log intensity is linear in their past spikes: what a history GLM can be, exactly.
+"""Cells whose log intensity is linear in their past spikes, as in a history GLM.
 
-log lambda(t) = log rate + gain x(t) + sum over past spikes of the kernels at their lag (Pillow 2008; science.md b.4),
-and zero in the absolute refractory time.
+log lambda(t) = log rate + gain x(t) + sum over past spikes of the kernels at their lag (Pillow 2008;
+science.md#simulated-cells), and zero in the absolute refractory time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Kernel:
         return self.weight * np.exp(-lag_s / self.tau_s) * np.cos(2 * np.pi * self.frequency_hz * lag_s)
 
     def step(self, bin_s: float) -> complex:
-        """Return the factor by which the trace of a spike turns and decays in one bin."""
+        """Return the complex factor (rotation and decay) of the trace of a spike per bin."""
         return complex(np.exp((-1.0 / self.tau_s + 2j * np.pi * self.frequency_hz) * bin_s))
 
 
@@ -35,8 +35,8 @@ class Kernel:
 class LogLinear:
     """A Poisson-like cell with kernels of its own past spikes.
 
-    ``rate_hz`` at zero input after a long silence; ``gain`` is the log rate per unit of input.
-    State: time since the last spike (row, unit), trace of each kernel (row, unit, kernel), complex in two parts.
+    ``rate_hz`` is the rate at zero input after a long silence; ``gain`` is the log rate per unit of input.
+    State: time since the last spike (row, unit), trace of each kernel (row, unit, kernel), real and imaginary part.
     """
 
     rate_hz: float
@@ -45,7 +45,7 @@ class LogLinear:
     kernels: tuple[Kernel, ...] = ()
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest."""
+        """Return the resting state."""
         silent = np.zeros((n_rows, n_units, len(self.kernels)))
         return (lag_at_rest(n_rows, n_units), silent, silent)
 
@@ -70,10 +70,10 @@ class LogLinear:
 
 @dataclass(frozen=True)
 class CoupledPair:
-    """Cells in pairs (units 0 and 1, 2 and 3, ...) that see each other's past spikes as well as their own.
+    """Cells in pairs (units 0 and 1, 2 and 3, ...) that depend on each other's past spikes as well as their own.
 
     ``onto_first`` is the kernel of the second cell's spikes in the first one's log intensity, ``onto_second`` the
-    other way round. The intensity is given the recorded past of both.
+    reverse. The intensity is conditional on the recorded past of both.
     """
 
     own: LogLinear
@@ -81,7 +81,7 @@ class CoupledPair:
     onto_second: Kernel
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest; ``n_units`` is even."""
+        """Return the resting state; ``n_units`` is even."""
         return (*self.own.start(n_rows, n_units, bin_s), np.zeros((n_rows, n_units)))
 
     def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
@@ -101,7 +101,7 @@ class CoupledPair:
 def power_law(
     weight: float, exponent: float, shortest_s: float = 0.01, longest_s: float = 10.0
 ) -> tuple[Kernel, ...]:
-    """Return exponential kernels that add up to about ``weight (lag / shortest_s)^-exponent`` between these lags.
+    """Return exponential kernels whose sum is about ``weight (lag / shortest_s)^-exponent`` between these lags.
 
     Time constants a factor of three apart (Drew & Abbott 2006); ``weight`` is the sum of the kernels at lag
     ``shortest_s`` within a tenth or two.

@@ -1,4 +1,4 @@
-"""Cells with a membrane: a spike is drawn by escape noise, then resets it, so the voltage given the past is known.
+"""Cells with a membrane voltage, escape noise and reset; the voltage given the past spikes is known.
 
 lambda = escape_hz exp((V - threshold) / softness) (Gerstner & Kistler 2002, ch. 5). Voltages in mV.
 """
@@ -16,14 +16,14 @@ _SUBSTEP_S = 0.00025
 
 
 def escape_hz(distance_mv: FloatArray, softness_mv: float, at_threshold_hz: float) -> FloatArray:
-    """Return the intensity at this distance above threshold, at most the ceiling of all cells."""
+    """Return the intensity at a distance above threshold, at most the upper limit of all cells."""
     highest = np.log(CEILING_HZ / at_threshold_hz)
     rate_hz: FloatArray = at_threshold_hz * np.exp(np.minimum(distance_mv / softness_mv, highest))
     return rate_hz
 
 
 class MovingThreshold:
-    """What cells with a membrane and a moving threshold share; the state is lag, V, and the threshold's rise."""
+    """Common part of cells with a membrane and a moving threshold; the state is lag, V and rise of the threshold."""
 
     current_mv: float
     threshold_mv: float
@@ -32,7 +32,7 @@ class MovingThreshold:
     absolute_s: float
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest, V at the mean current."""
+        """Return the resting state, with V at the mean current."""
         zero = np.zeros((n_rows, n_units))
         return (lag_at_rest(n_rows, n_units), zero + self.current_mv, zero)
 
@@ -45,11 +45,11 @@ class MovingThreshold:
 
 @dataclass(frozen=True)
 class IntegrateAndFire(MovingThreshold):
-    """Leaky integrate-and-fire with a threshold that every spike raises, and that decays.
+    """Leaky integrate-and-fire with a threshold that is raised by every spike and decays.
 
-    V relaxes with ``membrane_s`` to ``current_mv + gain x`` from the reset at 0; the threshold stands at
+    V relaxes with ``membrane_s`` to ``current_mv + gain x`` from the reset at 0; the threshold is
     ``threshold_mv`` plus ``jump_mv exp(-lag / threshold_s)`` for each past spike.
-    State: time since the last spike, V, what the threshold is raised by.
+    State: time since the last spike, V, rise of the threshold.
     """
 
     current_mv: float = 17.0
@@ -74,11 +74,11 @@ class IntegrateAndFire(MovingThreshold):
 
 @dataclass(frozen=True)
 class ThresholdAdapting(MovingThreshold):
-    """Integrate-and-fire whose threshold goes its own way: it saturates, and it recovers the faster the higher.
+    """Integrate-and-fire whose threshold saturates, and recovers faster the higher it is.
 
-    A spike takes the threshold's rise r to ``r + jump (1 - r/highest_mv)``, so that a spike in a train adds less than
-    a first one; r falls by ``r/slow_s`` below ``knee_mv`` and by ``(r - knee)/fast_s`` more above it. The reset
-    keeps the share ``kept`` of V. What a past spike does thus depends on the spikes around it.
+    A spike changes the threshold's rise r to ``r + jump (1 - r/highest_mv)``, so that spikes within a train add less
+    than a first one; r decays by ``r/slow_s`` below ``knee_mv`` and by ``(r - knee)/fast_s`` more above it. The reset
+    retains the share ``kept`` of V. The effect of a past spike thus depends on the spikes around it.
     State: time since the last spike, V, r.
     """
 
@@ -109,10 +109,10 @@ class ThresholdAdapting(MovingThreshold):
 
 @dataclass(frozen=True)
 class Izhikevich:
-    """Izhikevich's quadratic membrane with recovery u (Izhikevich 2003), its spikes drawn by escape noise.
+    """Izhikevich's quadratic membrane with recovery u (Izhikevich 2003), with escape noise.
 
     v' = .04 v^2 + 5 v + 140 - u + current + gain x and u' = a (b v - u), per ms; a spike sets v to ``c`` and adds
-    ``d`` to u. v stops at the peak, where a spike is all but certain.
+    ``d`` to u. v is limited to the peak, where a spike is almost certain.
     State: time since the last spike, v, u.
     """
 
@@ -130,7 +130,7 @@ class Izhikevich:
     absolute_s: float = 0.002
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest."""
+        """Return the resting state."""
         v = np.full((n_rows, n_units), self.rest_mv)
         return (lag_at_rest(n_rows, n_units), v, self.b * v)
 

@@ -1,4 +1,4 @@
-"""The simulated cells by the name that ``rnnspike simulate --neuron`` uses; one line a cell."""
+"""The simulated cells by name (``rnnspike simulate --neuron``); one entry per cell."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rnnspike.errors import ConfigError
 from rnnspike.neurons.cell import Cell
 from rnnspike.neurons.loglinear import CoupledPair, Kernel, LogLinear, power_law
 from rnnspike.neurons.membrane import IntegrateAndFire, Izhikevich, ThresholdAdapting
+from rnnspike.neurons.rhythms import Relaxation, Rhythmic
 from rnnspike.neurons.states import Bistable, BurstCounter
 
 Kind = Literal["log-linear", "membrane", "state-dependent"]
@@ -18,24 +19,27 @@ _RECOVERY = Kernel(-3.0, 0.008)
 
 @dataclass(frozen=True)
 class CellSpec:
-    """A simulated cell: its parameters, what kind of memory it has, and how its units come.
+    """A simulated cell: its parameters, kind of memory, and numbers of units.
 
-    Units come in multiples of ``group`` (2 for pairs); ``units`` is how many there are unless asked otherwise.
-    ``slow_sd`` and ``slow_tau_s`` give a slow input shared by all units of the cell (0: none).
+    The number of units is a multiple of ``group`` (2 for pairs); ``units`` is its default.
+    ``slow_sd`` and ``slow_tau_s`` give a slow input shared by all units of the cell (0: none), ``noise_sd`` and
+    ``noise_sigma_s`` noise that is the same in every trial of a stimulus.
     """
 
     name: str
     cell: Cell
     kind: Kind
-    does: str
+    description: str
     group: int = 1
     units: int = 1
     slow_sd: float = 0.0
     slow_tau_s: float = 20.0
+    noise_sd: float = 0.0
+    noise_sigma_s: float = 0.001
 
 
-def _izhikevich(name: str, does: str, **parameters: float) -> CellSpec:
-    return CellSpec(f"izhikevich-{name}", Izhikevich(**parameters), "membrane", f"Izhikevich's {does}")
+def _izhikevich(name: str, description: str, **parameters: float) -> CellSpec:
+    return CellSpec(f"izhikevich-{name}", Izhikevich(**parameters), "membrane", f"Izhikevich's {description}")
 
 
 CELLS: dict[str, CellSpec] = {
@@ -76,7 +80,7 @@ CELLS: dict[str, CellSpec] = {
             "resonant",
             LogLinear(22.0, gain=0.4, absolute_s=0.002, kernels=(Kernel(-4.3, 0.008), Kernel(1.6, 0.04, 20.0))),
             "log-linear",
-            "a damped rhythm of 20 Hz that every spike sets going",
+            "a damped rhythm of 20 Hz after every spike",
         ),
         CellSpec(
             "coupled-pair",
@@ -94,15 +98,22 @@ CELLS: dict[str, CellSpec] = {
             "shared-gain",
             LogLinear(30.0, gain=0.5, absolute_s=0.002, kernels=(_RECOVERY,)),
             "log-linear",
-            "refractory cells with one slow gain (20 s, log-rate sd .5); the intensity is given the gain too",
+            "refractory cells with one slow gain (20 s, log-rate sd .5); the intensity is conditional on the gain",
             units=3,
             slow_sd=1.0,
+        ),
+        CellSpec(
+            "precise",
+            LogLinear(0.1, absolute_s=0.002),
+            "log-linear",
+            "frozen noise drives spikes that come at the same millisecond in many trials",
+            noise_sd=7.0,
         ),
         CellSpec(
             "integrate-and-fire",
             IntegrateAndFire(),
             "membrane",
-            "escape noise, reset, and a threshold that spikes raise for 100 ms",
+            "escape noise, reset, and a threshold raised by spikes for 100 ms",
         ),
         _izhikevich("rs", "regular spiking cell: adapts"),
         _izhikevich("ib", "intrinsically bursting cell", c=-55.0, d=4.0),
@@ -114,26 +125,41 @@ CELLS: dict[str, CellSpec] = {
             "threshold-adapting",
             ThresholdAdapting(),
             "state-dependent",
-            "a moving threshold that saturates and recovers the faster the higher it is",
+            "a moving threshold that saturates, and recovers faster the higher it is",
         ),
         CellSpec(
             "burst-counter",
             BurstCounter(),
             "state-dependent",
-            "bursts of at most 4 spikes: a full one ends in a pause of 120 ms, a broken one of 20 ms",
+            "bursts of at most 4 spikes: a pause of 120 ms follows a full burst, of 20 ms a shorter one",
         ),
         CellSpec(
             "bistable",
             Bistable(),
             "state-dependent",
-            "an up and a down state, toggled by doublets of at most 6 ms",
+            "an up and a down state, switched by doublets of at most 6 ms",
+        ),
+        CellSpec(
+            "relaxation",
+            Relaxation(),
+            "state-dependent",
+            "a relaxation oscillator: active and quiet phases in turn, with a period of 2 s",
+        ),
+        *(
+            CellSpec(
+                f"rhythm-{period_s:g}s",
+                Rhythmic(period_s),
+                "state-dependent",
+                f"a rhythm of {period_s:g} s that its own spikes carry on",
+            )
+            for period_s in (0.5, 2.0, 10.0)
         ),
     )
 }  # fmt: skip
 
 
 def cell_spec(name: str) -> CellSpec:
-    """Return a cell by its name; ConfigError with the names there are."""
+    """Return a cell by its name; ConfigError with the available names if it is unknown."""
     if name not in CELLS:
         raise ConfigError(f"--neuron {name}: no such cell (there are {', '.join(CELLS)})")
     return CELLS[name]
@@ -143,7 +169,7 @@ def population() -> tuple[CellSpec, ...]:
     """Return the cells of ``sample_data/simulated_population``, eight units.
 
     0 refractory, 1 adapting, 2 bursting, 3 Poisson, 4 and 5 a coupled pair, 6 refractory and 7 adapting with two time
-    constants, these two on one slow gain.
+    constants; the last two share one slow gain.
     """
     quieter = {"poisson": 12.0, "shared-gain": 20.0, "adapting2": 35.0}
     names = ("refractory", "adapting", "bursting", "poisson", "coupled-pair", "shared-gain", "adapting2")

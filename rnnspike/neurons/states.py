@@ -1,7 +1,7 @@
-"""Cells whose memory is a discrete state: the same spikes in another order, or one more of them, mean something else.
+"""Cells whose memory is a discrete state: the effect of past spikes depends on their order and number.
 
-Each is a deterministic automaton over the recorded spikes, so the intensity given the past is exact; its log is not a
-sum over past spikes, so no history GLM is that cell.
+Each is a deterministic automaton over the recorded spikes, so the intensity given the past is exact. Its log is not a
+sum over past spikes, so no history GLM can represent it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from rnnspike.trials.data import CountArray, FloatArray
 
 @dataclass(frozen=True)
 class BurstCounter:
-    """A cell that counts the spikes of the running burst.
+    """A cell that counts the spikes of the current burst.
 
     Spikes at most ``burst_gap_s`` apart are one burst. While it has fewer than ``full`` spikes the intensity is
-    ``burst_hz`` (after the absolute refractory time), until the gap has passed; a full burst ends in a pause of
-    ``full_pause_s``, a burst broken off in one of ``broken_pause_s`` only; then ``rate_hz exp(gain x)``.
-    State: time since the last spike, spikes in the burst that this belongs to.
+    ``burst_hz`` (after the absolute refractory time), until the gap has passed. A full burst is followed by a pause
+    of ``full_pause_s``, a shorter one by ``broken_pause_s``; then the intensity is ``rate_hz exp(gain x)``.
+    State: time since the last spike, spikes in its burst.
     """
 
     rate_hz: float = 25.0
@@ -34,7 +34,7 @@ class BurstCounter:
     broken_pause_s: float = 0.02
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest."""
+        """Return the resting state."""
         return (lag_at_rest(n_rows, n_units), np.zeros((n_rows, n_units)))
 
     def intensity_hz(self, state: State, x: FloatArray) -> FloatArray:
@@ -50,19 +50,19 @@ class BurstCounter:
     def advance(self, state: State, x: FloatArray, spikes: CountArray, bin_s: float) -> State:
         """Return the state at the next bin."""
         lag_s, n_in_burst = state
-        goes_on = (lag_s <= self.burst_gap_s + 1e-9) & (n_in_burst < self.full)
-        count = np.where(spikes > 0, np.where(goes_on, n_in_burst + 1, 1.0), n_in_burst)
+        in_burst = (lag_s <= self.burst_gap_s + 1e-9) & (n_in_burst < self.full)
+        count = np.where(spikes > 0, np.where(in_burst, n_in_burst + 1, 1.0), n_in_burst)
         return (next_lag(lag_s, spikes, bin_s), count)
 
 
 @dataclass(frozen=True)
 class Bistable:
-    """A cell with an up and a down state, toggled by doublets (two spikes at most ``doublet_s`` apart).
+    """A cell with an up and a down state, switched by doublets (two spikes at most ``doublet_s`` apart).
 
-    Up: ``up_hz``, regular, by a relative refractory time ``recovery_s``. Down: ``down_hz``. The spike that closes a
-    doublet toggles the state and opens no other one, so each doublet counts once and the state is the parity of
-    their number since the rest, however long ago.
-    State: time since the last spike, up (0 or 1), last spike may open a doublet (0 or 1).
+    Up: ``up_hz``, regular, with a relative refractory time ``recovery_s``. Down: ``down_hz``. The second spike of a
+    doublet switches the state and cannot start another doublet. The state is thus the parity of the number of all
+    doublets since rest.
+    State: time since the last spike, up (0 or 1), last spike can start a doublet (0 or 1).
     """
 
     up_hz: float = 70.0
@@ -73,7 +73,7 @@ class Bistable:
     doublet_s: float = 0.006
 
     def start(self, n_rows: int, n_units: int, bin_s: float) -> State:
-        """Return the state of rest, down."""
+        """Return the resting state, down."""
         zero = np.zeros((n_rows, n_units))
         return (lag_at_rest(n_rows, n_units), zero, zero)
 

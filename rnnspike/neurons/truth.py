@@ -1,4 +1,4 @@
-"""The true intensity stored beside simulated spikes, read back onto the bins of trials."""
+"""The true intensity stored with simulated spikes, read back onto the bins of trials."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def truth_name(unit_id: str) -> str:
 
 
 def has_truth(recording: Recording) -> bool:
-    """Say whether the recording holds the true intensity of any of its units."""
+    """Return whether the recording holds the true intensity of any of its units."""
     return any(_series_name(recording, unit.id) is not None for unit in recording.units)
 
 
 def true_intensity(recording: Recording, trials: Trials) -> FloatArray | None:
-    """Return the true ``mu`` (trial, bin, unit) of these trials, or None where the file does not hold all of it.
+    """Return the true ``mu`` (trial, bin, unit) of these trials, or None if the file does not hold all of it.
 
-    The series holds the intensity (Hz) of each bin of its own grid, constant within a bin. Where the trials' bins
-    are that grid's, ``mu`` is exact: the very number the spike was drawn from. On other bins it is the
-    integral over the bin, which then also knows the spikes inside it. None where an observed bin has no
-    truth; NaN in bins without truth that are not observed.
+    The series holds the intensity (Hz) of each bin of its own grid, constant within a bin. If the trials' bins are
+    those of this grid, ``mu`` is exactly the value from which the spike was drawn. On other bins it is the integral
+    over the bin, which then also depends on the spikes inside the bin. None if an observed bin has no true value;
+    NaN in unobserved bins without one.
     """
     names = [_series_name(recording, unit_id) for unit_id in trials.unit_ids]
     mu = np.full(trials.counts.shape, np.nan)
@@ -40,9 +40,9 @@ def true_intensity(recording: Recording, trials: Trials) -> FloatArray | None:
 
 
 def why_not_exact(recording: Recording, trials: Trials) -> str | None:
-    """Say why the stored truth is not what the spikes of these bins were drawn from; None where it is, or is none.
+    """Return why the spikes of these bins were not drawn from the stored intensity; None if they were, or without.
 
-    On other bins a bin's intensity would know the spikes inside it, and one of Bernoulli bins is no Poisson mean.
+    On other bins, the intensity would depend on spikes inside a bin; that of Bernoulli bins is not a Poisson mean.
     """
     names = [name for unit_id in trials.unit_ids if (name := _series_name(recording, unit_id)) is not None]
     if not names:
@@ -50,9 +50,9 @@ def why_not_exact(recording: Recording, trials: Trials) -> str | None:
     times_s, _ = recording.covariates[names[0]].load()
     step_s = _step_s(times_s)
     if not _on_grid(times_s, step_s, trials.start_s, trials.bin_s):
-        return f"the true intensity is that of bins of {1e3 * step_s:g} ms, not of these (--bin {1e3 * step_s:g}ms)"
+        return f"the true intensity is for bins of {1e3 * step_s:g} ms, not for these (--bin {1e3 * step_s:g}ms)"
     if trials.observation != "bernoulli":
-        return "the true intensity is that of Bernoulli bins (--observation bernoulli)"
+        return "the true intensity is for Bernoulli bins (--observation bernoulli)"
     return None
 
 
@@ -66,7 +66,7 @@ def _on_grid(times_s: FloatArray, step_s: float, start_s: FloatArray, bin_s: flo
 
 
 def on_bins(times_s: FloatArray, lambda_hz: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float) -> FloatArray:
-    """Return the integral (trial, bin) of an intensity that is constant from each of the even times to the next.
+    """Return the integral (trial, bin) of an intensity that is constant between successive, evenly spaced times.
 
     Parameters
     ----------
@@ -100,6 +100,6 @@ def _integral(values: FloatArray, place: FloatArray) -> FloatArray:
 
 
 def _series_name(recording: Recording, unit_id: str) -> str | None:
-    """Return the covariate that is this unit's truth; a reader may put its container before the name."""
+    """Return the covariate with this unit's true intensity; a reader may prefix its name by a container."""
     wanted = truth_name(unit_id)
     return next((name for name in recording.covariates if name.rsplit("/", 1)[-1] == wanted), None)

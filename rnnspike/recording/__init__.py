@@ -1,1 +1,1 @@
-"""What was measured: files in, plain arrays and findings out."""
+"""Recordings: reading files of all formats into plain arrays, checks, cleaning and findings."""

@@ -1,7 +1,8 @@
-"""What a reader found in a file, before anything was checked or mended: the border between formats and checks."""
+"""What a reader returns, before checks and cleaning: the interface between formats and checks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from rnnspike.recording.data import Covariate, Finding, FloatArray
+from rnnspike.recording.findings import found
+from rnnspike.wording import counted
 
-#: Time laid between segments that have no place on a common clock: longer than any burn-in.
+#: Gap between segments that have no common clock: longer than any burn-in.
 SEGMENT_GAP_S = 10.0
 #: Units of time as files write them, in seconds.
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
@@ -21,7 +24,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.
 
 @dataclass(frozen=True)
 class RawUnit:
-    """A unit as stored: ``times`` (spike,) float64 in any order, NaN and all; ``observed`` (interval, 2) or None."""
+    """A unit as stored: ``times`` (spike,) float64, unsorted and with NaN; ``observed`` (interval, 2) or None."""
 
     id: str
     times: FloatArray
@@ -31,10 +34,10 @@ class RawUnit:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a reader returns: as ``Recording``, not yet checked.
+    """What a reader returns: like ``Recording``, but not yet checked.
 
     ``sources`` are the files read (hashed for provenance); ``times_as_stored`` is the type of the stored spike
-    times (``float32``, ``int64``); ``resolution_s`` the clock's tick where the file says.
+    times (``float32``, ``int64``); ``resolution_s`` is the clock's tick if the file states it.
     """
 
     format: str
@@ -52,7 +55,7 @@ class Contents:
 
 
 def as_float(values: npt.ArrayLike) -> FloatArray:
-    """Return values as float64 (a view where they are that already); ValueError where they are no real numbers."""
+    """Return values as float64 (a view if they already are); ValueError if they are not real numbers."""
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{array.dtype} where real numbers were expected")
@@ -60,13 +63,26 @@ def as_float(values: npt.ArrayLike) -> FloatArray:
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Return the names, repeated ones told apart by a number (``a``, ``a_2``)."""
+    """Return the names with a number added to repeated ones (``a``, ``a_2``)."""
     taken: dict[str, int] = {}
-    result: list[str] = []
+    result: dict[str, None] = {}
     for name in names:
         taken[name] = taken.get(name, 0) + 1
         candidate = name if taken[name] == 1 else f"{name}_{taken[name]}"
         while candidate in result:
             candidate += "_"
-        result.append(candidate)
-    return result
+        result[candidate] = None
+    return list(result)
+
+
+def repeated_ids(ids: Sequence[str]) -> list[Finding]:
+    """Return the finding that unit ids repeat (``unique_names`` numbers them); none if all differ."""
+    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    if not repeated:
+        return []
+    shown = ", ".join(repeated[:5]) + (", ..." if len(repeated) > 5 else "")
+    n_repeated = len(ids) - len(set(ids))
+    message = (
+        f"{counted(n_repeated, 'unit{s} repeat{v} the id of another')} ({shown}): numbered, as in {repeated[0]}_2"
+    )
+    return [found("unit-ids-repeated", message, count=n_repeated)]

@@ -1,4 +1,4 @@
-"""What was measured, as plain arrays: the one type that every reader returns."""
+"""Recordings as plain arrays: the result of every reader, after checks and cleaning."""
 
 from __future__ import annotations
 
@@ -17,10 +17,22 @@ Level = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong or odd in the input; counted, and shown in table, rows and report.
+    """Something wrong or unusual in the input; counted, and shown in the table, the rows and the report.
 
-    ``id`` is a stable slug (``spike-times-unsorted``); ``count`` is how many spikes, rows or units it
-    concerns; ``option`` is the command-line option that mends or acknowledges it.
+    Attributes
+    ----------
+    id
+        A stable name (``spike-times-unsorted``; ``findings.FINDINGS``).
+    level
+        ``info``, ``warning`` or ``error``.
+    message
+        One line of text.
+    count
+        How many spikes, rows or units it concerns.
+    unit
+        The unit's id, if it concerns one unit.
+    option
+        The command-line option that corrects or accepts it.
     """
 
     id: str
@@ -35,8 +47,16 @@ class Finding:
 class Unit:
     """One sorted unit.
 
-    ``spike_times_s`` (spike,) float64, ascending, session seconds. ``observed_s`` (interval, 2): when the
-    unit was observed, disjoint and ascending; None where the file does not say.
+    Attributes
+    ----------
+    id
+        As in the file.
+    spike_times_s
+        (spike,) float64, ascending, session seconds.
+    observed_s
+        (interval, 2) when it was observed, session seconds, disjoint and ascending; None if not stated.
+    metadata
+        Columns of the units table.
     """
 
     id: str
@@ -47,10 +67,24 @@ class Unit:
 
 @dataclass(frozen=True)
 class Covariate:
-    """A time series recorded beside the spikes, loaded only when asked for.
+    """A time series recorded with the spikes, loaded only on request.
 
-    ``load()`` returns ``times_s`` (sample,) and ``values`` (sample, channel), float64. ``rate_hz`` (None where
-    samples are not even), ``span_s`` and ``kind`` (``ElectricalSeries``) are what the header says without loading.
+    Attributes
+    ----------
+    name
+        Its name in the file.
+    unit
+        Unit of its values, as stated in the file.
+    n_samples, n_channels
+        Size of its values.
+    load
+        Returns ``times_s`` (sample,), session seconds, and ``values`` (sample, channel), float64.
+    rate_hz
+        Samples per second; None if samples are not evenly spaced.
+    span_s
+        Times of the first and the last sample, session seconds, if the header states them.
+    kind
+        Its type in the file (``ElectricalSeries``).
     """
 
     name: str
@@ -67,10 +101,31 @@ class Covariate:
 class Recording:
     """A recording: units, interval and event tables, covariates, metadata and findings.
 
-    ``intervals`` and ``events`` map a table's name (``trials``, ``epochs``, ...) to its rows; interval
-    tables have ``start_time`` and ``stop_time`` in session seconds, event tables at least ``start_time``.
-    ``invalid_s`` (interval, 2) is time to leave out for every unit. ``span_s`` is when the recording ran,
-    None where the file does not say.
+    Attributes
+    ----------
+    path
+        As given by the user.
+    sha256, size_bytes
+        Of the file, or of all files of a folder.
+    format
+        The format's name (``NWB``).
+    units
+        All units, in the order of the file.
+    intervals
+        Tables by name (``trials``, ``epochs``, ...), with ``start_time`` and ``stop_time`` in session seconds (NaN:
+        not known).
+    events
+        Tables by name, with ``start_time`` at least.
+    covariates
+        Time series by name.
+    invalid_s
+        (interval, 2), session seconds excluded for every unit.
+    span_s
+        Start and stop of the recording, session seconds; None if not stated.
+    session
+        Metadata of the session as text.
+    findings
+        Everything wrong or unusual that was found.
     """
 
     path: Path
@@ -87,21 +142,69 @@ class Recording:
     findings: tuple[Finding, ...] = ()
 
     def unit(self, unit_id: str) -> Unit:
-        """Return the unit with this id; KeyError where there is none."""
+        """Return the unit with this id.
+
+        Parameters
+        ----------
+        unit_id
+            As in the file.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
         for unit in self.units:
             if unit.id == unit_id:
                 return unit
         raise KeyError(unit_id)
 
+    def observes(self, unit: Unit, times_s: FloatArray) -> npt.NDArray[np.bool_]:
+        """Say of each time (time,), session seconds, whether a unit was observed then.
+
+        Parameters
+        ----------
+        unit
+            A unit of the recording; where its observed time is not stated, it is all of it.
+        times_s
+            (time,) session seconds.
+
+        Returns
+        -------
+        npt.NDArray[np.bool_]
+            (time,) whether the unit was observed: within its observed time, and in no invalid interval.
+        """
+        observed = np.ones(len(times_s), dtype=bool)
+        if unit.observed_s is not None and len(unit.observed_s):
+            at = np.searchsorted(unit.observed_s[:, 0], times_s, side="right") - 1
+            observed = (at >= 0) & (times_s < unit.observed_s[np.maximum(at, 0), 1])
+        for start, stop in self.invalid_s:
+            observed &= ~((times_s >= start) & (times_s < stop))
+        return observed
+
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a file whose contents alone do not say.
+    """How to read a file whose contents are ambiguous or incomplete.
 
-    ``time_scale`` multiplies spike times into seconds (0.001 for milliseconds); ``event_offset_s`` is added
-    to interval and event times; ``events_file`` is a CSV of trials for formats without events;
-    ``units_table`` names one of several units tables; ``sampling_rate_hz`` is for formats that hold sample
-    indices and no rate (KlustaKwik, bare Phy folders).
+    Attributes
+    ----------
+    time_scale
+        Factor from spike times, and all times in the same unit, to seconds (0.001 for milliseconds).
+    event_offset_s
+        Added to the times of trials and events, s.
+    events_file
+        CSV of trials, for formats without events.
+    units_table
+        Which units table to read, if there are several.
+    sampling_rate_hz
+        For formats with sample indices but no rate (KlustaKwik, Phy folders without params.py).
+    drop_duplicates
+        Drop spikes that repeat a time exactly.
+    allow_pickle
+        Read Neo pickles, which can run code.
+    follow_links
+        Follow HDF5 links out of the recording's folder.
     """
 
     time_scale: float | None = None
@@ -111,3 +214,4 @@ class ReadOptions:
     sampling_rate_hz: float | None = None
     drop_duplicates: bool = False
     allow_pickle: bool = False
+    follow_links: bool = False

@@ -1,4 +1,4 @@
-"""The content hash of a recording's files: needed for provenance, so worked out when somebody asks for it."""
+"""Content hash of a recording's files, computed when first needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnspike.recording.data import Recording
 
 @dataclass(frozen=True)
 class StoredRecording(Recording):
-    """A recording whose ``sha256`` is worked out at first use: hashing takes longer than reading the spikes.
+    """A recording whose ``sha256`` is computed at first use: hashing takes longer than reading the spikes.
 
     ``sources`` are the files read.
     """
@@ -26,7 +26,7 @@ class StoredRecording(Recording):
             object.__delattr__(self, "sha256")
 
     def __getattr__(self, name: str) -> Any:
-        """Work out ``sha256`` where it is not there yet."""
+        """Compute ``sha256`` at first use."""
         sources = self.__dict__.get("sources")
         if name != "sha256" or sources is None:
             raise AttributeError(name)
@@ -34,8 +34,55 @@ class StoredRecording(Recording):
         return self.__dict__["sha256"]
 
 
+@dataclass(frozen=True)
+class Source:
+    """The files that a fit reads, as they were when it was planned.
+
+    ``files`` are the recording's, its events file among them; ``stamps`` are the size and modification time (ns) of
+    each.
+    """
+
+    files: tuple[Path, ...]
+    stamps: tuple[tuple[int, int] | None, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, recording: Recording) -> Source:
+        """Return the files of a recording that was just read.
+
+        Raises
+        ------
+        RecordingError
+            If one of them can no longer be read, or changed while it was read.
+        """
+        files: tuple[Path, ...] = getattr(recording, "sources", ())
+        stamps = _stamps(files)
+        source = cls(files, stamps, recording.sha256)
+        if _stamps(files) != stamps:
+            raise RecordingError(recording.path, "changed while it was being read", "again")
+        return source
+
+    def is_unchanged(self) -> bool:
+        """Return whether the files are unchanged; their content is hashed again if size or time differ."""
+        stamps = _stamps(self.files)
+        return stamps == self.stamps or (None not in stamps and content_hash(self.files) == self.sha256)
+
+
+def _stamps(files: Sequence[Path]) -> tuple[tuple[int, int] | None, ...]:
+    return tuple(map(stamp, files))
+
+
+def stamp(file: Path) -> tuple[int, int] | None:
+    """Return size and modification time (ns) of a file; None if it is missing."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def content_hash(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits; of several files, that of their names and hashes."""
+    """Return the SHA-256 of a file in hexadecimal; for several files, that of their names and hashes."""
     digests = [(file.name, _file_hash(file)) for file in files]
     if len(digests) == 1:
         return digests[0][1]

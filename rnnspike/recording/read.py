@@ -1,41 +1,47 @@
-"""A recording from a path: the format told from the name and the first bytes, the right reader, one result type."""
+"""Read a recording from a path: format by name and first bytes, then its reader, then checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from rnnspike.errors import RecordingError
-from rnnspike.recording.assemble import assemble
+from rnnspike.names import any_text
+from rnnspike.recording.checks.assemble import assemble
+from rnnspike.recording.child_process import ChildCall, errors_on_one_line, run_in_child
 from rnnspike.recording.contents import Contents
 from rnnspike.recording.data import Finding, ReadOptions, Recording
-from rnnspike.recording.formats import format_of
+from rnnspike.recording.formats.refusals import refuse_missing
+from rnnspike.recording.formats.registry import Format, format_of
+from rnnspike.recording.formats.text.events import add_events
 
 Reader = Callable[[Path, ReadOptions], Contents]
 
 
 def read_recording(path: Path | str, options: ReadOptions | None = None) -> Recording:
-    """Read a recording, checked and mended, of any format in ``formats.FORMATS``.
+    """Read a recording of any format in ``formats.registry.FORMATS``, with checks and cleaning.
 
     Parameters
     ----------
     path
-        A file, or a folder where the format is one (Phy, Neuralynx, TDT, a text file per unit).
+        A file, or a folder for formats that are folders (Phy, Neuralynx, TDT, one text file per unit).
     options
-        What the file does not say (``ReadOptions``).
+        How to read it (``ReadOptions``).
 
     Returns
     -------
     Recording
-        Spike times ascending in session seconds, its findings of level warning and info.
+        Spike times ascending in session seconds, with findings of level warning and info.
 
     Raises
     ------
     RecordingError
-        Where the file cannot be read, or has a finding of level error; one line that names the fix.
+        If the file cannot be read or has a finding of level error; one line that names the option to use.
     """
     recording = examine_recording(path, options)
     for finding in recording.findings:
@@ -44,47 +50,42 @@ def read_recording(path: Path | str, options: ReadOptions | None = None) -> Reco
     return recording
 
 
+@any_text()
 @np.errstate(over="ignore", invalid="ignore")
 def examine_recording(path: Path | str, options: ReadOptions | None = None) -> Recording:
-    """Read a recording and keep findings of level error among the others, to show them beside what is there.
+    """Read a recording and keep findings of level error, to show them with its contents.
 
     Raises
     ------
     RecordingError
-        Where nothing can be read.
+        If nothing can be read.
     """
+    if path == "":
+        raise RecordingError("''", "the name is empty: was the shell variable set?")
     path, options = Path(path), options or ReadOptions()
-    _refuse_missing(path)
-    chosen = format_of(path)
+    with errors_on_one_line(path):
+        refuse_missing(path)
+        contents = run_in_child(path, partial(_read, path, options, _reader(format_of(path))))
+        covariates = {
+            name: replace(series, load=ChildCall(path, series.load)) for name, series in contents.covariates.items()
+        }
+        return assemble(path, replace(contents, covariates=covariates), options)
+
+
+def _reader(chosen: Format) -> Reader:
+    """Return a format's reader; its deferred imports are done here once, not in every child process."""
     module, function = chosen.reader.split(":")
+    for name in chosen.imports:
+        import_module(name)
     reader: Reader = getattr(import_module(module), function)
+    return reader
+
+
+def _read(path: Path, options: ReadOptions, reader: Reader) -> Contents:
     contents = reader(path, options)
-    if options.events_file is not None:
-        contents = _with_events(contents, options.events_file)
-    return assemble(path, contents, options)
-
-
-def _with_events(contents: Contents, events_file: Path) -> Contents:
-    from rnnspike.recording.events_file import add_events
-
-    return add_events(contents, events_file)
+    return contents if options.events_file is None else add_events(contents, options.events_file)
 
 
 def error_of(recording: Recording, finding: Finding) -> RecordingError:
-    """Return a finding of level error as the exception it ends with."""
+    """Return a finding of level error as an exception."""
     return RecordingError(recording.path, finding.message, finding.option, finding.id)
-
-
-def _refuse_missing(path: Path) -> None:
-    try:
-        if not path.exists():
-            raise RecordingError(path, "no such file or folder")
-        if path.is_file():
-            with path.open("rb"):
-                pass
-        elif not path.is_dir():
-            raise RecordingError(path, "neither a file nor a folder")
-    except PermissionError as error:
-        raise RecordingError(path, "no permission to read it: chmod u+r") from error
-    except OSError as error:
-        raise RecordingError(path, f"cannot be opened ({error.strerror})") from error

@@ -1,11 +1,9 @@
-"""A Recording as an NWB file: equal contents give equal bytes, and pynwb's validator finds nothing."""
+"""Writing a Recording as a valid NWB file; equal contents give equal bytes."""
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rnnspike.files import replacing
+from rnnspike.names import any_text
 from rnnspike.recording.data import Covariate, FloatArray, Recording, Unit
 
-#: Column of the units table that keeps unit ids which are no integers (NWB ids are integers).
+#: Column of the units table for unit ids that are not integers (NWB ids are integers).
 UNIT_ID_COLUMN = "rnnspike_unit_id"
-#: Columns that NWB gives a meaning and a type of its own; a metadata column of that name is renamed.
+#: Columns with a meaning and type defined by NWB; a metadata column of the same name is renamed.
 RESERVED_UNIT_COLUMNS = {
     "id",
     "spike_times",
@@ -41,13 +41,13 @@ _NAMESPACE = uuid.UUID("6f0f7a1e-3a54-4f6c-9d0b-5b6f9c1d2e3f")
 def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Series] | None = None) -> None:
     """Write a recording as NWB 2: units with observed intervals, interval and event tables, covariates.
 
-    The file is written under a temporary name and then put in place. Identifiers and dates follow from the
-    contents, so that the same recording gives the same bytes.
+    The file is written under a temporary name and then renamed. Identifiers and dates follow from the contents, so
+    that the same recording gives the same bytes.
 
     Parameters
     ----------
     path
-        Where to; its folder must exist.
+        Output file; its folder must exist.
     recording
         What to write. Units without ``observed_s`` get an empty row of obs_intervals.
     extra
@@ -57,7 +57,7 @@ def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Ser
     Raises
     ------
     ValueError
-        Where a series has another number of times than values.
+        If a series has different numbers of times and values.
     """
     from pynwb import NWBHDF5IO
 
@@ -72,19 +72,8 @@ def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Ser
     for name, (times_s, values, unit) in (extra or {}).items():
         _module(nwb, "ground_truth", "series stored beside the recording").add(_series(name, times_s, values, unit))
     _fix_object_ids(nwb, recording)
-    with _replacing(path) as temporary, NWBHDF5IO(str(temporary), "w") as io:
+    with replacing(path, ".nwb") as temporary, NWBHDF5IO(str(temporary), "w") as io:
         io.write(nwb)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` and put the file in place once it is whole."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.nwb")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _new_file(recording: Recording) -> Any:
@@ -109,7 +98,7 @@ def _subject_key(key: str) -> str:
 
 
 def _datetime(text: str | None) -> datetime:
-    """Return the date a text says, in UTC where it names no zone; 1970 where there is none."""
+    """Return the date in a text, in UTC if it states no zone; 1970 if there is none."""
     try:
         date = datetime.fromisoformat(text or "")
     except ValueError:
@@ -146,7 +135,7 @@ def _units_table(units: Sequence[Unit]) -> Any:
 
 
 def _integer_ids(units: Sequence[Unit]) -> npt.NDArray[np.int64] | None:
-    """Return the ids as integers, or None where that would lose or confuse some."""
+    """Return the ids as integers, or None if that would lose or merge some."""
     try:
         ids = [int(unit.id) for unit in units]
     except ValueError:
@@ -166,9 +155,10 @@ def _ragged(name: str, description: str, rows: Sequence[npt.NDArray[Any]]) -> li
 def _column(name: str, values: Iterable[Any], description: str = "") -> Any:
     from hdmf.common import VectorData
 
-    data = pd.Series(list(values))
-    plain: Any = data.to_numpy()
-    if plain.dtype == object or plain.dtype.kind not in "biuf":
+    with any_text():
+        data: Any = pd.Series(list(values))
+    plain = data.to_numpy()
+    if plain.dtype.kind not in "biuf":
         plain = ["" if pd.isna(value) else str(value) for value in data]
     return VectorData(name=name, description=description or name.replace("_", " "), data=plain)
 
@@ -198,7 +188,7 @@ def _time_intervals(name: str, table: pd.DataFrame) -> Any:
 
 
 def _add_events(nwb: Any, events: Mapping[str, pd.DataFrame]) -> None:
-    """Write events to ``/processing/events``, plain tables with a ``timestamp`` column: valid in any NWB 2."""
+    """Write events to ``/processing/events`` as tables with a ``timestamp`` column, valid in any NWB 2."""
     from hdmf.common import DynamicTable
 
     for name, table in events.items():
@@ -231,7 +221,7 @@ def _series(name: str, times: npt.ArrayLike, values: npt.ArrayLike, unit: str) -
 
 
 def _compact(data: npt.NDArray[Any]) -> Any:
-    """Return long data wrapped so that they are stored shuffled and gzipped; no loss, any reader knows it."""
+    """Return long data wrapped to be stored with shuffle and gzip (lossless, readable everywhere)."""
     from hdmf.backends.hdf5 import H5DataIO
 
     if data.nbytes <= _COMPRESS_ABOVE_BYTES:
@@ -241,7 +231,7 @@ def _compact(data: npt.NDArray[Any]) -> Any:
 
 
 def _even_rate(times_s: FloatArray) -> float | None:
-    """Return the sampling rate where the times lie on an even grid to a millionth of a step, else None."""
+    """Return the sampling rate if the times are evenly spaced to a millionth of a step, else None."""
     if len(times_s) < 2:
         return None
     step_s = (times_s[-1] - times_s[0]) / (len(times_s) - 1)
@@ -259,7 +249,7 @@ def _module(nwb: Any, name: str, description: str) -> Any:
 
 
 def _fix_object_ids(nwb: Any, recording: Recording) -> None:
-    """Replace pynwb's random object ids by ones that follow from the contents, so that bytes repeat."""
+    """Replace pynwb's random object ids by ones that follow from the contents, for reproducible bytes."""
     name = _content_name(recording)
     fresh: Callable[[int], str] = lambda index: str(uuid.uuid5(_NAMESPACE, f"{name} object {index}"))
     for index, container in enumerate([nwb, *nwb.all_children()]):

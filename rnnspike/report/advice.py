@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rnnspike.report import words
+from rnnspike.evaluation.departures.verdicts import MOST_FOREIGN
+from rnnspike.models.registry import closed_loop, is_network
+from rnnspike.report import tallies
 from rnnspike.report.load import Run
+from rnnspike.wording import counted
 
 #: A recording of fewer trials gets a warning.
 FEW_TRIALS = 30
-#: Rungs that `rnnspike dynamics` can look into.
-CLOCKED_BY_BINS = ("lstm", "gru", "rnn", "linear-rnn")
 #: Kind of strata in which a model is off -> what that usually means.
 LACKS = {
     "lag": "time since the last spike (a narrower --bin, or memory that the rung lacks)",
@@ -27,18 +28,26 @@ def warnings(run: Run, model: str) -> list[str]:
     resolved, said = run.settings["resolved"], []
     serious = [each for each in run.findings if each["level"] in ("error", "warning")]
     if serious:
-        said.append(
-            f"The input has {len(serious)} finding{'s' * (len(serious) != 1)} above the level of information."
-        )
+        said.append(f'The input has {counted(len(serious), "warning{s}")}: see "What was odd in the input".')
     if resolved["n_trials"] < FEW_TRIALS:
         said.append(
             f"{resolved['n_trials']} trials are few: intervals are over trials, and wide or too narrow with so few."
         )
-    doubtful = [row["unit"] for row in words.scored(run, model) if row.get("contamination_gate") == "contaminated"]
-    if doubtful:
+    if run.settings["settings"]["effort"]["value"] == "fast" and any(map(is_network, run.models)):
         said.append(
-            f"Unit{'s' * (len(doubtful) != 1)} {_some(doubtful)}: refractory violations say that spikes of other "
-            "cells are among them; refractoriness cannot be judged there."
+            "A first look: with --effort fast networks are trained briefly, so which of two networks is better, and "
+            "whether one passes the KS test, can change. Fit with the default effort before quoting figures."
+        )
+    rows = tallies.scored(run, model)
+    if foreign := [row["unit"] for row in rows if row.get("contamination_gate") == "contaminated"]:
+        said.append(
+            f"{_units(foreign)}: intervals within a refractory period are so many that spikes of other cells "
+            "are among them, or the cell has none."
+        )
+    if unjudged := [row["unit"] for row in rows if row.get("refractory_verdict") == "cannot be judged"]:
+        said.append(
+            f"{_units(unjudged)}: refractoriness cannot be judged, since more than {100 * MOST_FOREIGN:g} % of "
+            "the spikes may be foreign (upper end of the 95 % interval, or no estimate)."
         )
     said += _failures(run)
     return said
@@ -52,12 +61,10 @@ def _failures(run: Run) -> list[str]:
     lost = [row for row in run.rows if row["status"] != "ok" and row["unit"] not in left_out]
     counts = Counter((row["model"], row["status"]) for row in lost)
     for (model, status), number in counts.items():
-        said.append(f"{model} was {status} on {number} unit{'s' * (number != 1)}; the rows say why.")
+        said.append(f"{model} was {status} on {counted(number, 'unit{s}')}; the rows say why.")
     loud = [row for row in run.rows if row.get("free_run_stability") == "divergent"]
     for rung, number in Counter(row["model"] for row in loud).items():
-        said.append(
-            f"{rung} runs away on {number} unit{'s' * (number != 1)} when fed its own spikes: do not simulate."
-        )
+        said.append(f"{rung} runs away on {counted(number, 'unit{s}')} when fed its own spikes: do not simulate.")
     return said
 
 
@@ -66,26 +73,28 @@ def next_steps(run: Run, model: str, has_dynamics: bool) -> list[str]:
     said, settings = [], run.settings["settings"]
     lacking = Counter(
         kind
-        for row in words.scored(run, model)
+        for row in tallies.scored(run, model)
         for kind in str(row.get("calibration_rejected") or "none").split(", ")
         if kind in LACKS
     )
     for kind, number in lacking.most_common(3):
-        units = f"{number} unit{'s' * (number != 1)}"
+        units = counted(number, "unit{s}")
         said.append(f"On {units} {model} is still off by {LACKS[kind]}: see Calibration by stratum.")
-    drift = [unit for unit, _, low, _ in words.gains_over(run, "psth-gain", "psth") if low > 0]
+    drift = [unit for unit, _, low, _ in tallies.gains_over(run, "psth-gain", "psth") if low > 0]
     if drift and settings.get("fold_scheme", {}).get("value") != "blocked":
         said.append(
-            f"A slow gain helps on {len(drift)} unit{'s' * (len(drift) != 1)}: rates drift over the session. Check "
-            "with --fold-scheme blocked that the gains hold."
+            f"A slow gain helps on {counted(len(drift), 'unit{s}')} (95 % interval above 0): the rate follows that "
+            "of earlier trials, as with drift or arousal. Check with --fold-scheme blocked that the gains hold."
         )
-    if settings["effort"]["value"] == "fast" and set(run.models) & {*CLOCKED_BY_BINS, "spike-lstm", "spike-lstm-glm"}:
-        said.append("These networks were trained with --effort fast: fit with the default before quoting figures.")
-    if set(run.models) & set(CLOCKED_BY_BINS) and not has_dynamics:
+    if set(run.models) & set(closed_loop()) and not has_dynamics:
         said.append(
             "rnnspike dynamics RUN looks into the trained networks; rnnspike report RUN then shows them here."
         )
     return said
+
+
+def _units(names: list[str]) -> str:
+    return f"Unit{'s' * (len(names) != 1)} {_some(names)}"
 
 
 def _some(names: list[str], most: int = 8) -> str:

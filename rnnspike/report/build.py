@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -11,28 +12,55 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rnnspike._version import __version__
-from rnnspike.report import advice, guide, words
-from rnnspike.report.colours import COLOURS, OTHER
+from rnnspike.files import write_file
+from rnnspike.names import visible
+from rnnspike.report import advice, catalogue, guide, tallies, words
+from rnnspike.report.cells import KIND_WORDS, page_columns
+from rnnspike.report.colours import all_colours
 from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
-from rnnspike.report.packing import to_script
-from rnnspike.report.payload import unit_payload
-from rnnspike.runs.store import write_bytes
+from rnnspike.report.packing import columnar, deflated, to_script
+from rnnspike.report.payload import links_payload, unit_payload
+from rnnspike.report.shared import shared_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25
+#: What figures of all units show beside the columns of the table, each with the ends of its interval.
+GLANCE = ("model", "population_base", "population_gain", "population_null", "population_difference")
 #: Scripts in the order in which they stand in the page.
-SCRIPTS = ("core.js", "glance.js", "unit.js", "fit.js", "freerun.js", "network.js", "comparison.js", "start.js")
+SCRIPTS = (
+    "core.js",
+    "glance.js",
+    "unit.js",
+    "population.js",
+    "fit.js",
+    "freerun.js",
+    "network.js",
+    "comparison.js",
+    "start.js",
+)
 
 
 def build_report(folder: str | Path, out: Path | None = None) -> Path:
     """Write ``report.html`` into a run directory, or to ``out``, and return its path.
 
     The page is derived from the run directory alone, holds no time, path or host, and equal runs give equal bytes.
+
+    Parameters
+    ----------
+    folder
+        A finished run directory.
+    out
+        Where to write instead.
+
+    Returns
+    -------
+    Path
+        The page.
     """
     run = load_run(folder)
     path = out or run.folder / "report.html"
-    write_bytes(path, render(run).encode("utf-8"))
+    write_file(path, render(run).encode("utf-8"))
     return path
 
 
@@ -45,7 +73,7 @@ def write_report(folder: Path, wanted: bool = True) -> None:
 def render(run: Run) -> str:
     """Return the page of one run."""
     share = min(1.0, FULL_UNITS / max(1, len(run.units)))
-    headline = words.headline_model(run) if run.units else ""
+    headline = tallies.headline_model(run) if run.units else ""
     network = network_payload(run.folder / "dynamics", run.units)
     return page(
         "report.html.j2",
@@ -59,8 +87,10 @@ def render(run: Run) -> str:
         tiles=tiles(run, headline) if run.units else [],
         findings=run.findings,
         overview=Markup(to_script(overview(run, headline))),
-        units=[Markup(to_script(unit_payload(run, unit, share))) for unit in run.units],
+        units=[Markup(unit_script(run, unit, share)) for unit in run.units],
+        deflated=share < 1,
         left_out=[row for row in run.rows if row["status"] != "ok"],
+        population=any(row.get("population_gain") is not None for row in run.rows),
         network=Markup(to_script(network)) if network else None,
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
@@ -70,77 +100,83 @@ def render(run: Run) -> str:
     )
 
 
+def unit_script(run: Run, unit: str, share: float) -> str:
+    """Return what the page holds of a unit: JSON, compressed where there are many units."""
+    script = to_script(unit_payload(run, unit, share))
+    return deflated(script) if share < 1 else script
+
+
 def page(template: str, **values: Any) -> str:
     """Return a page from its template, with what every page has."""
-    return _environment().get_template(template).render(guide=guide, version=__version__, **values, **_assets())
+    return (
+        _environment()
+        .get_template(template)
+        .render(guide=guide, catalogue=catalogue, version=__version__, **values, **_assets())
+    )
 
 
 def overview(run: Run, headline: str) -> dict[str, Any]:
     """Return what the ladder and the table of units show."""
-    simplest = words.sufficient(run, headline) if run.units else {}
+    simplest = tallies.sufficient(run, headline) if run.units else {}
+    columns = page_columns()
+    shown = [
+        f"{name}{end}" for name in (*(each["key"] for each in columns), *GLANCE) for end in ("", "_low", "_high")
+    ]
     return {
         "models": run.models,
         "headline": headline,
         "units": run.units,
-        "rows": [row for row in run.rows if row["status"] == "ok"],
+        "rows": columnar([{name: row.get(name) for name in shown} for row in run.rows if row["status"] == "ok"]),
         "sufficient": simplest,
-        "steps": steps(run),
-        "colours": {**COLOURS, "": OTHER},
+        "steps": tallies.steps(run),
+        "colours": all_colours(run.models),
+        "kinds": KIND_WORDS,
+        "columns": columns,
+        "links": links_payload(run),
+        "shared": shared_payload(run.population),
     }
-
-
-def steps(run: Run) -> list[dict[str, Any]]:
-    """Return the paired gain of each rung over the one before it, for every unit."""
-    found = []
-    for before, model in zip(run.models, run.models[1:], strict=False):
-        for unit, gain, low, high in words.gains_over(run, model, before):
-            found.append({"unit": unit, "model": model, "over": before, "gain": gain, "low": low, "high": high})
-    return found
 
 
 def tiles(run: Run, model: str) -> list[dict[str, Any]]:
     """Return the verdict tiles: what, how many of how many, and what must be known beside it."""
-    rows = words.scored(run, model)
+    rows = tallies.scored(run, model)
     found: list[dict[str, Any]] = []
-    for kind, title in (("refractory", "Refractoriness captured"), ("adaptation", "Adaptation captured")):
-        counts = words.verdict_counts(run, model, kind)
-        judged = sum(number for verdict, number in counts.items() if verdict != "nothing to capture")
-        rest = [f"{number} {verdict}" for verdict, number in counts.items() if verdict != "captured"]
-        found.append({"title": title, "count": counts.get("captured", 0), "of": judged, "rest": rest})
+    for departure, kinds, title in (
+        ("refractory", tallies.DIPS, "Refractory dip captured"),
+        ("adaptation", tallies.FALLING, "Adaptation captured"),
+    ):
+        counts = tallies.verdict_counts(run, model, departure)
+        mine = sum((counts.get(kind, Counter()) for kind in kinds), Counter[str]())
+        unjudged = mine.pop("cannot be judged", 0)
+        rest = [f"{mine[verdict]} {verdict}" for verdict in words.VERDICTS[1:] if mine[verdict]]
+        rest += [f"{unjudged} cannot be judged"] if unjudged else []
+        other = {kind: sum(verdicts.values()) for kind, verdicts in counts.items() if kind not in (*kinds, "none")}
+        rest += [f"{kind} on {n}" for kind, n in other.items()]
+        found.append({"title": title, "count": mine["captured"], "of": sum(mine.values()), "rest": rest})
     tested = [row for row in rows if row["ks_p"] is not None]
     passed = sum(row["ks_p"] >= 0.05 for row in tested)
     chance = "at 5 %; by chance at most 1 in 20 fails"
     found.append({"title": "KS test passed", "count": passed, "of": len(tested), "rest": [chance]})
     run_free = [row for row in rows if row.get("free_run_stability")]
     stable = sum(row["free_run_stability"] == "stable" for row in run_free)
-    simulated = f"{run.n_simulated} trials simulated" if run.n_simulated else "not simulated (--replicates 0)"
+    rest = [words.rate_words(run_free), words.simulated_trials(run_free)]
+    none = ["not simulated (--replicates 0)"]
     found.append(
-        {
-            "title": "Free run stable",
-            "count": stable,
-            "of": len(run_free),
-            "rest": [simulated],
-        }
+        {"title": "Free run stable", "count": stable, "of": len(run_free), "rest": rest if run_free else none}
     )
     return found
 
 
-def number(value: Any, form: str = ".3f") -> str:
-    """Return a number as the page shows it, a dash where it is undefined."""
-    return "–" if value is None else format(value, form)
-
-
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("rnnspike.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters["number"] = number
-    return environment
 
 
 @lru_cache(maxsize=1)

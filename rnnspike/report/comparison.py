@@ -1,9 +1,10 @@
-"""One page across recordings: ladders, the hierarchical gain, verdicts, and a link to each unit's own page."""
+"""One page across recordings: ladders, the gain over recordings, verdicts, and a link to each unit's own page."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,17 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from rnnspike.evaluation.across import in_ladder_order
-from rnnspike.report import words
-from rnnspike.report.build import build_report, page
-from rnnspike.report.colours import COLOURS, OTHER
+from rnnspike.evaluation.scores.across import in_ladder_order
+from rnnspike.files import write_file
+from rnnspike.models.registry import has_memory, is_given
+from rnnspike.report import tallies, words
+from rnnspike.report.build import page, write_report
+from rnnspike.report.cells import page_columns
+from rnnspike.report.colours import all_colours
 from rnnspike.report.load import Run, distinct_names, load_run
-from rnnspike.report.packing import to_script
-from rnnspike.runs.store import write_bytes
-from rnnspike.runs.tables import compare_stored
+from rnnspike.report.packing import columnar, to_script
+from rnnspike.runs.stored.tables import ScoredRun, compare_stored
+from rnnspike.wording import counted
 
 #: What the gain is over: the first of these that all recordings have.
 BASES = ("psth-gain", "psth", "constant")
@@ -26,18 +30,35 @@ BASES = ("psth-gain", "psth", "constant")
 FEW_RECORDINGS = 5
 
 
-def build_comparison(folders: Sequence[Path], path: Path) -> Path:
-    """Write one page that compares several runs, and the runs' own reports where they are missing.
+def to_compare(folder: Path) -> Run:
+    """Return a run of which all that a comparison shows could be read; write its own report where it is missing.
 
     Raises
     ------
     RunError
-        Where a folder is no finished run.
+        Where the folder is no finished run, or damaged.
     """
-    runs = [load_run(folder) for folder in folders]
-    for run in runs:
-        if not (run.folder / "report.html").is_file():
-            build_report(run.folder)
+    run = load_run(folder)
+    write_report(folder)
+    _ = run.scored  # read here, where it fails alone
+    return run
+
+
+def build_comparison(runs: Sequence[Run], path: Path) -> Path:
+    """Write one page that compares several runs and links to the runs' own reports.
+
+    Parameters
+    ----------
+    runs
+        The runs, as ``to_compare`` returned them.
+    path
+        The page to write.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
     model, base = common_pair(runs)
     payload = comparison_payload(runs, model, base, path)
     text = page(
@@ -48,14 +69,14 @@ def build_comparison(folders: Sequence[Path], path: Path) -> Path:
         overview=Markup(to_script(payload)),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, text.encode("utf-8"))
+    write_file(path, text.encode("utf-8"))
     return path
 
 
 def common_pair(runs: Sequence[Run]) -> tuple[str, str]:
     """Return the model and the base that the comparison speaks of: of those that all recordings have."""
     shared = [name for name in runs[0].models if all(name in run.models for run in runs)]
-    memory = [name for name in shared if name in words.MEMORY]
+    memory = [name for name in shared if has_memory(name)] or [name for name in shared if is_given(name)]
     model = "stack" if "stack" in shared else (memory or shared or [""])[-1]
     base = next((name for name in BASES if name in shared and name != model), "")
     return model, base
@@ -66,20 +87,21 @@ def comparison_payload(runs: Sequence[Run], model: str, base: str, path: Path) -
     names = distinct_names((run.name, run) for run in runs)
     recordings, rows, units = [], [], []
     for run, name in zip(runs, names, strict=True):
-        link = quote(os.path.relpath(run.folder / "report.html", path.parent).replace(os.sep, "/"))
+        link = quote(os.fsencode(os.path.relpath(run.folder / "report.html", path.parent).replace(os.sep, "/")))
         recordings.append(_recording(run, name, model, link))
         rows += [{**row, "recording": name, "link": link} for row in run.rows if row["status"] == "ok"]
-        for unit, gain, low, high in words.gains_over(run, model, base):
+        for unit, gain, low, high in tallies.gains_over(run, model, base):
             units.append({"recording": name, "unit": unit, "gain": gain, "low": low, "high": high, "link": link})
     return {
         "models": in_ladder_order(each for run in runs for each in run.models),
         "headline": model,
         "base": base,
         "recordings": recordings,
-        "rows": rows,
+        "rows": columnar(rows),
         "gains": units,
         "over": hierarchical(runs, names, model, base),
-        "colours": {**COLOURS, "": OTHER},
+        "colours": all_colours(each for run in runs for each in run.models),
+        "columns": page_columns(across=True),
     }
 
 
@@ -90,28 +112,37 @@ def _recording(run: Run, name: str, model: str, link: str) -> dict[str, Any]:
         "n_units": len(run.units),
         "protocol": words.protocol_line(run),
         "findings": sum(each["level"] in ("error", "warning") for each in run.findings),
-        "verdicts": {kind: words.verdict_counts(run, model, kind) for kind in ("refractory", "adaptation")},
+        "verdicts": {each: _verdicts(run, model, each) for each in ("refractory", "adaptation")},
     }
 
 
+def _verdicts(run: Run, model: str, departure: str) -> dict[str, int]:
+    """Return how many units have each verdict on a dip, or on a rate that falls; the others under their kind."""
+    told = tallies.DIPS if departure == "refractory" else tallies.FALLING
+    counts: Counter[str] = Counter()
+    for kind, verdicts in tallies.verdict_counts(run, model, departure).items():
+        counts.update(verdicts if kind in told else {kind: sum(verdicts.values())})
+    return dict(counts)
+
+
 def hierarchical(runs: Sequence[Run], names: Sequence[str], model: str, base: str) -> list[dict[str, Any]]:
-    """Return the gain of ``model`` over ``base`` in each recording, then over all (science.md b.13)."""
-    if not base or not any(words.gains_over(run, model, base) for run in runs):
+    """Return the gain of ``model`` over ``base`` in each recording, then over all (science.md#across-recordings)."""
+    if not base or not any(tallies.gains_over(run, model, base) for run in runs):
         return []
     found = []
     for run, name in zip(runs, names, strict=True):
-        if words.gains_over(run, model, base):
+        if tallies.gains_over(run, model, base):
             found += [
-                {**_gain(row), "recording": name} for row in compare_stored([run.folder], pairs=[(model, base)])
+                {**_gain(row), "recording": name} for row in compare_stored([run.scored], pairs=[(model, base)])
             ]
-    folders: list[Path] = []
-    held: set[tuple[Any, str]] = set()
+    counted: list[ScoredRun] = []
+    held: set[tuple[Any, ...]] = set()
     for run in runs:  # a unit fitted twice counts once
-        units = {(run.provenance["sha256"], unit) for unit in run.units}
+        units = {(run.scored.protocol, run.scored.sha256, unit) for unit in run.units}
         if not units & held:
-            folders.append(run.folder)
+            counted.append(run.scored)
             held |= units
-    found += [{**_gain(row), "recording": None} for row in compare_stored(folders, pairs=[(model, base)])]
+    found += [{**_gain(row), "recording": None} for row in compare_stored(counted, pairs=[(model, base)])]
     return found
 
 
@@ -127,6 +158,7 @@ def _gain(row: dict[str, Any]) -> dict[str, Any]:
         "n_above",
         "n_below",
         "gain_median",
+        "protocol",
     )
     return {key: row[key] for key in keys}
 
@@ -137,15 +169,22 @@ def summary(payload: dict[str, Any]) -> list[str]:
     model, base = payload["headline"], payload["base"]
     if not whole:
         return ["These recordings have no pair of rungs in common that could be compared."]
+    if len(whole) > 1:
+        text = ["The runs were not scored alike, and are not pooled:"]
+        return text + [f"{row['protocol']}: {_gain_sentence(row, model, base)}" for row in whole]
     row = whole[0]
-    where = f"on average over {row['n_units']} units of {row['n_recordings']} recordings"
-    text = [f"Gain of {model} over {base}: {row['gain']:+.3f} bits/spike {where}. {_interval_sentence(row)}"]
+    text = [_gain_sentence(row, model, base)]
     text.append(f"Unit by unit the interval lies above 0 on {row['n_above']} and below 0 on {row['n_below']}.")
     if row["level"] != "recording":
         text.append("Units of one recording are not independent: this says nothing about other recordings.")
     elif row["n_recordings"] < FEW_RECORDINGS:
         text.append(f"{row['n_recordings']} recordings are few, and the interval is wide for that reason.")
     return text
+
+
+def _gain_sentence(row: dict[str, Any], model: str, base: str) -> str:
+    where = f"on average over {counted(row['n_units'], 'unit{s}')} of {counted(row['n_recordings'], 'recording{s}')}"
+    return f"Gain of {model} over {base}: {row['gain']:+.3f} bits/spike {where}. {_interval_sentence(row)}"
 
 
 def _interval_sentence(row: dict[str, Any]) -> str:

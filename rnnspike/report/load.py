@@ -10,9 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from rnnspike.runs.directory import open_run, read_rows
-from rnnspike.runs.rows import PAIR_COLUMNS
-from rnnspike.runs.store import distinct_name, read_arrays, read_csv, read_json, read_jsonl, safe_name
+from rnnspike.runs.rows import COUPLING_TYPES, PAIR_TYPES, SESSION_TYPES
+from rnnspike.runs.stored.directory import (
+    FINDING,
+    RESOLVED,
+    VERSIONS,
+    open_run,
+    read_provenance,
+    read_rows,
+    read_settings,
+)
+from rnnspike.runs.stored.population import read_population
+from rnnspike.runs.stored.store import (
+    distinct_name,
+    read_arrays,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_stack,
+    safe_name,
+)
+from rnnspike.runs.stored.tables import ScoredRun, read_per_trial, read_scored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +40,23 @@ Curves = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run directory; rows and tables are read at once, a unit's curves when asked for."""
+    """A finished run directory; rows and tables are read at once, a unit's curves when asked for.
+
+    Attributes
+    ----------
+    folder
+        The run directory.
+    rows
+        One per unit and model (docs/rows.md).
+    pairs
+        One row per unit and pair of models.
+    findings
+        What was found wrong or odd in the recording.
+    settings
+        Those of the fit.
+    provenance
+        Versions, hash of the input, command line, host and times.
+    """
 
     folder: Path
     rows: list[dict[str, Any]]
@@ -46,35 +80,125 @@ class Run:
         """Models with a score for any unit, in the ladder's order."""
         return list(dict.fromkeys(row["model"] for row in self.rows if row["status"] == "ok"))
 
-    def unit_rows(self, unit: str) -> list[dict[str, Any]]:
-        """Return a unit's rows."""
-        return [row for row in self.rows if row["unit"] == unit]
-
-    def curves(self, unit: str) -> Curves:
-        """Return a unit's curves."""
-        return read_arrays(self.folder / "units" / safe_name(unit) / "curves.npz")
+    @cached_property
+    def gains(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
+        """Gain of a model over another with its interval, by unit and these two, each pair both ways round."""
+        found = {}
+        for row in self.pairs.dropna(subset=["gain"]).to_dict("records"):
+            unit, a, b = str(row["unit"]), str(row["model_a"]), str(row["model_b"])
+            gain, low, high = float(row["gain"]), float(row["gain_low"]), float(row["gain_high"])
+            found[unit, a, b], found[unit, b, a] = (gain, low, high), (-gain, -high, -low)
+        return found
 
     @cached_property
-    def n_simulated(self) -> int:
-        """Trials that were run free in every replicate, of the first unit; 0 where none was."""
-        return len(self.curves(self.units[0]).get("free_run.trials", ())) if self.units else 0
+    def links(self) -> pd.DataFrame | None:
+        """The tests of all pairs of units; None for a run without population models."""
+        file = self.folder / "coupling.csv"
+        return read_csv(file, COUPLING_TYPES) if file.is_file() else None
+
+    @cached_property
+    def population(self) -> dict[str, Any] | None:
+        """What units share and what joint free runs come to; None for a run without population models."""
+        return read_population(self.folder)
+
+    def unit_rows(self, unit: str) -> list[dict[str, Any]]:
+        """Return a unit's rows.
+
+        Parameters
+        ----------
+        unit
+            The unit's id.
+        """
+        return self._rows_of.get(unit, [])
+
+    @cached_property
+    def _rows_of(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rows:
+            found.setdefault(row["unit"], []).append(row)
+        return found
+
+    def unit_pairs(self, unit: str) -> pd.DataFrame:
+        """Return a unit's pairs of models.
+
+        Parameters
+        ----------
+        unit
+            The unit's id.
+        """
+        return self._pairs_of.get(unit, self.pairs[:0])
+
+    @cached_property
+    def _pairs_of(self) -> dict[str, pd.DataFrame]:
+        return {str(unit): pairs for unit, pairs in self.pairs.groupby("unit", sort=False)}
+
+    def curves(self, unit: str) -> Curves:
+        """Return a unit's curves.
+
+        Parameters
+        ----------
+        unit
+            The unit's id.
+        """
+        return read_arrays(self.folder / "units" / safe_name(unit) / "curves.npz")
 
     def per_trial(self, unit: str) -> pd.DataFrame:
-        """Return a unit's table of trials, those in which it was held."""
-        return read_csv(self.folder / "units" / safe_name(unit) / "per_trial.csv", ("trial", "n_spikes"))
+        """Return a unit's table of trials, those in which it was held.
+
+        Parameters
+        ----------
+        unit
+            The unit's id.
+        """
+        return read_per_trial(self.folder, unit, **SESSION_TYPES)
+
+    @cached_property
+    def scored(self) -> ScoredRun:
+        """What a comparison over runs takes of this one."""
+        return read_scored(self.folder)
 
     def stack_weights(self, unit: str) -> dict[str, dict[str, float]]:
-        """Return the stack's weights of each test fold; empty where there is no stack."""
+        """Return the stack's weights of each test fold; empty where there is no stack.
+
+        Parameters
+        ----------
+        unit
+            The unit's id.
+        """
         file = self.folder / "units" / safe_name(unit) / "stack.json"
-        return dict(read_json(file)) if file.is_file() else {}
+        return {test: weights for test, (weights, _) in read_stack(file).items()}
 
     def trainings(self, unit: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Yield (model, member, training) of every network, pooled ones included."""
-        for owner in (self.folder / "units" / safe_name(unit), self.folder):
-            for config in sorted((owner / "models").glob("*/*/*.json")):
-                training = _training_of(read_json(config))
-                if training:
-                    yield config.parent.parent.name, config.parent.name, training
+        """Yield what each network's training did, pooled ones included.
+
+        Parameters
+        ----------
+        unit
+            The unit's id.
+
+        Yields
+        ------
+        tuple of (str, str, dict)
+            Model, member, and the training's report.
+        """
+        for model, member, config in _configs(self.folder / "units" / safe_name(unit)):
+            if config.get("training"):
+                yield model, member, config["training"]
+        for model, member, config in self._pooled_configs:
+            if config.get("training") and unit in config.get("unit_ids", (unit,)):
+                yield model, member, config["training"]
+
+    @cached_property
+    def _pooled_configs(self) -> list[tuple[str, str, dict[str, Any]]]:
+        return list(_configs(self.folder))
+
+
+def _configs(owner: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield model, member and config of the fitted models that lie in the folder of a unit, or of a run."""
+    folder = owner / "models"
+    for config in sorted([*folder.glob("*/test*/*.json"), *folder.glob("*/group*/test*/*.json")]):
+        model, *_, member, _ = config.relative_to(folder).parts
+        yield model, member, read_json(config, {"training": dict[str, Any] | None})
 
 
 def load_run(folder: str | Path) -> Run:
@@ -83,10 +207,10 @@ def load_run(folder: str | Path) -> Run:
     return Run(
         folder=folder,
         rows=read_rows(folder),
-        pairs=read_csv(folder / "pairs.csv", PAIR_COLUMNS, unit=str, recording=str),
-        findings=read_jsonl(folder / "findings.jsonl"),
-        settings=read_json(folder / "settings.json"),
-        provenance=read_json(folder / "run.json"),
+        pairs=read_csv(folder / "pairs.csv", PAIR_TYPES),
+        findings=[dict.fromkeys(FINDING) | each for each in read_jsonl(folder / "findings.jsonl", FINDING)],
+        settings=read_settings(folder, resolved=RESOLVED),
+        provenance=read_provenance(folder, versions=VERSIONS),
     )
 
 
@@ -96,8 +220,3 @@ def distinct_names(named: Iterable[tuple[str, Run]]) -> list[str]:
     for name, run in named:
         names.append(distinct_name(name, str(run.provenance["sha256"]), names))
     return names
-
-
-def _training_of(config: Any) -> dict[str, Any] | None:
-    found = config.get("training") if isinstance(config, dict) else None
-    return found if isinstance(found, dict) else None

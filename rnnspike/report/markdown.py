@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-from rnnspike.report import advice, words
+import re
+from typing import Any
+
+from rnnspike.names import visible
+from rnnspike.report import advice, tallies, words
+from rnnspike.report.cells import HEADINGS, cells
 from rnnspike.report.load import Run
 
 
 def to_markdown(run: Run) -> str:
-    """Return headline, summary, warnings, findings and the table of rows."""
-    headline = words.headline_model(run) if run.units else ""
+    """Return headline, summary, warnings, findings and the table of rows; no name is markup."""
+    headline = tallies.headline_model(run) if run.units else ""
     has_dynamics = (run.folder / "dynamics" / "rows.jsonl").is_file()
-    lines = [f"# {run.name}", "", words.protocol_line(run) + ".", "", " ".join(words.summary(run)), ""]
+    lines = [f"# {_as_is(run.name)}", "", _as_is(words.protocol_line(run)) + ".", ""]
+    lines += [_as_is(" ".join(words.summary(run))), ""]
     if run.units:
-        lines += [f"- **Before you believe it:** {said}" for said in advice.warnings(run, headline)]
-        lines += [f"- **Next:** {said}" for said in advice.next_steps(run, headline, has_dynamics)] + [""]
+        lines += [f"- **Before you believe it:** {_as_is(said)}" for said in advice.warnings(run, headline)]
+        lines += [f"- **Next:** {_as_is(said)}" for said in advice.next_steps(run, headline, has_dynamics)] + [""]
     if run.findings:
         lines += ["## Findings", ""]
-        lines += [f"- **{each['level']}** {each['id']}: {each['message']}" for each in run.findings]
+        lines += [f"- **{each['level']}** {each['id']}: {_as_is(each['message'])}" for each in run.findings]
         lines.append("")
-    columns = ("unit", "model", "bits/spike", "95 % interval", "KS D (p)", "refractoriness", "adaptation", "free run")
+    columns = ("unit", "model", *HEADINGS)
     lines += ["## Rows", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_cells(row)) + " |" for row in run.rows]
-    lines += ["", "## Repeat", "", f"    {words.repeat_command(run)}", ""]
+    lines += ["| " + " | ".join(map(_as_is, _cells(row))) + " |" for row in run.rows]
+    lines += ["", "## Repeat", "", f"    {visible(words.repeat_command(run))}", ""]
     lines += [f"Input sha256 `{run.provenance['sha256']}`, rnnspike {run.provenance['versions']['rnnspike']}.", ""]
     return "\n".join(lines)
 
 
-def _cells(row: dict[str, object]) -> list[str]:
-    def number(key: str, form: str = ".3f") -> str:
-        value = row.get(key)
-        return "–" if value is None else format(value, form)
+def _as_is(text: str) -> str:
+    """Return a text that Markdown shows as it stands: no tag, link, emphasis or column begins in it."""
+    return re.sub(r"(?<!\w)[*_]|[*_](?!\w)|[\\`<>\[\]|]", lambda found: f"\\{found[0]}", visible(text))
 
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    head = [str(row["unit"]), str(row["model"])]
     if row["status"] != "ok":
-        return [str(row["unit"]), str(row["model"]), f"{row['status']}: {row['message']}", "", "", "", "", ""]
-    return [
-        str(row["unit"]),
-        str(row["model"]),
-        number("bits_per_spike"),
-        f"{number('bits_per_spike_low')} to {number('bits_per_spike_high')}",
-        f"{number('ks_d')} ({number('ks_p', '.2g')})",
-        f"{row.get('refractory_verdict') or '–'} {number('refractory_capture', '.2f')}",
-        f"{row.get('adaptation_verdict') or '–'} {number('adaptation_capture', '.2f')}",
-        str(row.get("free_run_stability") or "–"),
-    ]
+        return [*head, f"{row['status']}: {row['message']}", *[""] * (len(HEADINGS) - 1)]
+    return [*head, *(each.text for each in cells(row))]

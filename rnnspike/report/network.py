@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnspike.report.load import Curves
 from rnnspike.report.packing import packed, spread
-from rnnspike.runs.store import read_arrays, read_jsonl
+from rnnspike.runs.stored.store import read_arrays, read_jsonl, safe_name
 
 #: Networks that a page holds, points of an input with their eigenvalues, eigenvalues at visited states.
 MAX_NETWORKS, MAX_POINTS, MAX_VISITED = 48, 12, 400
@@ -57,15 +57,19 @@ def network_payload(folder: Path, units: list[str]) -> dict[str, Any] | None:
     if not rows_file.is_file():
         return None
     summary = folder / "summary.jsonl"
-    rows = read_jsonl(summary if summary.is_file() else rows_file)
+    rows = read_jsonl(summary if summary.is_file() else rows_file, {"model": str, "input": str})
     memories = sorted(folder.glob("*/*/*/memory.npz"))
-    order = {unit: k for k, unit in enumerate(units)}
-    memories.sort(key=lambda file: order.get(unquote(file.parents[2].name), len(order)))
+    order = {safe_name(unit): k for k, unit in enumerate(units)}
+    memories.sort(key=lambda file: order.get(file.parents[2].name, len(order)))
+    unit_of = dict(zip(order, units, strict=False))
     return {
         "columns": list(COLUMNS.values()),
         "table": [[_cell(row.get(key)) for key in COLUMNS] for row in rows],
         "said": list(dict.fromkeys(_sentence(row) for row in rows if row.get("message") or row.get("reconciled"))),
-        "networks": [_network(file) for file in memories[:MAX_NETWORKS]],
+        "networks": [
+            _network(file, unit_of.get(file.parents[2].name, file.parents[2].name))
+            for file in memories[:MAX_NETWORKS]
+        ],
         "left_out": max(0, len(memories) - MAX_NETWORKS),
     }
 
@@ -83,18 +87,21 @@ def _sentence(row: dict[str, Any]) -> str:
     return f"Unit {row.get('unit') or '–'}, {row['model']}, {row['input']}: {parts}."
 
 
-def _network(memory_file: Path) -> dict[str, Any]:
+def _network(memory_file: Path, unit: str) -> dict[str, Any]:
     """Return one network: its memory, and its points under each input."""
     seed = memory_file.parent
     memory = read_arrays(memory_file)
     inputs = sorted(file for file in seed.glob("*.npz") if file != memory_file)
     inputs.sort(key=lambda file: file.stem != "silent")
     return {
-        "unit": unquote(seed.parent.parent.name),
+        "unit": unit,
         "model": seed.parent.name,
         "seed": seed.name,
         "memory": _memory(memory),
-        "inputs": [{"name": unquote(file.stem), **_input(read_arrays(file), memory)} for file in inputs],
+        "inputs": [
+            {"name": unquote(file.stem, errors="backslashreplace"), **_input(read_arrays(file), memory)}
+            for file in inputs
+        ],
     }
 
 

@@ -7,19 +7,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtri
 
 from rnnspike.evaluation.curves import MAX_CONDITIONS
+from rnnspike.observation import garwood
+from rnnspike.report.catalogue import UNIT_GROUPS
 from rnnspike.report.load import Curves, Run
-from rnnspike.report.packing import packed, rounded, spread
+from rnnspike.report.packing import UNDEFINED, columnar, packed, rounded, spread
 from rnnspike.report.words import short_labels
 from rnnspike.trials.data import FloatArray, IntArray
+from rnnspike.wording import counted
 
 #: Spikes of a raster, example trials and bins of each, and trials of the session that a page keeps per unit.
 MAX_RASTER, MAX_EXAMPLES, MAX_EXAMPLE_BINS, MAX_SESSION = 6000, 6, 700, 150
+#: Units of the matrix of links.
+MAX_LINKED = 100
 #: A raster shows trials that were run free where these are so many at the least, else recorded ones alone.
 FEWEST_ROWS = 5
 SMOOTH_CURVES = ("smooth.time_s", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
+#: Steps in the range of a packed array where a page has many units: a picture has no more.
+COARSE_STEPS = 1000
+PAIRS = ["model_a", "model_b", "gain", "gain_low", "gain_high", "p"]
 #: Pieces of the lags of the hazard, about even on a log scale.
 HAZARD_PIECES = 48
 #: Expected spikes that a piece has at least, by the model that expects most.
@@ -32,8 +39,6 @@ KEPT = (
     "bin_s",
     "window_s",
     "recovery_ms",
-    "hazard.half_recovery_data_ms",
-    "hazard.half_recovery_ms",
     "ks.n",
     "ks.band",
     "independence.lag",
@@ -42,7 +47,7 @@ KEPT = (
     "smooth.bandwidth_s",
 )
 #: Groups of arrays that go into the page whole.
-GROUPS = ("adaptation.", "calibration.", "statistic.", "free_run.", "isi.", "serial.", "fano.")
+GROUPS = ("adaptation.", "shared.", "calibration.", "statistic.", "free_run.", "isi.", "serial.", "fano.")
 #: Arrays with a long last axis: group -> (names, most points).
 THINNED = {
     "ks": (("grid", "pit"), 201),
@@ -62,27 +67,61 @@ def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
     kept = {name: values for name, values in curves.items() if name in KEPT or name.startswith(GROUPS)}
     kept |= {name: curves[name] for name in OGATA_VARIANCE if name in curves}
     for group, (names, most) in THINNED.items():
-        kept |= _thinned(curves, group, names, max(40, round(most * share)))
+        kept |= _thinned(curves, group, names, max(30, round(most * share)))
+    for departure in ("adaptation", "shared"):
+        if f"{departure}.observed" in curves:
+            kept[f"{departure}.low"], kept[f"{departure}.high"] = garwood(curves[f"{departure}.observed"])
     kept |= (
-        pooled_hazard(curves) | _examples(curves, share) | session(trials, curves, max(40, int(MAX_SESSION * share)))
+        pooled_hazard(curves) | _examples(curves, share) | session(trials, curves, max(30, int(MAX_SESSION * share)))
     )
-    kept |= rasters(curves, trials, max(800, int(MAX_RASTER * share)))
+    kept |= rasters(curves, trials, max(200, int(MAX_RASTER * share)))
     kept |= {"smooth.condition": curves["smooth.condition"]} if "smooth.condition" in curves else {}
     if len(kept.get("smooth.condition", ())) > MAX_CONDITIONS:
         kept = {name: values for name, values in kept.items() if name not in SMOOTH_CURVES}
     if "calibration.condition.label" in kept:
         kept["calibration.condition.label"] = np.array(short_labels(kept["calibration.condition.label"].tolist()))
-    pairs = run.pairs[run.pairs.unit == unit]
+    pairs = run.unit_pairs(unit)
     return {
         "unit": unit,
-        "pairs": pairs[["model_a", "model_b", "gain", "gain_low", "gain_high", "p"]].to_dict("records"),
+        "rows": columnar([row for row in run.unit_rows(unit) if row["status"] == "ok"]),
+        "pairs": columnar(pairs[PAIRS].to_dict("records")),  # type: ignore[arg-type]  # names are texts
         "curves": {
-            name: rounded(each) if name in AS_NUMBERS else packed(each) for name, each in sorted(kept.items())
+            name: rounded(each) if name in AS_NUMBERS else packed(each, UNDEFINED - 1 if share == 1 else COARSE_STEPS)
+            for name, each in sorted(kept.items())
         },
-        "stack": run.stack_weights(unit),
+        "lacking": {
+            figure.id: figure.lacking for _, figures in UNIT_GROUPS for figure in figures if figure.lacks(curves)
+        },
+        "stack": {test: {m: round(w, 4) for m, w in each.items()} for test, each in run.stack_weights(unit).items()},
         "training": trainings(run, unit),
         "dropped": dropped(run, unit, trials),
     }
+
+
+def links_payload(run: Run) -> dict[str, Any] | None:
+    """Return the matrix of links (target, source): peaks of all tested directions, their lags, q and verdicts.
+
+    Of many units it has those of the links with the lowest q; ``n_units`` is how many there are, ``tallies`` counts
+    the verdicts over all pairs that were tested.
+    """
+    if run.links is None or not run.links["p"].notna().any():
+        return None
+    tested = run.links[run.links["p"].notna()]
+    every = list(dict.fromkeys(run.links["target"]))
+    strongest = tested.sort_values("q", kind="stable")[["target", "source"]].to_numpy().ravel()
+    chosen = set(list(dict.fromkeys(strongest))[:MAX_LINKED])
+    units = [unit for unit in every if unit in chosen or len(every) <= MAX_LINKED]
+    place = {unit: k for k, unit in enumerate(units)}
+    found: dict[str, Any] = {
+        name: [[None] * len(units) for _ in units] for name in ("peak", "peak_lag_ms", "q", "verdict")
+    }
+    shown = run.links["target"].isin(units) & run.links["source"].isin(units)
+    for row in run.links[shown].to_dict("records"):
+        at = place[row["target"]], place[row["source"]]
+        for name, matrix in found.items():
+            matrix[at[0]][at[1]] = None if isinstance(row[name], float) and np.isnan(row[name]) else row[name]
+    tallies = tested["verdict"].value_counts().to_dict()
+    return {"units": units, "n_units": len(every), "tallies": tallies, **found}
 
 
 def _thinned(curves: Curves, group: str, names: tuple[str, ...], most: int) -> Curves:
@@ -95,7 +134,7 @@ def _thinned(curves: Curves, group: str, names: tuple[str, ...], most: int) -> C
 
 
 def pooled_hazard(curves: Curves) -> Curves:
-    """Return the hazard in pieces of lags, bin by bin at first, with Garwood's interval of each (science.md b.7).
+    """Return the hazard in pieces of lags, bin by bin at first, with Garwood's interval of each (science.md#hazard).
 
     Pieces with fewer than 3 expected spikes are joined with the next.
 
@@ -135,12 +174,6 @@ def merged(edges: IntArray, values: FloatArray, least: float) -> IntArray:
         if total[edge] - total[kept[-1]] >= least and total[edges[-1]] - total[edge] >= least:
             kept.append(int(edge))
     return np.array([*kept, int(edges[-1])])
-
-
-def garwood(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the exact 95 % interval of a Poisson mean from one count (Garwood 1936)."""
-    low = np.where(counts > 0, chdtri(2 * np.maximum(counts, 0.5), 0.975) / 2, 0.0)
-    return low, np.asarray(chdtri(2 * (counts + 1), 0.025) / 2)
 
 
 def shown_trials(curves: Curves, held: IntArray, most_spikes: int) -> IntArray:
@@ -189,7 +222,8 @@ def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
     keep = spread(len(trials), most)
     models = [str(model) for model in curves["models"]]
     likelihood = np.array([trials[f"ll_{model}"].to_numpy() for model in models])
-    gain = np.cumsum(likelihood - trials[f"ll_{curves['reference']}"].to_numpy(), axis=1) / np.log(2)
+    with np.errstate(invalid="ignore"):  # of two models that give a spike probability 0
+        gain = np.cumsum(likelihood - trials[f"ll_{curves['reference']}"].to_numpy(), axis=1) / np.log(2)
     return {
         "session.start_s": trials["start_s"].to_numpy()[keep],
         "session.trial": trials["trial"].to_numpy()[keep],
@@ -201,9 +235,9 @@ def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
 def _examples(curves: Curves, share: float) -> Curves:
     if "example.rate_hz" not in curves:
         return {}
-    n = max(2, round(MAX_EXAMPLES * share))
+    n = max(1, round(MAX_EXAMPLES * share))
     chosen = spread(len(curves["example.trial"]), n)
-    n_bins = MAX_EXAMPLE_BINS if share == 1 else max(400, int(MAX_EXAMPLE_BINS * share))
+    n_bins = MAX_EXAMPLE_BINS if share == 1 else max(200, int(MAX_EXAMPLE_BINS * share))
     total = np.concatenate([[0], np.cumsum(curves["example.spikes"][chosen].sum(axis=0))])
     inside = total[n_bins:] - total[:-n_bins] if len(total) > n_bins else np.zeros(1)
     bins = slice(int(np.argmax(inside)), int(np.argmax(inside)) + n_bins)  # the piece with most spikes
@@ -222,13 +256,13 @@ def dropped(run: Run, unit: str, trials: pd.DataFrame) -> list[str]:
     ok = next((row for row in rows if row["status"] == "ok"), None)
     n_trials = int(run.settings["resolved"]["n_trials"])
     if unseen := n_trials - len(trials):
-        said.append(f"{unseen} of {n_trials} trials are not scored: the unit was not observed in them.")
+        said.append(f"Not scored: {unseen} of {n_trials} trials; the unit was not observed in them.")
     most = int(trials["exposure_bins"].max()) if len(trials) else 0
     partly = int((trials["exposure_bins"] < most).sum())
     if partly:
-        said.append(f"{partly} trials are scored in part: the rest of them was not observed.")
+        said.append(counted(partly, "trial{s} {are} scored in part: the rest was not observed."))
     if ok and ok.get("n_merged"):
-        said.append(f"{ok['n_merged']} spikes share a bin with another and are not scored.")
+        said.append(counted(ok["n_merged"], "spike{s} share{v} a bin with another and {are} not scored."))
     if ok and ok.get("contamination_gate") not in (None, "clean"):
         share = f"{ok['contamination']:.0%} foreign spikes in the windows that are scored"
         said.append(f"Refractory violations: {ok['contamination_gate']}, {share}.")

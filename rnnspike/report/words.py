@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from rnnspike.evaluation.departures.verdicts import foreign_share_is_high
+from rnnspike.models.registry import has_memory, is_population
 from rnnspike.report.load import Run
+from rnnspike.report.shared import shared_sentences
+from rnnspike.report.tallies import (
+    LEVEL,
+    NEAR_RATE,
+    beaten,
+    gains_over,
+    headline_model,
+    median_bits,
+    rate_kept,
+    rungs,
+    scored,
+    scored_rungs,
+    sufficient,
+    verdict_counts,
+)
+from rnnspike.wording import counted
 
-#: Rungs whose gain over ``psth-gain`` is memory of spikes.
-MEMORY = ("renewal", "glm", "linear-rnn", "rnn", "gru", "lstm", "spike-lstm", "spike-lstm-glm", "stack")
 #: A free run over fewer trials is said to be a first look.
 FEW_SIMULATED = 10
-VERDICTS = ("captured", "partly", "missed", "nothing to capture")
-
-
-def headline_model(run: Run) -> str:
-    """Return the rung that tiles and sentences speak of: the stack, or the best rung with memory, or the last one."""
-    if "stack" in run.models:
-        return "stack"
-    memory = [model for model in run.models if model in MEMORY]
-    return max(memory, key=lambda model: median_bits(run, model)) if memory else run.models[-1]
-
-
-def scored(run: Run, model: str) -> list[dict[str, Any]]:
-    """Return the rows of a model that have a score."""
-    return [row for row in run.rows if row["model"] == model and row["bits_per_spike"] is not None]
-
-
-def median_bits(run: Run, model: str) -> float:
-    """Return the median bits/spike over units."""
-    values = [row["bits_per_spike"] for row in scored(run, model)]
-    return float(np.median(values)) if values else float("nan")
+#: Verdicts of a model on a departure that is there, in the order in which they are told.
+VERDICTS = ("captured", "consistent", "partly", "missed")
+#: How a sentence tells of units with a kind of departure.
+_SAID = {
+    "refractory": {
+        "dip": "a refractory dip",
+        "dip and excess": "a refractory dip, then early excess (bursting)",
+        "excess": "early excess (bursting)",
+    },
+    "adaptation": {
+        "falling": "a rate that falls with recent spikes (adaptation)",
+        "rising": "a rate that rises with recent spikes (slow drive or bursting)",
+        "mixed": "a rate that falls and rises with recent spikes, by window",
+    },
+}
 
 
 def protocol_line(run: Run) -> str:
@@ -49,23 +60,6 @@ def protocol_line(run: Run) -> str:
     )
 
 
-def verdict_counts(run: Run, model: str, kind: str) -> dict[str, int]:
-    """Return how many units have each verdict (``kind`` is refractory or adaptation)."""
-    found = Counter(row[f"{kind}_verdict"] for row in scored(run, model))
-    return {verdict: found[verdict] for verdict in VERDICTS if found[verdict]}
-
-
-def gains_over(run: Run, model: str, base: str) -> list[tuple[str, float, float, float]]:
-    """Return (unit, gain, low, high) of a model over another, from the stored pairs."""
-    found = []
-    for row in run.pairs.dropna(subset=["gain"]).to_dict("records"):
-        if {row["model_a"], row["model_b"]} == {model, base}:
-            sign = 1.0 if row["model_a"] == model else -1.0
-            low, high = sorted((sign * float(row["gain_low"]), sign * float(row["gain_high"])))
-            found.append((str(row["unit"]), sign * float(row["gain"]), low, high))
-    return found
-
-
 def summary(run: Run) -> list[str]:
     """Return the sentences at the head of the report."""
     if not run.units:
@@ -73,10 +67,11 @@ def summary(run: Run) -> list[str]:
     model = headline_model(run)
     sentences = [_memory_sentence(run, model), _sufficient_sentence(run, model)]
     sentences += [_verdict_sentence(run, model, kind) for kind in ("refractory", "adaptation")]
-    sentences += [_ks_sentence(run, model), _free_run_sentence(run, model)]
+    sentences += [_ks_sentence(run, model), _free_run_sentence(run, model), *_population_sentences(run)]
+    sentences += shared_sentences(run.population, run.rows)
     failed = [row for row in run.rows if row["status"] == "failed"]
     if failed:
-        sentences.append(f"{len(failed)} fits failed; their rows say why.")
+        sentences.append(counted(len(failed), "fit{s} failed; the rows say why."))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -87,49 +82,82 @@ def _memory_sentence(run: Run, model: str) -> str:
     above = sum(low > 0 for _, _, low, _ in gains)
     below = sum(high < 0 for _, _, _, high in gains)
     middle = float(np.median([gain for _, gain, _, _ in gains]))
-    have = "has" if len(gains) == 1 else "have"
     text = (
-        f"{above} of {_units(len(gains))} {have} held-out spikes that spike history helps to predict: {model} finds "
-        f"them more likely than the trial average with a slow gain does, outside the 95 % interval (median gain over "
-        f"all units {middle:+.3f} bits/spike)."
+        f"{model} finds the held-out spikes more likely than psth-gain does, the trial average with a slow gain, on "
+        f"{above} of {_units(len(gains))} (95 % interval above 0; median gain over all units {middle:+.3f} "
+        "bits/spike): spike history, or a better estimate of the drive."
     )
     if len(gains) > 1:
-        text += f" These are {len(gains)} tests, one a unit; without any memory 1 in 40 would come out so by chance."
-    return text + (f" On {below} it is worse, outside the interval." if below else "")
-
-
-def sufficient(run: Run, model: str) -> dict[str, str]:
-    """Return, for each unit, the first rung that ``model`` does not beat outside the 95 % interval."""
-    beaten = {
-        (str(row["unit"]), row["model_b"] if row["model_a"] == model else row["model_a"])
-        for row in run.pairs.dropna(subset=["gain"]).to_dict("records")
-        if (row["model_a"] == model and row["gain_low"] > 0) or (row["model_b"] == model and row["gain_high"] < 0)
-    }
-    return {
-        row["unit"]: next(rung for rung in run.models if rung == model or (row["unit"], rung) not in beaten)
-        for row in scored(run, model)
-    }
+        text += f" These are {len(gains)} tests, one per unit; without any gain 1 in 40 would come out so by chance."
+    return text + (f" On {below} it is worse (95 % interval below 0)." if below else "")
 
 
 def _sufficient_sentence(run: Run, model: str) -> str:
-    with_memory = {unit for unit, _, low, _ in gains_over(run, model, "psth-gain") if low > 0}
-    counts = Counter(rung for unit, rung in sufficient(run, model).items() if unit in with_memory)
-    others = [rung for rung in run.models if counts[rung] and rung != model]
-    if model not in MEMORY or not counts:
+    gained = {unit for unit, _, low, _ in gains_over(run, model, "psth-gain") if low > 0}
+    found = {unit: rung for unit, rung in sufficient(run, model).items() if unit in gained}
+    if not has_memory(model) or not found:
         return ""
-    parts = ", ".join(f"{rung} on {counts[rung]}" for rung in others)
-    simplest = f"On units with a gain the simplest rung that it does not beat outside the interval is {parts}."
-    whole = f" On {counts[model]} {model} beats every other rung." if counts[model] else ""
-    return ((simplest if parts else "") + whole).strip()
+    counts = Counter(found.values())
+    parts = ", ".join(f"{rung} on {counts[rung]}" for rung in rungs(run) if counts[rung] and rung != model)
+    simplest = f"On those units the simplest rung that it does not beat is {parts} (p < {LEVEL:g}, Holm over rungs)."
+    whole = _beats_sentence(run, model, [unit for unit, rung in found.items() if rung == model])
+    return " ".join(filter(None, [simplest if parts else "", whole]))
 
 
-def _verdict_sentence(run: Run, model: str, kind: str) -> str:
-    counts = verdict_counts(run, model, kind)
-    if not counts:
+def _beats_sentence(run: Run, model: str, units: Sequence[str]) -> str:
+    """Return on how many of these units the model beats every other rung, or those before it alone."""
+    lost = beaten(run, model)
+    every = sum(lost[unit] >= set(scored_rungs(run, unit)) - {model} for unit in units)
+    parts = {"every other rung": every, "every simpler rung": len(units) - every}
+    said = [f"beats {what} on {n}" for what, n in parts.items() if n]
+    return f"{model} {' and '.join(said)} (p < {LEVEL:g}, Holm over rungs)." if said else ""
+
+
+def _verdict_sentence(run: Run, model: str, departure: str) -> str:
+    counts = verdict_counts(run, model, departure)
+    total = sum(sum(verdicts.values()) for verdicts in counts.values())
+    if not total:
         return ""
-    what = {"refractory": "Refractoriness", "adaptation": "Adaptation"}[kind]
-    parts = ", ".join(f"{verdict} on {number}" for verdict, number in counts.items())
-    return f"{what}, by {model}: {parts}."
+    parts = [
+        f"{said} on {sum(counts[kind].values())} of {_units(total)}{_verdict_list(counts[kind], model)}"
+        for kind, said in _SAID[departure].items()
+        if kind in counts
+    ]
+    if none := sum(counts.get("none", Counter()).values()):
+        neither = {"refractory": "no dip or excess shown on", "adaptation": "no rise or fall shown on"}[departure]
+        parts.append(f"{neither} {none}{_hidden_dips(run, model) if departure == 'refractory' else ''}")
+    head = {"refractory": "Soon after a spike", "adaptation": "By the number of recent spikes"}[departure]
+    return f"{head}: {'; '.join(parts)}."
+
+
+def _hidden_dips(run: Run, model: str) -> str:
+    """Return on how many of the units that show no departure soon after a spike foreign spikes may hide a dip."""
+    none = [row for row in scored(run, model) if row["refractory_verdict"] == "nothing to capture"]
+    hidden = sum(foreign_share_is_high(row) for row in none)
+    return f" (foreign spikes may hide a dip on {hidden})" if hidden else ""
+
+
+def _verdict_list(verdicts: Counter[str], model: str) -> str:
+    """Return what became of the units of one kind: those that cannot be judged, then the verdicts on the model."""
+    unjudged = verdicts["cannot be judged"]
+    text = f" ({unjudged} cannot be judged: foreign spikes may fill the dip)" if unjudged else ""
+    judged = [f"{verdict} on {verdicts[verdict]}" for verdict in VERDICTS if verdicts[verdict]]
+    return text + (f" ({model}: {', '.join(judged)})" if judged else "")
+
+
+def _population_sentences(run: Run) -> list[str]:
+    """Return for each population model on how many units it finds more than on shuffled trials."""
+    said = []
+    for model in filter(is_population, run.models):
+        rows = [row for row in run.rows if row["model"] == model and row.get("population_difference_low") is not None]
+        gains = [row["population_difference"] for row in rows if row["population_difference_low"] > 0]
+        if rows:
+            most = f"; at most {max(gains):+.3f} bits/spike" if gains else ""
+            said.append(
+                f"{model} reads the other units: it gains more over {rows[0]['population_base']} than on shuffled "
+                f"trials on {len(gains)} of {_units(len(rows))} (95 % intervals{most})."
+            )
+    return said
 
 
 def _ks_sentence(run: Run, model: str) -> str:
@@ -140,7 +168,11 @@ def _ks_sentence(run: Run, model: str) -> str:
     worst = max(row["ks_d"] for row in rows)
     share = f"{passed} of {len(rows)}"
     seen = float(np.median([row["ks_d_detectable"] for row in rows if row.get("ks_d_detectable")] or [np.nan]))
-    power = f"; a D under {seen:.3f} could not be told from 0 on half of them" if np.isfinite(seen) else ""
+    power = (
+        f"; with this many intervals, D below {seen:.3f} is not significant (median over units)"
+        if np.isfinite(seen)
+        else ""
+    )
     return f"Time-rescaled intervals of {model} pass the KS test at 5 % on {share} (largest D {worst:.3f}{power})."
 
 
@@ -149,20 +181,47 @@ def _free_run_sentence(run: Run, model: str) -> str:
     if not rows:
         return ""
     stable = sum(row["free_run_stability"] == "stable" for row in rows)
-    near = sum(abs((row["free_run_rate_ratio"] or 0.0) - 1) <= 0.1 for row in rows)
-    rate = f"its rate is within 10 % of the recorded one on {near}"
-    trials = f"over {run.n_simulated} of {run.settings['resolved']['n_trials']} trials"
-    few = ", too few for more than a first look" if run.n_simulated < FEW_SIMULATED else ""
-    return f"Fed its own spikes {trials}{few}, {model} stays stable on {stable} of {len(rows)}; {rate}."
+    return (
+        f"Fed its own spikes ({simulated_trials(rows)}), {model} does not run away on {stable} of {len(rows)}. "
+        f"Its {rate_words(rows)}."
+    )
+
+
+def simulated_trials(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return on how many trials and runs the free runs of these rows rest."""
+    names = ("free_run_runs", "free_run_trials", "n_trials")
+    runs, some, every = (_span([row[name] for row in rows if row.get(name)]) for name in names)
+    few = any((row.get("free_run_trials") or 0) < FEW_SIMULATED for row in rows)
+    return f"{runs} run{'s' * (runs != '1')} of {some} of {every} trials" + (", a first look" if few else "")
+
+
+def _span(values: Sequence[int]) -> str:
+    if not values:
+        return "–"
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
+def rate_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how the rates of free runs compare with the recorded ones, by their intervals, for a sentence."""
+    counts = Counter(rate_kept(row) for row in rows)
+    parts = [f"within {100 * NEAR_RATE:g} % of the recorded one on {counts[True]}"]
+    parts += [f"off by more on {counts[False]}"] if counts[False] else []
+    parts += [f"undecided on {counts[None]} (too few trials)"] if counts[None] else []
+    return f"rate is {', '.join(parts)} (95 % intervals)"
 
 
 def _units(total: int) -> str:
-    return f"{total} unit{'s' * (total != 1)}"
+    return counted(total, "unit{s}")
 
 
 def repeat_command(run: Run) -> str:
     """Return the command that repeats the run, from its settings alone."""
-    words = ["rnnspike", "fit", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]]
+    rates = run.settings.get("resolved", {}).get("rates", [])
+    words = ["rnnspike", "score" if rates else "fit", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]]
+    for each in rates:
+        words += ["--intensity", f"{each['name']}={each['file']}"]
+    if rates:
+        words += ["--rates", rates[0]["quantity"], *([] if rates[0]["history"] else ["--no-history"])]
     for name, entry in run.settings["settings"].items():
         if entry["source"] != "default" and name != "report":
             words += _option(name, entry["value"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,35 +13,40 @@ from typing import Any
 import numpy as np
 
 from rnnspike.dynamics.analyse import AnalysisOptions, DynamicsResult, NamedInput, Orbits, analyse
+from rnnspike.dynamics.attractors.fixed_points import SearchOptions
 from rnnspike.dynamics.drive import default_orbits, driven_orbits, load_conditions, load_inputs, named_inputs
 from rnnspike.dynamics.fitted import fitted_case
-from rnnspike.dynamics.fixed_points import SearchOptions
-from rnnspike.dynamics.rhythm import SpikeRhythm, history_reach, spike_rhythm
+from rnnspike.dynamics.population.analyse import analyse_population
+from rnnspike.dynamics.population.phases import PopulationRhythm, population_rhythm
 from rnnspike.dynamics.rows import Row, result_rows
 from rnnspike.dynamics.state_dict import CellOptions, initialised_like, load_network
 from rnnspike.dynamics.summary import summarise
 from rnnspike.errors import RunError
-from rnnspike.models.registry import load
+from rnnspike.models.population.blocks import common_reach
+from rnnspike.models.population.shared_state import FittedSharedState
+from rnnspike.models.registry import MODELS, closed_loop, load
 from rnnspike.recording.data import Recording
-from rnnspike.runs.dynamics_store import write_network
-from rnnspike.runs.job import Job, Loaded, load_job
-from rnnspike.runs.reopen import reopen
-from rnnspike.runs.store import safe_name, write_jsonl
-from rnnspike.runs.tasks import member_name, rng_for
-from rnnspike.runs.training import model_folder
+from rnnspike.rhythm import SpikeRhythm, history_reach, spike_rhythm
+from rnnspike.runs.engines.engine import Engine, completed
+from rnnspike.runs.engines.in_process import InProcess
+from rnnspike.runs.fitting.training import model_folder
+from rnnspike.runs.job import Job, PlannedRecording, load_job, unit_trials
+from rnnspike.runs.stored.dynamics_store import write_network
+from rnnspike.runs.stored.reopen import reopen
+from rnnspike.runs.stored.store import distinct_name, safe_name, write_jsonl
+from rnnspike.runs.tasks import Progress, member_name, rng_for
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
 
-#: Rungs with a cell clocked by bins; those clocked by spikes have no map of one step.
-RECURRENT = ("linear-rnn", "rnn", "gru", "lstm")
-#: Called with (networks done, networks in all, what was done last).
-Progress = Callable[[int, int, str], None]
+#: Unit of a network that all units share.
+ALL_UNITS = "all"
 
 
 @dataclass(frozen=True)
 class DynamicsOptions:
     """What to look at, and how hard.
 
-    ``units`` and ``models`` empty stand for all; ``n_members`` networks a unit and model.
+    ``units`` and ``models`` empty stand for all; the unit ``ALL_UNITS`` for the networks of all units; ``n_members``
+    networks a unit and model. ``granted`` are the settings that ``reopen`` does not take from the run.
     """
 
     units: tuple[str, ...] = ()
@@ -49,6 +55,7 @@ class DynamicsOptions:
     n_starts: int = 128
     seed: int = 0
     pictures: bool = True
+    granted: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,11 +80,31 @@ class NetworkTask:
 
 
 def analyse_run(
-    folder: str | Path, options: DynamicsOptions, executor: Executor | None = None, progress: Progress | None = None
+    folder: str | Path,
+    options: DynamicsOptions,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    on_rows: Callable[[list[Row]], None] | None = None,
 ) -> list[Row]:
     """Analyse the recurrent networks of a run directory and write its ``dynamics/`` folder.
 
-    Returns the rows of every network, then one row a unit, model and input over its members.
+    Parameters
+    ----------
+    folder
+        A finished run directory.
+    options
+        Which networks and inputs, and how hard to look.
+    engine
+        Where the work is done; in this process where None.
+    progress
+        Called with (tasks done, tasks in all, what was done last).
+    on_rows
+        Called with the rows of each network as it is done, in any order, and at last with those over its members.
+
+    Returns
+    -------
+    list of Row
+        Those of every network, then one per unit, model and input over its members.
 
     Raises
     ------
@@ -87,12 +114,20 @@ def analyse_run(
     folder = Path(folder)
     tasks = network_tasks(folder, options)
     by_task: dict[int, list[Row]] = {}
-    for done, (index, rows) in enumerate(_run(tasks, executor), start=1):
+    if progress:
+        progress(0, len(tasks), tasks[0].label)
+    calls = [(index, (task,)) for index, task in enumerate(tasks)]
+    for done, (index, rows) in enumerate(completed(engine or InProcess(), analyse_network, calls), start=1):
         by_task[index] = rows
+        if on_rows:
+            on_rows(rows)
         if progress:
             progress(done, len(tasks), tasks[index].label)
     rows = [row for index in range(len(tasks)) for row in by_task[index]]
-    return rows + _write_rows(folder / "dynamics", rows)
+    summary = _write_rows(folder / "dynamics", rows)
+    if on_rows:
+        on_rows(summary)
+    return rows + summary
 
 
 def _write_rows(folder: Path, rows: Sequence[Row]) -> list[Row]:
@@ -102,47 +137,60 @@ def _write_rows(folder: Path, rows: Sequence[Row]) -> list[Row]:
     return summary
 
 
-def _run(tasks: Sequence[NetworkTask], executor: Executor | None) -> Iterator[tuple[int, list[Row]]]:
-    if executor is None:
-        yield from ((index, analyse_network(task)) for index, task in enumerate(tasks))
-        return
-    futures = {executor.submit(analyse_network, task): index for index, task in enumerate(tasks)}
-    for future in as_completed(futures):
-        yield futures[future], future.result()
-
-
 def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     """Return the networks to look at: members with different test folds first, so that no two share held-out data."""
-    run = reopen(folder)
-    for unknown in [unit for unit in options.units if unit not in run.units]:
+    run = reopen(folder, **options.granted)
+    for unknown in [unit for unit in options.units if unit not in (*run.units, ALL_UNITS)]:
         raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(run.units[:20])})")
+    for unknown in [model for model in options.models if model not in closed_loop()]:
+        raise RunError(f"{folder}: {unknown} has no dynamics to analyse (--models takes {', '.join(closed_loop())})")
+    models = options.models or closed_loop()
+    single = [unit for unit in options.units or run.units if unit in run.units]
+    wanted = [(unit, model) for unit in single for model in models if not MODELS[model].pooled]
+    if not options.units or ALL_UNITS in options.units:
+        wanted += [(ALL_UNITS, model) for model in models if MODELS[model].pooled]
     tasks = [
         NetworkTask(run.job, unit, model, *member, options, pictures=options.pictures and k == 0)
-        for unit in (options.units or run.units)
-        for model in (options.models or RECURRENT)
+        for unit, model in wanted
         for k, member in enumerate(_different_folds(run.members(model, unit), options.n_members))
     ]
     if not tasks:
-        raise RunError(
-            f"{folder}: holds no fitted {' or '.join(options.models or RECURRENT)} (fit it again with --models gru)"
-        )
+        raise RunError(f"{folder}: holds no fitted {' or '.join(models)} (fit it again with --models gru)")
     return tasks
 
 
 def _different_folds(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
-    """Return at most ``n_most`` members (test fold, validation fold), as many test folds as can be, in order."""
-    earlier = {member: sum(other[0] == member[0] for other in members[:k]) for k, member in enumerate(members)}
-    return sorted(sorted(members, key=lambda member: earlier[member])[:n_most])
+    """Return at most ``n_most`` members (test fold, validation fold), in order.
+
+    As many test folds as can be, and as many trainings: one that left out two folds has made a member for each.
+    """
+    left, chosen = list(members), list[tuple[int, int]]()
+    while left and len(chosen) < n_most:
+        tests = Counter(test for test, _ in chosen)
+        trainings = Counter(frozenset(member) for member in chosen)
+        best = min(left, key=lambda member: (tests[member[0]], trainings[frozenset(member)]))
+        left.remove(best)
+        chosen.append(best)
+    return sorted(chosen)
 
 
 def analyse_network(task: NetworkTask) -> list[Row]:
     """Analyse one network on its held-out trials, write its folder, and return its rows."""
-    loaded = load_job(task.job)
     member = member_name(task.test, task.validation)
-    model: Any = load(task.model, model_folder(task.job, task.model, task.unit) / member)
-    trials = loaded.trials([task.unit])
     rng = rng_for(task.job.id, task.unit, task.model, member, "dynamics", task.options.seed)
-    case = fitted_case(model, trials.take(loaded.folds == task.test), rng)
+    result, n_left_out = (_population if MODELS[task.model].pooled else _single_unit)(task, member, rng)
+    folder = task.job.folder / "dynamics" / safe_name(task.unit) / task.model / member
+    write_network(folder, result, f"unit {task.unit}, {task.model}, {member}", task.pictures)
+    rows = result_rows(result, recording=task.job.name, unit=task.unit, model=task.model, seed=member)
+    note = f"{n_left_out} more conditions are not looked at" if n_left_out else None
+    return [{**row, "message": "; ".join(filter(None, [row["message"], note])) or None} for row in rows]
+
+
+def _single_unit(task: NetworkTask, member: str, rng: np.random.Generator) -> tuple[DynamicsResult, int]:
+    """Return what is found of a unit's network, and how many conditions are left out."""
+    model: Any = load(task.model, model_folder(task.job, task.model, task.unit, None) / member)
+    trials = unit_trials(task.job, (task.unit,))
+    case = fitted_case(model, trials.take(load_job(task.job).folds == task.test), rng)
     rhythm, history_s = spikes_own(task.job, task.unit)
     result = analyse(
         case.network,
@@ -152,47 +200,61 @@ def analyse_network(task: NetworkTask) -> list[Row]:
         untrained=case.untrained,
         data_rhythm=rhythm,
         history_s=history_s,
-        options=AnalysisOptions(
-            search=SearchOptions(n_starts=task.options.n_starts),
-            window_s=trials.n_bins * trials.bin_s,
-        ),
+        options=_analysis_options(task, trials.n_bins * trials.bin_s),
     )
-    folder = task.job.folder / "dynamics" / safe_name(task.unit) / task.model / member
-    write_network(folder, result, f"unit {task.unit}, {task.model}, {member}", task.pictures)
-    rows = result_rows(result, recording=task.job.name, unit=task.unit, model=task.model, seed=member)
-    note = f"{case.left_out} more conditions are not looked at" if case.left_out else None
-    return [{**row, "message": "; ".join(filter(None, [row["message"], note])) or None} for row in rows]
+    return result, case.left_out
+
+
+def _population(task: NetworkTask, member: str, rng: np.random.Generator) -> tuple[DynamicsResult, int]:
+    """Return what is found of the network of all units, which has no conditions among its inputs."""
+    model = load(task.model, model_folder(task.job, task.model, task.unit, None) / member)
+    assert isinstance(model, FittedSharedState)
+    trials = unit_trials(task.job, model.unit_ids)
+    window_s = trials.n_bins * trials.bin_s + model.n_warm_up(trials) * model.clock.width * trials.bin_s
+    held_out = trials.take(load_job(task.job).folds == task.test)
+    rhythm, history_s = population_own(task.job, model.unit_ids)
+    return analyse_population(model, held_out, rhythm, history_s, rng, _analysis_options(task, window_s)), 0
+
+
+def _analysis_options(task: NetworkTask, window_s: float) -> AnalysisOptions:
+    return AnalysisOptions(search=SearchOptions(n_starts=task.options.n_starts), window_s=window_s)
+
+
+@lru_cache(maxsize=2)
+def population_own(job: Job, unit_ids: tuple[str, ...]) -> tuple[PopulationRhythm, float]:
+    """Return the rhythm of all units' spikes, and how far back (s) past spikes affect their rates."""
+    trials = unit_trials(job, unit_ids)
+    reach_s = common_reach(trials)
+    if trials.has_repeats:
+        counts, observed = trials.spikes.astype(np.float64), trials.observed
+    else:
+        whole = [session_counts(load_job(job), unit_id, trials) for unit_id in unit_ids]
+        counts, observed = (np.stack(each, axis=2) for each in zip(*whole, strict=True))
+    return population_rhythm(counts, np.asarray(observed.all(axis=2)), trials.bin_s), reach_s
 
 
 @lru_cache(maxsize=4)
 def spikes_own(job: Job, unit: str) -> tuple[SpikeRhythm, float]:
-    """Return the rhythm of a unit's spikes, and how far back (s) their history bears on them."""
+    """Return the rhythm of a unit's spikes, and how far back (s) past spikes affect their rate."""
     loaded = load_job(job)
-    trials = loaded.trials([unit])
+    trials = unit_trials(job, (unit,))
     counts, observed = trials.past_and_window()
-    history_s = history_reach(counts[:, :, 0], trials.bin_s, observed[:, :, 0])
+    history_s = history_reach(counts[:, :, 0], trials.bin_s, observed[:, :, 0], trials.condition)
     if trials.has_repeats:
         return spike_rhythm(trials.spikes[:, :, 0], trials.bin_s, observed=trials.observed[:, :, 0]), history_s
     counts_s, observed_s = session_counts(loaded, unit, trials)
     return spike_rhythm(counts_s, trials.bin_s, observed=observed_s), history_s
 
 
-def session_counts(loaded: Loaded, unit: str, trials: Trials) -> tuple[FloatArray, BoolArray]:
+def session_counts(loaded: PlannedRecording, unit: str, trials: Trials) -> tuple[FloatArray, BoolArray]:
     """Return a unit's counts over the whole session, (1, bin), and where it was observed: pieces cut no rhythm."""
     recording: Recording = loaded.recording
     spikes = recording.unit(unit)
     first = float(trials.start_s.min())
     last = float(trials.start_s.max()) + trials.n_bins * trials.bin_s
-    edges = first + trials.bin_s * np.arange(round((last - first) / trials.bin_s) + 1)
+    edges: FloatArray = first + trials.bin_s * np.arange(round((last - first) / trials.bin_s) + 1, dtype=np.float64)
     counts = np.histogram(spikes.spike_times_s, edges)[0][None].astype(np.float64)
-    middle = edges[:-1] + trials.bin_s / 2
-    observed = np.ones(len(middle), dtype=bool)
-    if spikes.observed_s is not None and len(spikes.observed_s):
-        at = np.searchsorted(spikes.observed_s[:, 0], middle, side="right") - 1
-        observed = (at >= 0) & (middle < spikes.observed_s[np.maximum(at, 0), 1])
-    for start, stop in recording.invalid_s:
-        observed &= ~((middle >= start) & (middle < stop))
-    return counts, observed[None]
+    return counts, recording.observes(spikes, edges[:-1] + trials.bin_s / 2)[None]
 
 
 @dataclass(frozen=True)
@@ -213,10 +275,16 @@ class FileOptions:
     pictures: bool = True
 
 
-def analyse_files(paths: Sequence[Path], options: FileOptions, progress: Progress | None = None) -> list[Row]:
+def analyse_files(
+    paths: Sequence[Path],
+    options: FileOptions,
+    progress: Progress | None = None,
+    on_rows: Callable[[list[Row]], None] | None = None,
+) -> list[Row]:
     """Analyse network files: the seeds of one network, or one file searched ``n_seeds`` times.
 
-    Returns the rows of every network, then one row an input over them; writes ``options.out`` where it is given.
+    Returns the rows of every network, then one row per input over them; writes ``options.out`` where it is given.
+    ``progress`` and ``on_rows`` are those of ``analyse_run``.
 
     Raises
     ------
@@ -227,18 +295,26 @@ def analyse_files(paths: Sequence[Path], options: FileOptions, progress: Progres
     searches = [(paths[0], seed) for seed in range(options.n_seeds)] if one else [(path, 0) for path in paths]
     recording = paths[0].name if one else f"{len(paths)} files"
     rows: list[Row] = []
+    names: list[str] = []
+    for path in paths:
+        names.append(distinct_name(path.stem, hashlib.sha256(str(path).encode()).hexdigest(), names))
     for done, (path, repeat) in enumerate(searches, start=1):
         result = analyse_file(path, options, options.seed + repeat)
-        seed = str(options.seed + repeat) if one else path.stem
+        name = names[0 if one else done - 1]
+        seed = str(options.seed + repeat) if one else name
         model = result.network.architecture
-        rows += result_rows(result, recording=recording, unit=None, model=model, seed=seed)
+        own = result_rows(result, recording=recording, unit=None, model=model, seed=seed)
+        rows += own
+        if on_rows:
+            on_rows(own)
         if options.out is not None and (not one or repeat == 0):
-            write_network(options.out / safe_name(path.stem), result, f"{path.name}: {model}", options.pictures)
+            write_network(options.out / safe_name(name), result, f"{path.name}: {model}", options.pictures)
         if progress:
             progress(done, len(searches), f"{path.name} {seed}")
-    if options.out is not None:
-        return rows + _write_rows(options.out, rows)
-    return rows + summarise(rows)
+    summary = summarise(rows) if options.out is None else _write_rows(options.out, rows)
+    if on_rows:
+        on_rows(summary)
+    return rows + summary
 
 
 def analyse_file(path: Path, options: FileOptions, seed: int) -> DynamicsResult:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,27 @@ import numpy.typing as npt
 
 from rnnspike._version import __version__
 from rnnspike.config import INCIDENTAL, FitSettings
-from rnnspike.errors import RecordingError
+from rnnspike.errors import RecordingError, RnnspikeError
+from rnnspike.models.registry import MODELS
+from rnnspike.rates.given import GivenRates
+from rnnspike.recording.checks.shared_spikes import shared_spikes
 from rnnspike.recording.data import Recording
+from rnnspike.recording.provenance import Source
 from rnnspike.recording.read import read_recording
-from rnnspike.runs.tasks import content_id
+from rnnspike.runs.tasks import content_id, rng_for
 from rnnspike.trials.data import IntArray, Trials
+from rnnspike.trials.others import OtherUnits, UnitSpikes, stand_ins
 from rnnspike.trials.plan import TrialPlan, plan_trials
 from rnnspike.trials.split import assign_folds
 
 #: With more different observed times than this, folds are not balanced by them.
 MOST_KINDS = 64
+#: Why the other units' past leaves one out: its clusters are split or doubled.
+SHARED_SPIKES = "shared spikes"
+#: Recordings that a process keeps in memory.
+MOST_LOADED = 2
+#: Bins times units that a pooled network is trained on: some 20 bytes each.
+MOST_POOLED_BINS = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,8 @@ class Job:
     """A recording, its settings, and the run directory that it fills.
 
     ``id`` is the content id: file hash, settings that matter and version; equal ids give equal results.
+    ``source`` is what was planned: what is read again must be that. ``rates`` are those of models that were fitted
+    elsewhere (``rnnspike score``), scored beside the ladder.
     """
 
     path: Path
@@ -35,6 +49,8 @@ class Job:
     folder: Path
     settings: FitSettings
     id: str
+    source: Source | None = None
+    rates: tuple[GivenRates, ...] = ()
 
     @property
     def work(self) -> Path:
@@ -43,7 +59,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class PlannedRecording:
     """A recording read and planned: everything but the counts, which are binned unit by unit."""
 
     recording: Recording
@@ -52,22 +68,106 @@ class Loaded:
     n_folds: int
 
     def trials(self, unit_ids: list[str]) -> Trials:
-        """Bin these units."""
-        return self.plan.trials(unit_ids)
+        """Bin these units; the others that were recorded together with all of them are read when asked for."""
+        return replace(self.plan.trials(unit_ids), others=self.others(unit_ids))
+
+    def others(self, unit_ids: Sequence[str]) -> OtherUnits:
+        """Return the units recorded together with all of these: in the same observed time, without shared spikes."""
+        left_out: dict[str, str] = {}
+        observed = {self.observed_time(unit_id) for unit_id in unit_ids}
+        for other in self.plan.unit_ids:
+            doubles = [unit_id for unit_id in unit_ids if frozenset((other, unit_id)) in self.doubled]
+            if other in unit_ids:
+                continue
+            if {self.observed_time(other)} != observed:
+                left_out[other] = "another observed time"
+            elif doubles:
+                left_out[other] = SHARED_SPIKES
+        kept = tuple(each for each in self.plan.unit_ids if each not in unit_ids and each not in left_out)
+        return OtherUnits(kept, self.spikes, left_out, self._stand_ins, self.plan.trials)
+
+    @property
+    def has_population(self) -> bool:
+        """Whether any two units were recorded together."""
+        times = [self.observed_time(unit_id) for unit_id in self.plan.unit_ids]
+        return len(set(times)) < len(times)
+
+    @cached_property
+    def doubled(self) -> dict[frozenset[str], float]:
+        """The pairs of units that share spike times, and the share of the rarer unit's spikes."""
+        units = [self.recording.unit(unit_id) for unit_id in self.plan.unit_ids]
+        return {frozenset(pair.units): pair.share for pair in shared_spikes(units)}
+
+    def observed_time(self, unit_id: str) -> bytes:
+        """Return a key of the time in which a unit was observed."""
+        observed = self.recording.unit(unit_id).observed_s
+        return b"" if observed is None else observed.tobytes() + b"observed"
+
+    @cached_property
+    def _known(self) -> dict[str, UnitSpikes]:
+        return {}
+
+    def spikes(self, unit_id: str) -> UnitSpikes:
+        """Return the spikes of a unit in every trial, kept once read."""
+        if unit_id not in self._known:
+            time, unit = self.observed_time(unit_id), self.recording.unit(unit_id)
+            if time not in self._observed:  # one array for all that share it
+                self._observed[time] = np.ascontiguousarray(self.plan.observed(unit))
+            observed = self._observed[time]
+            trial, at, n = self.plan.spikes(unit, observed)
+            first = np.concatenate([[0], np.cumsum(np.bincount(trial, n, len(observed)).astype(np.int64))])
+            self._known[unit_id] = UnitSpikes(np.repeat(at, n).astype(np.int32), first, observed)
+        return self._known[unit_id]
+
+    @cached_property
+    def _observed(self) -> dict[bytes, npt.NDArray[np.bool_]]:
+        return {}
+
+    @cached_property
+    def _stand_ins(self) -> dict[str, IntArray]:
+        """By unit, the trial whose spikes stand for each where trials are shuffled within condition and fold."""
+        key = self.recording.sha256, self.folds.tolist(), "shuffled trials"
+        return {
+            unit_id: stand_ins(self.plan.condition, self.folds, rng_for(*key, unit_id))
+            for unit_id in self.plan.unit_ids
+        }
+
+    @cached_property
+    def groups(self) -> list[tuple[str, ...]]:
+        """The units in groups of neighbours whose bins, burn-in included, are at most ``MOST_POOLED_BINS``."""
+        bins = self.plan.n_trials * (self.plan.grid.n_before + self.plan.grid.n_bins)
+        n_groups = -(-len(self.plan.unit_ids) // max(1, MOST_POOLED_BINS // bins))
+        return [tuple(map(str, part)) for part in np.array_split(self.plan.unit_ids, n_groups)]
+
+    @cached_property
+    def _group_of(self) -> dict[str, int]:
+        return {unit_id: k for k, group in enumerate(self.groups) for unit_id in group}
+
+    def pooled_units(self, model: str) -> dict[int | None, tuple[str, ...]]:
+        """Return the units of each network of a pooled model, by group; None where one network takes all units."""
+        if MODELS[model].pooled == "groups" and len(self.groups) > 1:
+            return dict(enumerate(self.groups))
+        return {None: self.plan.unit_ids}
+
+    def group_of(self, model: str, unit_id: str) -> int | None:
+        """Return the group of units with which a unit's model is trained; None for all units, or it alone."""
+        return self._group_of[unit_id] if None not in self.pooled_units(model) and MODELS[model].pooled else None
 
     def rows_of(self, *left_out: int) -> npt.NDArray[np.bool_]:
         """Return which trials train when these folds are left out."""
         return ~np.isin(self.folds, left_out)
 
 
-def job_id(recording: Recording, settings: FitSettings) -> str:
+_LOADED: dict[Job, PlannedRecording] = {}
+
+
+def job_id(source: Source, settings: FitSettings) -> str:
     """Return the content id of a fit."""
     kept = {key: value for key, value in settings.model_dump(mode="json").items() if key not in INCIDENTAL}
-    events = settings.events.read_text() if settings.events and settings.events.is_file() else None
-    return content_id(recording.sha256, kept, events, __version__)
+    return content_id(source.sha256, kept | {"events": settings.events_name}, __version__)
 
 
-def load_recording(path: Path, settings: FitSettings) -> Loaded:
+def load_recording(path: Path, settings: FitSettings) -> PlannedRecording:
     """Read and plan a recording; RecordingError where it cannot be used."""
     recording = read_recording(path, settings.read_options())
     plan = plan_trials(recording, settings.trial_options())
@@ -78,7 +178,7 @@ def load_recording(path: Path, settings: FitSettings) -> Loaded:
     if n_folds < 3:
         raise _too_few(path, plan)
     folds = assign_folds(strata(plan), plan.group, n_folds, settings.fold_scheme)
-    return Loaded(recording, plan, folds, n_folds)
+    return PlannedRecording(recording, plan, folds, n_folds)
 
 
 def _too_few(path: Path, plan: TrialPlan) -> RecordingError:
@@ -116,13 +216,39 @@ def strata(plan: TrialPlan) -> IntArray:
     return plan.condition * (int(pattern.max()) + 1) + pattern.reshape(-1)
 
 
-@lru_cache(maxsize=2)
-def load_job(job: Job) -> Loaded:
-    """Read and plan a job's recording once per process."""
-    return load_recording(job.path, job.settings)
+def load_job(job: Job) -> PlannedRecording:
+    """Read and plan a job's recording once per process; RnnspikeError where it is not what was planned."""
+    known = _LOADED.get(job)
+    if known is not None:
+        return known
+    loaded = load_recording(job.path, job.settings)
+    if job.source is not None and getattr(loaded.recording, "sources", ()) != job.source.files:
+        raise _changed(job)
+    refuse_change(job)
+    keep_loaded(job, loaded)
+    return loaded
+
+
+def keep_loaded(job: Job, loaded: PlannedRecording) -> None:
+    """Keep a recording in memory for the next tasks of its job, with that of one other job."""
+    _LOADED[job] = loaded
+    while len(_LOADED) > MOST_LOADED:
+        _LOADED.pop(next(iter(_LOADED)), None)
+
+
+def refuse_change(job: Job) -> None:
+    """Raise RnnspikeError where a job's recording or events are not what was planned: their rows would be mixed."""
+    if job.source is not None and not job.source.is_unchanged():
+        raise _changed(job)
+
+
+def _changed(job: Job) -> RnnspikeError:
+    return RnnspikeError(f"{job.path}: changed while it was being fitted: run the fit again (with --overwrite)")
 
 
 @lru_cache(maxsize=4)
 def unit_trials(job: Job, unit_ids: tuple[str, ...]) -> Trials:
     """Bin units of a job, keeping the last few in memory (the tasks of a unit follow one another)."""
-    return load_job(job).trials(list(unit_ids))
+    trials = load_job(job).trials(list(unit_ids))
+    refuse_change(job)  # series are read only now
+    return trials

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rnnspike.models.simulate import simulate
 from rnnspike.recording.data import FloatArray, Recording, Unit
-from rnnspike.runs.reopen import Reopened
+from rnnspike.runs.stored.reopen import Reopened
 from rnnspike.runs.tasks import rng_for
 from rnnspike.trials.data import Trials
 
@@ -29,6 +29,20 @@ def simulate_run(run: Reopened, model: str, seed: int = 0) -> SimulatedRun:
 
     Spikes lie in the middle of their bins; the trials keep their place in the session, and only their windows are
     observed.
+
+    Parameters
+    ----------
+    run
+        A run that was reopened.
+    model
+        A rung of it.
+    seed
+        Seed of the spikes.
+
+    Returns
+    -------
+    SimulatedRun
+        The recording that was drawn, with its true intensity.
     """
     units, rows = [], []
     for unit_id in run.units:

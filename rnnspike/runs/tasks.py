@@ -1,7 +1,7 @@
 """A fit as tasks: which trainings there are, what each needs, and the seed that its content gives it.
 
 With K outer folds, one training leaves out a pair of folds {a, b}: its model chosen on a predicts b (b is the test
-fold, a the validation fold) and the other way round (science.md d.4). Test fold t is predicted by the mean log-rate
+fold, a the validation fold) and the other way round (science.md#folds). Test fold t is predicted by the mean log-rate
 of its members, one for each validation fold v.
 """
 
@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from rnnspike.models.registry import MODELS
+from rnnspike.models.registry import MODELS, Effort
 
-Effort = Literal["fast", "standard", "thorough"]
-
-#: Rungs without a choice to make on validation trials: fitted on all training folds at once, one fit a fold.
-CLOSED_FORM = ("constant", "psth", "psth-gain")
+#: Called with (tasks done, tasks in all, what was done last).
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,39 @@ class Pair:
     def members(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return (test fold, validation fold) of the two models that the training gives: chosen on a, chosen on b."""
         return (self.b, self.a), (self.a, self.b)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call of a worker.
+
+    ``fit`` a unit's rungs, or a ``pooled`` one (of a ``group`` of units), without a pair of folds; a rung's networks
+    of all units and folds ``together``; ``finish`` a unit; ``write`` the run as a whole.
+    """
+
+    kind: str
+    unit: str | None = None
+    pair: Pair | None = None
+    rung: str | None = None
+    group: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Return the task in words."""
+        what = {
+            "fit": f"unit {self.unit}",
+            "pooled": f"{self.rung} of {'all units' if self.group is None else f'units, group {self.group + 1}'}",
+            "together": f"{self.rung} of all units and folds",
+            "finish": f"unit {self.unit} evaluated",
+            "write": "run directory",
+        }[self.kind]
+        return what if self.pair is None else f"{what}, folds {self.pair.a} and {self.pair.b} left out"
+
+
+#: The last task of a recording, which needs all others.
+WRITE = Task("write")
+#: Tasks that were lost with the processes that did them, each with the reason (``errors.TaskLost``).
+Lost = Mapping[Task, str]
 
 
 def pairs_of(model: str, n_folds: int, effort: Effort) -> list[Pair]:
@@ -60,12 +91,12 @@ def member_name(test: int, validation: int) -> str:
 
 
 def ladder(models: Sequence[str]) -> list[str]:
-    """Return the rungs to fit, in the registry's order: those asked for, the null, the reference, and their needs."""
+    """Return the rungs to fit, in order: those asked for, null and reference, and what they need."""
     wanted = {name for name in models if name != "stack"} | {"constant", "psth-gain"}
     if "stack" in models and len(wanted) <= 2:
         wanted |= {"renewal", "glm"}
     while True:
-        more = {need for name in wanted for need in MODELS[name].needs} - wanted
+        more = {need for name in wanted for need in (*MODELS[name].needs, MODELS[name].null) if need} - wanted
         if not more:
             return [name for name in MODELS if name in wanted]
         wanted |= more

@@ -1,1 +1,1 @@
-"""What is modelled: aligned, binned, masked and split into folds."""
+"""From a recording to trials: aligned, binned, masked and split into folds."""

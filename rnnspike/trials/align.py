@@ -1,8 +1,8 @@
-"""Spikes to bins: per unit one searchsorted of the window ends, floor to bin, count (science.md b.14).
+"""Binning of spikes in windows around each trial's time zero (science.md#exposure).
 
 Bins are half-open ``[ , )`` with edges ``start + index * width``; a spike within ``EDGE_TOLERANCE`` of a bin
-below an edge belongs to the bin above it, so that spikes on a decimal grid fall where arithmetic on paper puts
-them. Overlapping windows are independent rows: a spike may be counted in several.
+below an edge belongs to the bin above it, so that spikes on a decimal grid are binned as in exact arithmetic.
+Overlapping windows are independent rows: a spike may be counted in several.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rnnspike.trials.data import CountArray, FloatArray, IntArray
 
-#: How far below an edge, in bins, a spike still counts as on it: rounding of decimal times, no more.
+#: Distance below an edge, in bins, within which a spike counts as on the edge (rounding of decimal times).
 EDGE_TOLERANCE = 1e-6
 #: Most spikes that a bin of ``Trials.counts`` (uint8) can hold.
 MAX_COUNT = 255
@@ -22,10 +22,10 @@ MAX_COUNT = 255
 
 @dataclass(frozen=True)
 class BinnedSpikes:
-    """Spikes of one unit in the windows, sparse: only the bins that hold any.
+    """Spikes of one unit in the windows, sparse: only bins with spikes.
 
-    ``trial``, ``bin`` (entry,) say which bin, counted from the window's start (burn-in bins are negative);
-    ``n`` (entry,) how many spikes it holds. Ascending in trial, then bin.
+    ``trial``, ``bin`` (entry,) are the indices of the bin, from the window's start (burn-in bins are negative);
+    ``n`` (entry,) is its number of spikes. Ascending in trial, then bin.
     """
 
     trial: IntArray
@@ -38,7 +38,7 @@ class BinnedSpikes:
 
 
 def count_bins(duration_s: float, bin_s: float) -> int:
-    """Return how many bins a duration is, to the nearest.
+    """Return a duration in bins, rounded to the nearest.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def bin_spikes(
     start_s
         (trial,) start of each window, any order; windows may overlap.
     n_bins, n_before
-        Bins from the start on, and bins before it (the burn-in).
+        Bins after the start, and bins before it (the burn-in).
     bin_s
         Bin width in seconds.
     """
@@ -89,7 +89,7 @@ def bin_spikes(
 
 
 def _merge(trial: IntArray, index: IntArray) -> BinnedSpikes:
-    """Join entries of one bin (neighbours, since spikes ascend)."""
+    """Merge entries of the same bin (adjacent, since spikes ascend)."""
     if len(trial) == 0:
         return BinnedSpikes(trial, index, index)
     new = np.concatenate([[True], (np.diff(index) != 0) | (np.diff(trial) != 0)])
@@ -104,22 +104,8 @@ def to_counts(binned: BinnedSpikes, out: CountArray, n_before: int = 0) -> None:
     Raises
     ------
     OverflowError
-        Where a bin holds more than ``MAX_COUNT`` spikes.
+        If a bin holds more than ``MAX_COUNT`` spikes.
     """
     if len(binned.n) and int(binned.n.max()) > MAX_COUNT:
         raise OverflowError(f"a bin holds {int(binned.n.max())} spikes, more than {MAX_COUNT}")
     out[binned.trial, binned.bin + n_before] = binned.n
-
-
-def align(spike_times_s: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float) -> CountArray:
-    """Return counts uint8 (trial, bin) of one unit: the plain case of ``bin_spikes``.
-
-    Examples
-    --------
-    >>> align(np.array([0.1, 0.25, 1.0]), np.array([0.0, 0.2]), 3, 0.1)
-    array([[0, 1, 1],
-           [1, 0, 0]], dtype=uint8)
-    """
-    counts = np.zeros((len(start_s), n_bins), np.uint8)
-    to_counts(bin_spikes(spike_times_s, start_s, n_bins, bin_s), counts)
-    return counts

@@ -1,4 +1,4 @@
-"""What is modelled: spike counts aligned to events, binned and masked; the input of every model."""
+"""Trials: spike counts aligned to events, binned and masked; the input of every model."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rnnspike.observation import Observation
+from rnnspike.trials.others import OtherUnits
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 CountArray = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.int64]
-Observation = Literal["bernoulli", "poisson"]
 
 
 @dataclass(frozen=True)
 class SessionCounts:
-    """Spikes of every trial of the session, in order of time: the recorded past that a slow gain reads.
+    """Spikes of every trial of the session, in order of time: the input of a slow gain.
 
-    Shared unchanged by all subsets of the trials (``Trials.session_index`` points into it).
-    ``start_s``, ``stop_s`` (trial,) are the window's ends in session time; ``counts`` and ``exposure_bins``
-    (trial, unit) are spikes and observed bins within it; ``condition`` (trial,).
+    Shared by all subsets of the trials (``Trials.session_index`` refers to it).
+    ``start_s``, ``stop_s`` (trial,) are start and stop of the window in session time; ``counts`` and
+    ``exposure_bins`` (trial, unit) are spikes and observed bins within it; ``condition`` (trial,).
     """
 
     start_s: FloatArray
@@ -43,23 +45,37 @@ class Trials:
     counts
         uint8 (trial, bin, unit), spikes per bin; 0 where not observed.
     observed
-        bool (trial, bin, unit), False outside observed time: such bins are never scored and are not silence.
+        bool (trial, bin, unit), False outside observed time: such bins are never scored and do not count as silent.
     burn_in, burn_in_observed
-        (trial, burn_bin, unit), the recorded spikes just before the window and where they are known.
+        (trial, burn_bin, unit), the recorded spikes directly before the window, and which of its bins are observed.
     covariates, covariates_burn_in
-        float32 (trial, bin, channel) and (trial, burn_bin, channel); 0 where absent (bins where a requested
-        covariate is absent are not ``observed``).
+        float32 (trial, bin, channel) and (trial, burn_bin, channel); 0 where missing (bins in which a
+        requested covariate is missing are not ``observed``).
+    covariate_names
+        One per channel.
     condition
-        (trial,) index into ``conditions``; one condition where none was asked for.
+        (trial,) index into ``conditions``; all 0 without ``--condition``.
+    conditions
+        Names of the conditions.
     start_s
-        (trial,) session time of the window's start.
+        (trial,) session time of the window's start, s.
     group
-        (trial,) trials with a common number share recorded time (window or burn-in of one over the window of
-        another) as far as that can leak between folds, and go into one fold.
+        (trial,) trials whose windows overlap are in one group: what they share would leak between folds, so they go
+        into one fold. The burn-in does not count.
     session, session_table, session_index
-        Spikes of all trials of the session, the rows of their table, and where each of these trials stands in them.
+        Spikes of all trials of the session, the rows of their table, and the index of each of these trials in them.
+    unit_ids
+        Ids of the units, as in the recording.
+    bin_s
+        Bin width, s.
+    window_s
+        Start and stop of the window around time zero, s.
+    observation
+        ``bernoulli`` or ``poisson``: how bins are scored.
     has_repeats
-        False where the recording was cut into segments: there is nothing to average over.
+        False if the recording was cut into segments, which have no trial average.
+    others
+        Units recorded together with these, which population models read; None where they are not known.
     """
 
     counts: CountArray
@@ -81,6 +97,7 @@ class Trials:
     window_s: tuple[float, float]
     observation: Observation = "bernoulli"
     has_repeats: bool = True
+    others: OtherUnits | None = None
 
     @property
     def n_trials(self) -> int:
@@ -104,17 +121,17 @@ class Trials:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Rows of the trials' table, in the order of the trials."""
+        """Rows of the trial table, in the order of the trials."""
         return self.session_table.iloc[self.session_index].reset_index(drop=True)
 
     @property
     def spikes(self) -> CountArray:
-        """Counts as the observation model scores them: 0 or 1 under Bernoulli, counts under Poisson."""
+        """Counts as scored by the observation model: 0 or 1 for Bernoulli, counts for Poisson."""
         return np.minimum(self.counts, 1) if self.observation == "bernoulli" else self.counts
 
     @property
     def n_merged(self) -> int:
-        """Spikes that share a bin with another and are therefore not scored (0 under Poisson)."""
+        """Number of spikes that are not scored because they share a bin with another (0 for Poisson)."""
         if self.observation == "poisson":
             return 0
         return int(np.maximum(self.counts.astype(np.int64) - 1, 0)[self.observed].sum())
@@ -128,7 +145,13 @@ class Trials:
         )
 
     def take(self, index: Sequence[int] | npt.NDArray[Any]) -> Trials:
-        """Return these trials only, in the order given (``index`` is integers or a boolean mask)."""
+        """Return only these trials, in the given order.
+
+        Parameters
+        ----------
+        index
+            (trial,) integers, or a boolean mask over all trials.
+        """
         chosen = np.asarray(index)
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
@@ -137,7 +160,13 @@ class Trials:
         return replace(self, **{name: getattr(self, name)[chosen] for name in per_trial})
 
     def unit(self, index: int) -> Trials:
-        """Return the trials of one unit, shapes (trial, bin, 1)."""
+        """Return the trials of one unit, shapes (trial, bin, 1).
+
+        Parameters
+        ----------
+        index
+            Index of the unit.
+        """
         one = slice(index, index + 1)
         session = replace(
             self.session, counts=self.session.counts[:, one], exposure_bins=self.session.exposure_bins[:, one]
@@ -151,13 +180,60 @@ class Trials:
         )
 
 
+def together(units: Sequence[Trials]) -> Trials:
+    """Return the trials of several units as one.
+
+    Parameters
+    ----------
+    units
+        The same trials of different units, on one grid.
+    """
+    session = replace(
+        units[0].session,
+        counts=np.concatenate([each.session.counts for each in units], axis=1),
+        exposure_bins=np.concatenate([each.session.exposure_bins for each in units], axis=1),
+    )
+    return replace(
+        units[0],
+        counts=np.concatenate([each.counts for each in units], axis=2),
+        observed=np.concatenate([each.observed for each in units], axis=2),
+        burn_in=np.concatenate([each.burn_in for each in units], axis=2),
+        burn_in_observed=np.concatenate([each.burn_in_observed for each in units], axis=2),
+        session=session,
+        unit_ids=tuple(unit_id for each in units for unit_id in each.unit_ids),
+    )
+
+
 @dataclass(frozen=True)
 class TrialOptions:
-    """Which trials, aligned how, on which bins; everything has a default (the first trials table).
+    """How trials are chosen, aligned and binned; everything has a default (the first trials table).
 
-    ``window_s`` None means the shortest common window of the table's intervals. ``segment_s`` cuts a recording
-    without trials. ``observation`` auto is Bernoulli up to 2 ms bins, Poisson above. ``min_spikes`` leaves out
-    units with fewer spikes in the windows, ``most_per_bin`` those with more spikes a bin on average.
+    Attributes
+    ----------
+    table
+        Interval or event table; None: the first.
+    align
+        Column of the table that is time zero; None: ``start_time``.
+    window_s
+        Start and stop relative to time zero, s; None: the shortest common window of the table's intervals.
+    condition
+        Columns that define conditions.
+    units
+        Query of the units to use, on id, n_spikes, rate_hz and the metadata.
+    covariates
+        Names of time series to use as input.
+    bin_s
+        Bin width, s.
+    burn_in_s
+        Recorded time before the window that models may use, s.
+    segment_s
+        Length of the segments into which a recording without trials is cut, s.
+    observation
+        ``auto`` is Bernoulli up to 2 ms bins, Poisson above.
+    min_spikes
+        Leave out units with fewer spikes in the windows.
+    most_per_bin
+        Leave out units with more spikes per bin on average.
     """
 
     table: str | None = None

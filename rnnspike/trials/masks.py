@@ -1,4 +1,4 @@
-"""Exposure: when a unit was observed, as intervals and as a mask of bins; never as zeros (science.md b.14)."""
+"""Exposure: when a unit was observed, as intervals and as a mask of bins (science.md#exposure)."""
 
 from __future__ import annotations
 
@@ -6,42 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnspike.recording.checks.clean import clean_intervals
 from rnnspike.recording.data import Finding, Recording, Unit
 from rnnspike.trials.align import EDGE_TOLERANCE
 from rnnspike.trials.data import BoolArray, FloatArray
 
-#: Intervals closer than this are one: rounding of times that touch.
+#: Intervals closer than this are merged: rounding of adjacent times.
 TOUCHING_S = 1e-9
-#: Spikes of all units that a stretch should have held, at the rate beside it, before its silence is not believed.
+#: A silence is taken as unrecorded if, at the rate of the rest, it should hold this many spikes of all units.
 EXPECTED_IN_SILENCE = 40.0
-#: Around events, which have no end, a silence must also last so long (s) and be such a share of the time between:
-#: all units of a recording may well be quiet for a moment after a stimulus.
+#: Around events, which have no end, a silence must also last this long (s) and be this share of the time between
+#: events: all units may be silent for a short time after a stimulus.
 EVENT_SILENCE_S, EVENT_SILENCE_SHARE = 1.0, 0.1
-#: What a spike may lie outside an interval and still count as inside: resolution of stored times.
+#: Tolerance of interval ends: resolution of stored times.
 SLACK_S = 1e-3
 
 
 def as_intervals(intervals: object) -> FloatArray:
-    """Return (interval, 2) float64, ascending, overlapping and touching ones joined, empty ones left out."""
-    rows = np.asarray(intervals, dtype=np.float64).reshape(-1, 2)
-    rows = rows[rows[:, 1] > rows[:, 0]]
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    if len(rows) == 0:
-        return rows
-    reach = np.maximum.accumulate(rows[:, 1])  # latest end so far
-    first = np.concatenate([[True], rows[1:, 0] > reach[:-1] + TOUCHING_S])
-    last = np.concatenate([first[1:], [True]])
-    return np.stack([rows[first, 0], reach[last]], axis=1)
+    """Return (interval, 2) float64, ascending, without empty ones; overlapping and adjacent ones are merged."""
+    return clean_intervals(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), TOUCHING_S)
 
 
 def complement(intervals: FloatArray) -> FloatArray:
-    """Return the time between, before and after joined intervals, out to infinity."""
+    """Return the time before, between and after merged intervals, to infinity."""
     ends = np.concatenate([[-np.inf], intervals.ravel(), [np.inf]])
     return as_intervals(ends.reshape(-1, 2))
 
 
 def intersect(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return the time in both of two joined sets of intervals."""
+    """Return the intersection of two sets of merged intervals."""
     low = np.searchsorted(b[:, 1], a[:, 0], side="right")
     high = np.searchsorted(b[:, 0], a[:, 1], side="left")
     n = np.maximum(high - low, 0)
@@ -52,19 +45,19 @@ def intersect(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def duration_s(intervals: FloatArray) -> float:
-    """Return the total length of joined intervals."""
+    """Return the total length of merged intervals."""
     return float((intervals[:, 1] - intervals[:, 0]).sum())
 
 
 def observed_bins(
     intervals: FloatArray, start_s: FloatArray, n_bins: int, bin_s: float, n_before: int = 0
 ) -> BoolArray:
-    """Return which bins of each window lie wholly within the intervals: bool (trial, n_before + bin).
+    """Return which bins of each window lie entirely within the intervals: bool (trial, n_before + bin).
 
     Parameters
     ----------
     intervals
-        (interval, 2) joined, seconds.
+        (interval, 2) merged, seconds.
     start_s
         (trial,) start of each window; ``n_before`` bins before it are covered too.
     """
@@ -75,8 +68,9 @@ def observed_bins(
     trial = np.repeat(np.arange(n_trials), n)
     which = np.arange(len(trial)) + np.repeat(low - (np.cumsum(n) - n), n)
     ends = (intervals[which] - start_s[trial, None]) / bin_s  # (pair, 2) in bins from the window's start
-    first = np.ceil(np.maximum(ends[:, 0], -n_before) - EDGE_TOLERANCE).astype(np.int64) + n_before
-    stop = np.floor(np.minimum(ends[:, 1], n_bins) + EDGE_TOLERANCE).astype(np.int64) + n_before
+    ends = np.clip(ends, -n_before, n_bins)
+    first = np.ceil(ends[:, 0] - EDGE_TOLERANCE).astype(np.int64) + n_before
+    stop = np.floor(ends[:, 1] + EDGE_TOLERANCE).astype(np.int64) + n_before
     whole = stop > first
     change = np.zeros((n_trials, width + 1), np.int32)
     np.add.at(change, (trial[whole], first[whole]), 1)
@@ -86,10 +80,10 @@ def observed_bins(
 
 @dataclass(frozen=True)
 class Exposure:
-    """When each unit was observed, in intervals; what the file does not say is assumed and stated.
+    """When each unit was observed, in intervals; assumptions are reported as findings.
 
-    ``assumed_s`` (interval, 2) stands for units without observed intervals; ``allowed_s`` is the recording's
-    span less its invalid times.
+    ``assumed_s`` (interval, 2) is used for units without observed intervals; ``allowed_s`` is the recording's span
+    without its invalid times.
     """
 
     assumed_s: FloatArray
@@ -97,17 +91,22 @@ class Exposure:
     findings: tuple[Finding, ...] = ()
 
     def of(self, unit: Unit) -> FloatArray:
-        """Return the observed intervals of one unit, joined."""
+        """Return the observed intervals of one unit, merged."""
         own = self.assumed_s if unit.observed_s is None else as_intervals(unit.observed_s)
         return intersect(own, self.allowed_s)
+
+    @staticmethod
+    def key(unit: Unit) -> bytes:
+        """Return what is equal for units that were observed at the same times."""
+        return b"" if unit.observed_s is None else b"observed" + unit.observed_s.tobytes()
 
 
 def exposure(recording: Recording, trial_intervals: FloatArray) -> Exposure:
     """Return when the units of a recording were observed.
 
-    Units without observed intervals are taken to be observed in the trials (``trial_intervals`` (trial, 2); events
-    start and stop at once) and between the first and last spike of all units; but stretches between trials in which
-    no unit ever fires, where many spikes were to be expected, are taken to be unrecorded.
+    Units without observed intervals are assumed to be observed in the trials (``trial_intervals`` (trial, 2); events
+    have no duration) and between the first and last spike of all units, except in times between trials in which no
+    unit ever fires although many spikes are expected.
     """
     allowed = complement(as_intervals(recording.invalid_s))
     if recording.span_s is not None:
@@ -129,11 +128,11 @@ def exposure(recording: Recording, trial_intervals: FloatArray) -> Exposure:
 
 
 def recorded_beyond_trials(spike_times_s: FloatArray, trials: FloatArray) -> tuple[float, float] | None:
-    """Return how far before and after trials (or events) spikes were stored; None where recording went on throughout.
+    """Return how long before and after trials (or events) spikes were stored; None if recording was continuous.
 
-    Files that keep only the spikes of trials are not silent in between. Spikes of all units between trials are laid
-    over each other by their time since the trial before and until the trial after; looked for is the widest stretch
-    that is empty between all trials alike. It was not recorded if, at the rate of the rest, it should have held
+    Some files hold only the spikes of trials, so that time between trials is not silent but unrecorded. Spikes of all
+    units between trials are superposed by their time since the last and until the next trial, to find the longest
+    time that is empty between all trials. It was not recorded if, at the rate of the rest, it should hold
     ``EXPECTED_IN_SILENCE`` spikes.
     """
     trials = trials[np.argsort(trials[:, 0], kind="stable")]
@@ -161,12 +160,12 @@ def recorded_beyond_trials(spike_times_s: FloatArray, trials: FloatArray) -> tup
 
 
 def _narrowest(since: FloatArray, until: FloatArray) -> tuple[float, float]:
-    """Return A, B of least sum such that each spike lies within A after a trial or within B before the next."""
+    """Return A, B with the least sum such that each spike lies within A after a trial or within B before the next."""
     if len(since) == 0:
         return 0.0, 0.0
     order = np.argsort(since)
-    after = np.concatenate([[0.0], since[order]])  # A as far as each spike in turn, or none
-    latest = np.maximum.accumulate(until[order][::-1])[::-1]  # B that the spikes beyond A ask for
+    after = np.concatenate([[0.0], since[order]])  # A up to each spike in turn, or zero
+    latest = np.maximum.accumulate(until[order][::-1])[::-1]  # B needed by the spikes beyond A
     before = np.concatenate([latest, [0.0]])
     best = int(np.argmin(after + before))
     return float(after[best]), float(before[best])
@@ -185,5 +184,7 @@ def _gaps(before_s: float, after_s: float) -> Finding:
     close = before_s <= 2 * SLACK_S and after_s <= 2 * SLACK_S
     where = "between trials" if close else f"from {after_s:.3g} s after a trial to {before_s:.3g} s before the next"
     return Finding(
-        "gaps-not-recorded", "warning", f"no unit ever fires {where}: that time is taken as unrecorded, not silent"
+        "gaps-not-recorded",
+        "warning",
+        f"no unit ever fires {where}: this time is assumed to be unrecorded, not silent",
     )

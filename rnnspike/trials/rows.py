@@ -1,4 +1,4 @@
-"""Which rows of which table are the trials, where time zero is in each, and what condition each is of."""
+"""The rows of a table that are the trials, with time zero and condition of each."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.errors import ConfigError, RecordingError
-from rnnspike.recording.assemble import alignable_tables
+from rnnspike.recording.checks.assemble import alignable_tables
+from rnnspike.recording.checks.times import known_times
 from rnnspike.recording.data import Finding, Recording
+from rnnspike.recording.findings import TABLES_UNREAD
 from rnnspike.trials.align import whole_bins
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, TrialOptions
+from rnnspike.wording import counted
 
-#: A trial shorter than this share of the median is an outlier if at most ``FEW`` of the trials are so short.
+#: A trial shorter than this share of the median is an outlier if at most the share ``FEW`` of trials are.
 SHORT, FEW = 0.5, 0.05
+#: Bins of all windows together, burn-in included: 55 hours at 1 ms.
+MAX_BINS = 2e8
 
 
 @dataclass(frozen=True)
 class TrialRows:
     """Rows of the chosen table in order of time zero.
 
-    ``zero_s`` (trial,) is time zero; ``stop_s`` (trial,) the end of the row's interval or NaN; ``intervals_s``
-    (trial, 2) the intervals themselves (events: no rows).
+    ``zero_s`` (trial,) is time zero; ``stop_s`` (trial,) the end of the row's interval, NaN without one.
     """
 
     name: str
@@ -36,24 +40,29 @@ class TrialRows:
 
     @property
     def intervals_s(self) -> FloatArray:
-        """(trial, 2) start and stop of the rows; time zero twice where the table is one of events."""
-        if "stop_time" not in self.table:
-            return np.stack([self.zero_s, self.zero_s], axis=1)
-        return self.table[["start_time", "stop_time"]].to_numpy(np.float64)
+        """(trial, 2) start and stop of the rows; time zero twice for rows without both."""
+        start_s = self.table["start_time"].to_numpy(np.float64)
+        has_both = (self.stop_s > start_s)[:, None]
+        return np.where(has_both, np.stack([start_s, self.stop_s], axis=1), self.zero_s[:, None])
 
     def keep(self, rows: IntArray | BoolArray, *findings: Finding) -> TrialRows:
-        """Return some of the rows, by mask or index, with what was found."""
+        """Return some of the rows, by mask or index, with further findings."""
         index = np.arange(len(self.zero_s))[rows]
         table = self.table.iloc[index].reset_index(drop=True)
         return TrialRows(self.name, table, self.zero_s[index], self.stop_s[index], self.findings + findings)
 
 
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean x?`` if a name is close to a known one, else an empty text."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``(did you mean x? there are x, y)`` for a name that is not among the known ones."""
+    """Return ``(did you mean x? there are x, y)`` for an unknown name."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
     there_are = f"there are {', '.join(known)}" if known else "there are none"
-    return f"({f'did you mean {close[0]}? ' if close else ''}{there_are})"
+    return f"({' '.join(filter(None, (closest(name, known), there_are)))})"
 
 
 def tables(recording: Recording) -> dict[str, pd.DataFrame]:
@@ -62,17 +71,17 @@ def tables(recording: Recording) -> dict[str, pd.DataFrame]:
 
 
 def list_tables(recording: Recording) -> str:
-    """Return the tables with their number of rows, in words."""
+    """Return the names of the tables with their numbers of rows, as text."""
     return ", ".join(f"{name} ({len(table)} rows)" for name, table in tables(recording).items()) or "none"
 
 
 def choose_table(recording: Recording, name: str | None) -> str:
-    """Return the name of the table to align to: the one named, ``trials``, or the first with rows enough.
+    """Return the name of the table to align to: the requested one, ``trials``, or the first with enough rows.
 
     Raises
     ------
     RecordingError
-        Where the named table is missing, or none is named and there is none.
+        If the requested table is missing, or there is no table.
     """
     known = tables(recording)
     if name is not None:
@@ -84,40 +93,46 @@ def choose_table(recording: Recording, name: str | None) -> str:
         return "trials"
     if usable:
         return usable[0]
+    unread = next((item for item in recording.findings if item.id in TABLES_UNREAD), None)
+    if unread is not None:
+        raise RecordingError(
+            recording.path, f"its trials could not be read: {unread.message}", unread.option, unread.id
+        )
     raise RecordingError(
         recording.path, f"no table of trials to align to (tables: {list_tables(recording)})", "--segment 2s"
     )
 
 
 def trial_rows(recording: Recording, options: TrialOptions) -> TrialRows:
-    """Return the trials of a recording: rows with a time zero, in order of it.
+    """Return the trials of a recording: rows with a time zero, in order of time.
 
     Raises
     ------
     RecordingError
-        Where the table or the column is missing, no row has a time, or all have the same.
+        If the table or the column is missing, no row has a time, or all have the same time.
     """
     name = choose_table(recording, options.table)
     table = tables(recording)[name]
     column = options.align or "start_time"
     zero_s = _times(recording, name, table, column)
-    has_stop = "stop_time" in table and bool(table["stop_time"].notna().any())
-    if not has_stop:
-        table = table.drop(columns="stop_time", errors="ignore")
-    stop_s = table["stop_time"].to_numpy(np.float64) if has_stop else np.full(len(table), np.nan)
-    bad = ~np.isfinite(zero_s)
-    if has_stop:
-        bad |= ~(stop_s > table["start_time"].to_numpy(np.float64))
-    if len(table) == 0 or bad.all():
+    stop_s = _stops(table)
+    timed = known_times(zero_s)
+    if not timed.any():
         raise RecordingError(
             recording.path, f"table {name}: none of {len(table)} rows has a time in {column}", "--trials or --align"
         )
+    ends = timed & np.isfinite(stop_s)
+    wanted = timed if options.window_s is not None or not ends.any() else ends
+    findings = (
+        *_dropped(name, int((~timed).sum()), f"without a time in {column}: dropped"),
+        *_dropped(name, int((timed & ~wanted).sum()), "do not stop after they start: dropped (--window keeps them)"),
+    )
     order = np.argsort(zero_s, kind="stable")
-    rows = TrialRows(name, table, zero_s, stop_s).keep(order[~bad[order]], *_dropped(name, column, int(bad.sum())))
+    rows = TrialRows(name, table, zero_s, stop_s).keep(order[wanted[order]], *findings)
     if len(rows.zero_s) > 1 and np.ptp(rows.zero_s) == 0:
         raise RecordingError(
             recording.path,
-            f"table {name}: {column} is {rows.zero_s[0]:g} s in all {len(rows.zero_s)} rows, nothing can be aligned",
+            f"table {name}: {column} is {rows.zero_s[0]:g} s in all {len(rows.zero_s)} rows: nothing can be aligned",
             "--align COLUMN or --events FILE",
             "event-times-equal",
         )
@@ -132,32 +147,41 @@ def _times(recording: Recording, name: str, table: pd.DataFrame, column: str) ->
         )
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
     if len(values) and not np.isfinite(values).any():
-        raise RecordingError(recording.path, f"--align {column}: column of table {name} holds no times", "--align")
+        raise RecordingError(recording.path, f"table {name}: column {column} holds no times", "--align or --trials")
     return values
 
 
-def _dropped(name: str, column: str, n: int) -> tuple[Finding, ...]:
-    if n == 0:
-        return ()
-    message = f"table {name}: {n} rows without a time in {column} or that stop before they start: dropped"
-    return (Finding("trial-rows-dropped", "warning", message, count=n),)
+def _stops(table: pd.DataFrame) -> FloatArray:
+    """Return the stop of each row (row,), NaN without one or if it is not after the start."""
+    if "stop_time" not in table:
+        return np.full(len(table), np.nan)
+    start, stop = (table[name].to_numpy(np.float64) for name in ("start_time", "stop_time"))
+    return np.where(known_times(stop) & ~(stop <= start), stop, np.nan)
+
+
+def _dropped(name: str, n: int, why: str) -> tuple[Finding, ...]:
+    return (
+        (Finding("trial-rows-dropped", "warning", f"table {name}: {counted(n, 'row{s}')} {why}", count=n),)
+        if n
+        else ()
+    )
 
 
 def default_window(recording: Recording, rows: TrialRows) -> tuple[tuple[float, float], TrialRows]:
-    """Return the shortest common window from time zero to the rows' ends, and the rows that have it.
+    """Return the longest window from time zero that all rows share, and the rows that have it.
 
-    A few rows that are absurdly short (``SHORT``, ``FEW``) are dropped rather than cutting all others down.
+    A few much shorter rows (``SHORT``, ``FEW``) are dropped, since they would shorten the window of all others.
 
     Raises
     ------
     RecordingError
-        Where the table is one of events, or no row lasts beyond time zero.
+        If the table holds events, or no row lasts beyond time zero.
     """
     lasts_s = rows.stop_s - rows.zero_s
     if not np.isfinite(lasts_s).any():
         raise RecordingError(
             recording.path,
-            f"table {rows.name} holds events without an end, so a window is needed",
+            f"table {rows.name}: no row stops after it starts, so a window is needed",
             "--window -0.5 1.0",
         )
     median = float(np.nanmedian(lasts_s))
@@ -168,7 +192,9 @@ def default_window(recording: Recording, rows: TrialRows) -> tuple[tuple[float, 
     short = ~(lasts_s >= SHORT * median)
     if 0 < short.sum() <= max(FEW * len(lasts_s), 1) and len(lasts_s) > 3:
         n = int(short.sum())
-        message = f"{n} trials last less than half the median ({median:.3g} s): dropped, --window keeps them"
+        message = counted(
+            n, f"trial{{s}} last{{v}} less than half the median ({median:.3g} s): dropped (--window keeps them)"
+        )
         rows = rows.keep(~short, Finding("trials-too-short", "warning", message, count=n, option="--window"))
         lasts_s = rows.stop_s - rows.zero_s
     shortest = float(lasts_s.min())
@@ -182,7 +208,7 @@ def default_window(recording: Recording, rows: TrialRows) -> tuple[tuple[float, 
 def label_conditions(
     recording: Recording, rows: TrialRows, columns: Sequence[str]
 ) -> tuple[IntArray, tuple[str, ...], TrialRows]:
-    """Return the condition of each trial, the conditions' labels, and the rows that have one.
+    """Return the condition of each trial, the labels of the conditions, and the rows that have a condition.
 
     Labels read ``direction=left, contrast=0.5``, in the order of the values. Without columns there is one
     condition, ``all``.
@@ -190,7 +216,7 @@ def label_conditions(
     Raises
     ------
     RecordingError
-        Where a column is missing, or the conditions are more than half the trials.
+        If a column is missing, or there are more conditions than half the trials.
     """
     if not columns:
         return np.zeros(len(rows.zero_s), np.int64), ("all",), rows
@@ -205,7 +231,7 @@ def label_conditions(
         raise RecordingError(recording.path, f"--condition {columns[0]}: the column is empty", "another --condition")
     if missing.any():
         n = int(missing.sum())
-        message = f"{n} trials have no value in {', '.join(columns)}: dropped"
+        message = f"{counted(n, 'trial{s} {have} no value in')} {', '.join(columns)}: dropped"
         rows = rows.keep(~missing, Finding("conditions-missing", "warning", message, count=n))
     ranks = np.stack([_rank(rows.table[column]) for column in columns], axis=1)
     distinct, first, index = np.unique(ranks, axis=0, return_index=True, return_inverse=True)
@@ -221,7 +247,7 @@ def label_conditions(
 
 
 def _rank(column: pd.Series[Any]) -> IntArray:
-    """Return the place of each value among the sorted values: numbers by size, everything else as text."""
+    """Return the rank of each value: numbers by size, everything else as text."""
     if pd.api.types.is_numeric_dtype(column):
         return np.unique(column.to_numpy(np.float64), return_inverse=True)[1]
     return np.unique(column.map(_plain).to_numpy(str), return_inverse=True)[1]
@@ -231,10 +257,18 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
+def check_size(recording: Recording, n_trials: float, duration_s: float, bin_s: float) -> None:
+    """Raise RecordingError for windows with too many bins, before memory is allocated."""
+    n_bins = n_trials * (duration_s / bin_s)
+    if n_bins > MAX_BINS:
+        message = f"{n_trials:.6g} windows of {duration_s:.4g} s hold {n_bins:.3g} bins, more than {MAX_BINS:.0e}"
+        raise RecordingError(recording.path, message, "a shorter --window or a wider --bin")
+
+
 def check_window(window_s: tuple[float, float], bin_s: float) -> None:
-    """Refuse a window that is reversed or shorter than a bin (ConfigError)."""
+    """Raise ConfigError for a window that is reversed or shorter than a bin."""
     low, high = window_s
     if not (np.isfinite(low) and np.isfinite(high) and high > low):
         raise ConfigError(f"--window {low:g} {high:g}: the window must end after it starts")
     if bin_s <= 0 or whole_bins(high - low, bin_s) < 1:
-        raise ConfigError(f"--bin {bin_s:g}: a bin must be positive and fit the window of {high - low:g} s")
+        raise ConfigError(f"--bin {bin_s:g}: a bin must be positive and fit into the window of {high - low:g} s")

@@ -1,4 +1,4 @@
-"""Folds over trials: stratified by condition, trials that share recorded time kept together, deterministic."""
+"""Folds over trials: stratified by condition, deterministic; overlapping trials stay together."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ Scheme = Literal["interleaved", "blocked"]
 def assign_folds(
     condition: IntArray, group: IntArray, n_folds: int = 5, scheme: Scheme | str = "interleaved"
 ) -> IntArray:
-    """Return the fold of each trial, int64 (trial,) in 0 .. n_folds - 1; trials are taken to be in order of time.
+    """Return the fold of each trial, int64 (trial,) in 0 .. n_folds - 1. Trials must be in order of time.
 
-    Groups are dealt out to the fold that has the fewest trials of the group's condition, then the fewest trials.
-    ``interleaved`` breaks ties at random (the same way for the same input): a fixed order would put the same
-    stimulus of a cycle of ``n_folds`` stimuli always into the same fold. ``blocked`` deals each condition's
-    trials in contiguous stretches of time, so that the held-out trials are far from the training trials
-    where the recording drifts.
+    Each group is assigned to the fold with the fewest trials of the group's condition, then the fewest trials.
+    ``interleaved`` breaks ties at random (reproducibly): a fixed order would always put the same stimulus of a cycle
+    of ``n_folds`` stimuli into the same fold. ``blocked`` assigns contiguous blocks of each condition's trials, so
+    that held-out trials are far from training trials if the recording drifts.
 
     Parameters
     ----------
     condition, group
         (trial,) as in ``Trials``.
+    n_folds
+        Number of folds.
+    scheme
+        ``interleaved`` or ``blocked``.
 
     Raises
     ------
     ConfigError
-        Where there are fewer groups of trials than folds, or the scheme is unknown.
+        If there are fewer groups of trials than folds, or the scheme is unknown.
     """
     condition, group = np.asarray(condition), np.asarray(group)
     if scheme not in ("interleaved", "blocked"):
@@ -54,14 +57,14 @@ def _interleave(members: IntArray, n_folds: int) -> IntArray:
     filled = np.zeros((n_folds, members.shape[1]), np.int64)
     fold = np.empty(len(members), np.int64)
     for i, trials in enumerate(members):
-        same = filled @ trials  # (fold,) trials already there of this group's conditions
+        same = filled @ trials  # (fold,) trials of this group's conditions already in the fold
         fold[i] = np.lexsort((rng.random(n_folds), filled.sum(axis=1), same))[0]
         filled[fold[i]] += trials
     return _no_empty_fold(fold, n_folds)
 
 
 def _block(members: IntArray, n_folds: int) -> IntArray:
-    """Cut each condition's trials (a group's, by its commonest condition) into contiguous parts."""
+    """Cut the trials of each condition (of a group: its most common one) into contiguous parts."""
     fold = np.empty(len(members), np.int64)
     commonest = members.argmax(axis=1)
     for condition in np.unique(commonest):
@@ -73,7 +76,7 @@ def _block(members: IntArray, n_folds: int) -> IntArray:
 
 
 def _no_empty_fold(fold: IntArray, n_folds: int) -> IntArray:
-    """Give each empty fold the last group of the fullest one."""
+    """Move the last group of the largest fold into each empty fold."""
     fold = fold.copy()
     for empty in range(n_folds):
         if not np.any(fold == empty):

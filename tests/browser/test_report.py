@@ -13,8 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnspike.api import fit
+from rnnspike.names import visible
+from rnnspike.recording.data import Recording, Unit
+from rnnspike.recording.write import write_nwb
+from rnnspike.report import build
 from rnnspike.report.build import build_report
-from rnnspike.report.comparison import build_comparison
+from rnnspike.report.comparison import build_comparison, to_compare
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -215,6 +220,36 @@ def test_sorting_and_filtering(opened: Any, runs: tuple[Path, Path]) -> None:
     assert "rnnspike dynamics RUN" in page.locator("#network-section").inner_text()
 
 
+def test_of_many_units_each_part_is_loaded_when_it_is_looked_at(
+    opened: Any, runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(build, "FULL_UNITS", 2)
+    page = opened(build_report(runs[1], tmp_path / "many.html"), "#unit=2")
+    assert page.locator("script.unit-data[data-deflated]").count() == 3
+    assert page.locator("#unit-name").inner_text() == "2"
+    page.locator("#next").click()
+    page.wait_for_function("document.getElementById('unit-name').textContent === '0'")
+    page.evaluate("drawEverything()")
+    assert page.locator("#f-ladder .main-svg").count() > 0 and page.locator("#pairs tbody tr").count() > 0
+    spikes = page.locator("#units tbody tr", has_text="0").first.locator("td").nth(1).inner_text()
+    assert page.locator("#unit-words").inner_text().startswith(f"{spikes} held-out spikes")
+
+
+def test_table_of_units_fits_a_laptop(page: Any) -> None:
+    """With kinds, verdicts and captures of both departures, and intervals, at a window of 1280 pixels."""
+    assert page.evaluate("document.getElementById('units').scrollWidth") <= 1280
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    headings = page.locator("#units thead th").all_inner_texts()
+    assert [each.strip() for each in headings[8:14]] == [
+        "after a spike",
+        "verdict",
+        "capture",
+        "recent spikes",
+        "verdict",
+        "capture",
+    ]
+
+
 def test_dark_and_print(page: Any) -> None:
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
@@ -263,7 +298,7 @@ def test_numbers_of_a_figure_are_saved(page: Any, tmp_path: Path) -> None:
 
 
 def test_comparison_links_to_each_unit(opened: Any, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    page = opened(build_comparison(runs, tmp_path / "comparison.html"))
+    page = opened(build_comparison(list(map(to_compare, runs)), tmp_path / "comparison.html"))
     page.evaluate("drawEverything()")
     for name in ("ladder", "c-forest", "c-verdicts"):
         assert page.locator(f"#{name} .main-svg").count() >= 1, name
@@ -281,6 +316,30 @@ def test_a_run_in_which_nothing_could_be_fitted(opened: Any, runs: tuple[Path, P
     page = opened(build_report(folder))
     assert "No unit could be fitted" in page.locator(".summary").inner_text()
     assert "no <b>memory</b>" in page.locator("details td").all_text_contents()
+
+
+HOSTILE = ["[/nope]", "</script><script>window.ran = 1</script>", "<!--<script>", "<b>x</b> &lt; ]]>", "{{ 7 * 7 }}",
+           "a\nb\u2028c", "\x1b[31m\u202egnp", "\"'`$\\frac{"]  # fmt: skip
+
+
+def test_names_are_shown_as_they_are(opened: Any, tmp_path: Path) -> None:
+    """Unit ids, conditions, their column and the session's text are markup to pages, and control characters."""
+    start = np.arange(24) + 1.0
+    trials = pd.DataFrame({"start_time": start, "stop_time": start + 0.3, "<i>side": HOSTILE[1:3] * 12})
+    times = np.sort(np.random.default_rng(0).uniform(0, 26, 400))
+    units = tuple(Unit(name, times, np.array([[0.0, 26.0]])) for name in HOSTILE)
+    about = {"session_description": HOSTILE[1]}
+    write_nwb(tmp_path / "h.nwb", Recording(tmp_path, "", 0, "nwb", units, {"trials": trials}, session=about))
+    models = ("constant", "psth")
+    run = fit(tmp_path / "h.nwb", models=models, condition="<i>side", out=tmp_path, replicates=0, min_spikes=5)
+    page = opened(run / "report.html")
+    names = page.locator("#units tbody tr").evaluate_all("rows => rows.map((row) => row.cells[0].textContent)")
+    assert names == [visible(name) for name in HOSTILE]
+    page.evaluate("drawEverything()")
+    named = page.evaluate("document.getElementById('f-raster').data.map((trace) => trace.name)")
+    assert "PSTH &lt;i>side=&lt;!--&lt;script>" in named  # plotly reads entities
+    assert {"<i>side=<!-…", "<i>side=</s…"} <= set(page.locator("#f-calibration text").all_text_contents())
+    assert page.evaluate("window.ran") is None
 
 
 def hundred(run: Path, folder: Path) -> Path:

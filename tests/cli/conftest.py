@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnspike.config import FitSettings
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.runs.batch import fit_recording
+from rnnspike.runs.plan import make_job
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,12 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     units = (Unit("0", times, np.array([[0.0, 30.0]])),)
     write_nwb(path, Recording(path, "", 0, "nwb", units, intervals={"trials": trials}))
     return path
+
+
+@pytest.fixture(scope="session")
+def fitted(session: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of its fit: two rungs, no report."""
+    out = tmp_path_factory.mktemp("runs")
+    job, loaded = make_job(session, FitSettings(out=out, models=("psth", "stack"), replicates=0, folds=3))
+    fit_recording(job, loaded)
+    return job.folder

@@ -8,7 +8,8 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from rnnspike.cli.compare import command
-from tests.runs.test_tables import write_run
+from rnnspike.runs.rows import SCHEMA
+from tests.runs.stored.test_tables import write_run
 
 
 def run(*arguments: object) -> Result:
@@ -20,7 +21,7 @@ def test_rows_are_jsonl_in_a_pipe(tmp_path: Path) -> None:
     result = run(tmp_path, "--draws", 200)
     assert result.exit_code == 0, result.output
     row = json.loads(result.output)
-    assert row["schema"] == 1
+    assert row["schema"] == SCHEMA
     assert row["gain_low"] < row["gain"] < row["gain_high"]
 
 

@@ -90,10 +90,21 @@ def test_several_files_are_seeds(oscillator_file: Path, tmp_path: Path, capsys) 
     assert rows[2]["slowest_tau_ms_low"] < rows[2]["slowest_tau_ms_high"] == pytest.approx(100, rel=1e-4)
 
 
+def test_files_of_one_name_are_told_apart(oscillator_file: Path, tmp_path: Path, capsys) -> None:
+    other = tmp_path / "again" / "osc.pt"
+    other.parent.mkdir()
+    torch.save(torch.nn.RNN(1, 2).state_dict(), other)
+    files = ("--model-file", str(oscillator_file), "--model-file", str(other))
+    run(*files, "--dt", "1ms", *QUICK, "--out", str(tmp_path / "out"), "--format", "jsonl")
+    seeds = [json.loads(line)["seed"] for line in capsys.readouterr().out.splitlines()][:2]
+    assert len(set(seeds)) == 2 and seeds[0] == "osc"
+    assert all((tmp_path / "out" / seed).is_dir() for seed in seeds)
+
+
 def test_table_says_what_stands_beside(oscillator_file: Path, capsys) -> None:
     run("--model-file", str(oscillator_file), "--dt", "1ms", *QUICK, "--format", "table")
     shown = capsys.readouterr()
-    assert "100 ms" in shown.out and "they agree" in shown.out and "no --inputs" in shown.err
+    assert "100 ms" in shown.out and "they agree" in shown.out and "without --inputs" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -102,8 +113,8 @@ def test_table_says_what_stands_beside(oscillator_file: Path, capsys) -> None:
         ([], ExitCode.BAD_INPUT, "takes run directories"),
         (["{}/osc.safetensors"], ExitCode.BAD_INPUT, "no finished run"),
         (["--model-file", "{}/osc.safetensors"], ExitCode.BAD_INPUT, "--dt 1ms"),
-        (["--model-file", "{}/osc.safetensors", "--dt", "0"], ExitCode.BAD_INPUT, "--dt"),
-        (["--model-file", "{}/osc.safetensors", "--dt", "x"], ExitCode.USAGE, "no duration"),
+        (["--model-file", "{}/osc.safetensors", "--dt", "0"], ExitCode.USAGE, "--dt"),
+        (["--model-file", "{}/osc.safetensors", "--dt", "x"], ExitCode.USAGE, "not a duration"),
         (["--model-file", "{}/osc.safetensors", "--dt", "1ms", "--cell", "gru"], ExitCode.BAD_INPUT, "gates"),
         (["--model-file", "{}/absent.pt", "--dt", "1ms"], ExitCode.BAD_INPUT, "absent.pt: no such file"),
         (
@@ -134,8 +145,8 @@ def test_a_task_that_reaches_further_than_gradients_is_said(oscillator_file: Pat
         shown = capsys.readouterr()
         row = json.loads(shown.out.splitlines()[-1])
         reached = row["memory_horizon_ms"] is None or row["memory_horizon_ms"] > 2000
-        assert ("cannot be learned" in (row["message"] or "")) is (said and not reached)
-        assert "taken for nn.RNN's tanh" in shown.err and "\r" not in shown.err
+        assert ("training hardly used" in (row["message"] or "")) is (said and not reached)
+        assert "assumed to be the tanh of nn.RNN" in shown.err and "\r" not in shown.err
     run(*arguments, "--cell", "rnn")
     assert "tanh" not in capsys.readouterr().err
 

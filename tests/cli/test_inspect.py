@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +13,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from rnnspike.cli.inspect import COLUMNS
 from rnnspike.cli.main import main
 from rnnspike.errors import ExitCode
+from rnnspike.recording.data import Recording, Unit
+from rnnspike.recording.write import write_nwb
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -115,6 +119,25 @@ def test_an_error_keeps_the_suggestion_from_the_table(run: Run, bad: Path) -> No
     assert "spike-times-scale" in out and "rnnspike fit" not in out
 
 
+def test_an_error_leaves_no_suggestion_among_the_rows(run: Run, bad: Path) -> None:
+    assert not {"suggestion", "alternative"} & set(rows_of(run(bad)[1]))
+
+
+def test_other_events_are_named_with_their_modulation(run: Run, tmp_path: Path) -> None:
+    start = np.arange(40) * 2.0
+    table = pd.DataFrame({"start_time": start, "stop_time": start + 2, "cue_time": start + 1})
+    spikes = np.sort(np.concatenate([start + lag for lag in (0.3, 0.7, 1.03, 1.05, 1.08, 1.6)]))
+    recording = Recording(tmp_path / "a.nwb", "", 0, "nwb", (Unit("0", spikes),), intervals={"trials": table})
+    write_nwb(recording.path, recording)
+    rows = rows_of(run(recording.path)[1])
+    assert "--align cue_time --window -1 1" in rows["suggestion"][0]["message"]
+    (other,) = rows["alternative"]
+    assert other["name"] == "trials.start_time" and other["message"] == f"rnnspike fit {recording.path}"
+    assert rows["suggestion"][0]["modulation"] > other["modulation"]
+    _, out, _ = run(recording.path, "--format", "table")
+    assert "around others: trials.start_time (" in out.replace("\n", " ")
+
+
 def test_an_unreadable_file_is_a_row_too(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.nwb").write_bytes(b"")
     code, out, err = run(tmp_path / "empty.nwb")
@@ -153,3 +176,31 @@ def test_start_up_needs_no_heavy_library(good: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]" and done.returncode == 0
+
+
+def test_a_reader_that_crashes_leaves_the_others(run: Run, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnnspike.recording.formats.text import spike_times
+
+    crashing = good.with_name("crashing.txt")
+    crashing.write_text("0.5\n")
+    monkeypatch.setattr(spike_times, "read_text", lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
+    code, out, err = run(crashing, good, "--format", "jsonl")
+    assert code == ExitCode.SOME_FAILED and len(rows_of(out)["unit"]) == 1
+    assert err == f"rnnspike: error: {crashing}: {rows_of(out)['finding'][0]['message']}\n"
+
+
+def test_debug_shows_where_a_reader_failed(
+    good: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rnnspike.recording.formats.nwb import file
+
+    monkeypatch.setattr(file, "read_nwb", lambda *_: {}["what"])
+    with pytest.raises(SystemExit) as left:
+        main(["--debug", "inspect", str(good)])
+    err = capsys.readouterr().err
+    assert left.value.code == ExitCode.BAD_INPUT and "(KeyError: 'what')" in err and "Traceback" in err
+
+
+def test_an_empty_name_is_told_as_an_unset_variable(run: Run) -> None:
+    code, _, err = run("")
+    assert code == ExitCode.USAGE and "a name is empty" in err

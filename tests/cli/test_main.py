@@ -54,4 +54,10 @@ def test_an_empty_list_on_stdin_is_wrong_use(name: str, monkeypatch, capsys) -> 
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
     with pytest.raises(SystemExit) as left:
         main([name, "-"])
-    assert left.value.code == 2 and "nothing was named on stdin" in capsys.readouterr().err
+    assert left.value.code == 2 and "no recordings on stdin" in capsys.readouterr().err
+
+
+def test_a_warning_ends_a_child_process_of_the_tests() -> None:
+    """As it ends a test: nothing that numpy warns of reaches standard error unseen."""
+    result = run(code="import numpy as np; np.zeros(1) / np.zeros(1)")
+    assert result.returncode == 1 and "RuntimeWarning" in result.stderr

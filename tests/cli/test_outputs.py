@@ -15,15 +15,6 @@ from rnnspike.errors import ExitCode
 FIT = ("--replicates", 0, "-m", "constant", "--no-report")
 
 
-@pytest.fixture(scope="module")
-def fitted(session: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs")
-    with pytest.raises(SystemExit) as left:
-        main(["fit", str(session), "--out", str(out), *map(str, FIT)])
-    assert not left.value.code
-    return out / "session"
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     (tmp_path / "file").write_text("mine")
@@ -58,7 +49,7 @@ def test_a_full_disk_fails_one_recording(session: Path, tmp_path: Path, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "rows.jsonl")
 
-    monkeypatch.setattr("rnnspike.runs.engine.write_run", full)
+    monkeypatch.setattr("rnnspike.runs.fitting.task.write_run", full)
     code, err = run(capsys, "fit", session, *FIT, "--out", tmp_path)
     assert code == ExitCode.SOME_FAILED and "session.nwb: rows.jsonl: No space left on device" in err
 
@@ -91,7 +82,7 @@ def test_dynamics_of_a_file(file: Path, capsys) -> None:
     code, err = run(
         capsys, "dynamics", "--model-file", file.parent / "rnn.safetensors", "--dt", "10ms", "--out", file
     )
-    assert code == ExitCode.BAD_INPUT and f"--out {file}: cannot be written: {file} is no folder" in err
+    assert code == ExitCode.BAD_INPUT and f"--out {file}: cannot be written: {file} is not a folder" in err
 
 
 @pytest.mark.parametrize("command", ["simulate", "psth", "compare", "dynamics"])
@@ -105,36 +96,10 @@ def test_a_report_elsewhere_leaves_the_run_alone(fitted: Path, tmp_path: Path, c
     assert (tmp_path / "x.html").is_file() and not (fitted / "report.html").exists()
 
 
-@pytest.mark.parametrize(
-    ("damaged", "content", "command", "words"),
-    [
-        ("rows.jsonl", "garbage", "compare", "is damaged"),
-        ("rows.jsonl", '{"no": "row"}', "report", "is damaged"),
-        ("pairs.csv", "garbage", "report", "is damaged"),
-        ("units/0/per_trial.csv", "", "compare", "is damaged"),
-        ("units/0/curves.npz", "garbage", "report", "is damaged"),
-        ("units/0/curves.npz", None, "report", "is missing"),
-        ("settings.json", None, "report", "is missing"),
-        ("done.json", "[]", "report", "has schema None"),
-    ],
-)
-def test_a_damaged_run(
-    fitted: Path, tmp_path: Path, damaged: str, content: str | None, command: str, words: str, capsys
-) -> None:
-    folder = tmp_path / "broken"
-    shutil.copytree(fitted, folder)
-    (folder / damaged).unlink()
-    if content is not None:
-        (folder / damaged).write_text(content)
-    code, err = run(capsys, command, folder)
-    assert code == ExitCode.BAD_INPUT and words in err and "fit" in err and "again" in err and "broken" in err
-    assert len(err.splitlines()) == 1
-
-
 @pytest.mark.parametrize("command", ["compare", "report"])
 def test_what_is_left_out_is_told(fitted: Path, tmp_path: Path, command: str, capsys) -> None:
     for name in ("a", "b"):
         shutil.copytree(fitted, tmp_path / name)
     (tmp_path / "b" / "done.json").unlink()
     code, err = run(capsys, command, tmp_path)
-    assert code == ExitCode.OK and "b: left out, it is not finished" in err and len(err.splitlines()) == 1
+    assert code == ExitCode.OK and "b: left out because it is not finished" in err and len(err.splitlines()) == 1

@@ -70,6 +70,37 @@ def test_same_seed_same_bytes(session: Path, capsys) -> None:
     assert run(capsys, session, "--draws", 100)[1] != run(capsys, session, "--draws", 100, "--seed", 1)[1]
 
 
+def test_rows_and_pictures_do_not_depend_on_the_workers_or_the_other_units(
+    session: Path, capsys, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("rnnspike.report.psth.units.MOST_UNITS", 1)  # units of one task
+    found = {}
+    for n in (1, 2):
+        folder = tmp_path / str(n)
+        code, out, _ = run(
+            capsys, session, "--condition", "side", "--draws", 100, "-j", n, "--pictures", folder, "-q"
+        )
+        assert code == ExitCode.OK
+        found[n] = (out, {each.name: each.read_bytes() for each in folder.iterdir()})
+    assert found[1] == found[2] and sorted(found[1][1]) == ["session_0.png", "session_1.png"]
+    _, alone, _ = run(capsys, session, "--condition", "side", "--draws", 100, "--units", "id == '1'", "-q")
+    assert alone.splitlines() == found[1][0].splitlines()[2:]
+
+
+def test_a_picture_of_many_units_has_pages(session: Path, capsys, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("rnnspike.report.psth.raster.MOST_UNITS", 1)
+    code, _, err = run(capsys, session, "--draws", 100, "--picture", tmp_path / "all.pdf")
+    assert code == ExitCode.OK and b"/Count 2 " in (tmp_path / "all.pdf").read_bytes() and "all.pdf" in err
+    code, out, err = run(capsys, session, "--draws", 100, "--picture", tmp_path / "all.png")
+    assert code == ExitCode.BAD_INPUT and "a .pdf has pages" in err and out == ""
+
+
+def test_progress_is_told(session: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("rnnspike.report.psth.units.MOST_UNITS", 1)
+    _, out, err = run(capsys, session, "--draws", 100, "-v")
+    assert "session.nwb: 1/2 0" in err and "session.nwb: 2/2 1" in err and len(out.splitlines()) == 2
+
+
 def test_pictures(session: Path, capsys, tmp_path: Path) -> None:
     one, many = tmp_path / "both.svg", tmp_path / "figures"
     code, _, err = run(capsys, session, "--draws", 100, "--picture", one, "--pictures", many)
@@ -91,9 +122,9 @@ def test_one_bad_recording_does_not_stop_the_others(session: Path, capsys, monke
     ("arguments", "code", "words"),
     [
         (["--min-spikes", "100000", "--strict"], ExitCode.NOTHING_USABLE, "fewer than --min-spikes"),
-        (["--picture", "a.gif"], ExitCode.USAGE, "none of .png"),
+        (["--picture", "a.gif"], ExitCode.USAGE, "must end in .png"),
         (["--bandwidth", "wide"], ExitCode.USAGE, "wide"),
-        (["--bandwidth", "0"], ExitCode.USAGE, "positive"),
+        (["--bandwidth", "0"], ExitCode.USAGE, "above zero"),
         (["--step", "-5ms"], ExitCode.USAGE, "--step': -5ms is not above zero"),
         (["--step", "0"], ExitCode.USAGE, "0 is not above zero"),
         (["--segment", "1s"], ExitCode.BAD_INPUT, "nothing to average over"),
@@ -103,6 +134,13 @@ def test_one_bad_recording_does_not_stop_the_others(session: Path, capsys, monke
 def test_refusals(session: Path, capsys, arguments: list[str], code: ExitCode, words: str) -> None:
     found, out, err = run(capsys, session, *arguments)
     assert found == code and words in err and out == ""
+
+
+def test_a_recording_without_trials_is_bad_input(tmp_path: Path, capsys) -> None:
+    recording = Recording(tmp_path / "rest.nwb", "", 0, "nwb", (Unit("a", np.arange(0, 9, 0.05)),))
+    write_nwb(recording.path, recording)
+    code, out, err = run(capsys, recording.path)
+    assert code == ExitCode.BAD_INPUT and out == "" and "average over trials" in err and "--segment" not in err
 
 
 def test_picture_of_several_recordings(session: Path, capsys) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from rnnspike.cli.main import main
 from rnnspike.errors import ExitCode
+from rnnspike.neurons.networks import NETWORKS
 from rnnspike.neurons.registry import CELLS
 from rnnspike.recording.read import read_recording
 
@@ -36,7 +37,15 @@ def test_a_cell_is_written_with_a_row_a_unit(tmp_path: Path, capsys: pytest.Capt
 def test_cells_are_listed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments, "--format", "jsonl") == ExitCode.OK
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["neuron"] for row in rows] == list(CELLS)
+    assert [row["neuron"] for row in rows] == [*CELLS, *NETWORKS]
+
+
+def test_a_network_is_written_with_its_links(tmp_path: Path) -> None:
+    out = tmp_path / "network.nwb"
+    assert run("--network", "chain", "--units", "3", "--trials", "5", "--out", str(out), "-q") == ExitCode.OK
+    units = read_recording(out).units
+    assert [unit.metadata["driven_by"] for unit in units] == ["none", "0", "1"]
+    assert {unit.metadata["hidden_drive"] for unit in units} == {"none"}
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:
@@ -51,7 +60,9 @@ def test_the_seed_decides(tmp_path: Path) -> None:
     [
         ([], ExitCode.USAGE, "--neuron NAME"),
         (["--neuron", "poisson"], ExitCode.USAGE, "--out"),
-        (["somewhere", "--neuron", "poisson", "--out", "x.nwb"], ExitCode.USAGE, "either"),
+        (["somewhere", "--neuron", "poisson", "--out", "x.nwb"], ExitCode.USAGE, "RUN directory, --neuron"),
+        (["--network", "torus", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "no such network"),
+        (["--network", "mixed", "--units", "3", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "8 units at the least"),
         (
             ["run", "--trials", "5", "--bin", "1ms", "--out", "x.nwb"],
             ExitCode.USAGE,
@@ -60,12 +71,12 @@ def test_the_seed_decides(tmp_path: Path) -> None:
         (
             ["--neuron", "poisson", "--model", "glm", "--out", "x.nwb"],
             ExitCode.USAGE,
-            "leave out --model: a cell has",
+            "leave out --model: a simulated cell",
         ),
         (["--neuron", "granule", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "no such cell"),
-        (["--neuron", "coupled-pair", "--units", "1", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "multiples of 2"),
+        (["--neuron", "coupled-pair", "--units", "1", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "multiple of 2"),
         (["--neuron", "poisson", "--out", "{}/no/x.nwb"], ExitCode.BAD_INPUT, "no folder"),
-        (["--neuron", "poisson", "--bin", "0", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "--bin"),
+        (["--neuron", "poisson", "--bin", "0", "--out", "{}/x.nwb"], ExitCode.USAGE, "--bin"),
     ],
 )
 def test_wrong_use_is_one_line_with_its_code(

@@ -10,12 +10,14 @@ import click
 import pytest
 
 from rnnspike.cli.main import COMMANDS, cli
-from rnnspike.recording.checks import FINDINGS
-from rnnspike.report import guide
+from rnnspike.recording.findings import FINDINGS
+from rnnspike.runs.rows import reference
 
 ROOT = Path(__file__).parents[2]
 #: Options of other programs that the pages show.
-OTHERS = {"--array", "--cpus-per-task", "--time", "--signal"}
+OTHERS = {"--array", "--nthreads", "--nworkers", "--cores", "--keep-going"}
+#: Commands of benchmarks, which have options of their own.
+OF_BENCHMARKS = r"python (?:-m )?benchmarks[^`\n]*"
 
 
 def test_every_page_is_in_the_navigation() -> None:
@@ -25,7 +27,7 @@ def test_every_page_is_in_the_navigation() -> None:
 
 @pytest.mark.parametrize("page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name)
 def test_commands_and_options_that_are_named_exist(page: Path) -> None:
-    text = page.read_text()
+    text = re.sub(OF_BENCHMARKS, "", page.read_text())
     options = {"--help", "--debug", "--version"}
     for module, _ in COMMANDS.values():
         command = importlib.import_module(module).command
@@ -43,18 +45,16 @@ def test_the_table_of_commands_is_that_of_the_program() -> None:
     assert set(shown) == set(cli.list_commands(click.Context(cli)))
 
 
+def test_the_page_of_columns_is_generated_from_their_declaration() -> None:
+    assert (ROOT / "docs" / "rows.md").read_text() == reference() + "\n"
+
+
 def test_every_finding_is_in_the_table_of_findings() -> None:
     rows = re.findall(
         r"^\| `(\S+)` \| (\w+) \| (.*) \| (?:`(.*)`)? ?\|$", (ROOT / "docs" / "bad_inputs.md").read_text(), re.M
     )
     shown = {name: (level, meaning, option or None) for name, level, meaning, option in rows}
     assert shown == {kind.id: (kind.level, kind.meaning, kind.option) for kind in FINDINGS.values()}
-
-
-def test_every_figure_of_the_page_is_explained() -> None:
-    headings = set(re.findall(r"^### (.+)$", (ROOT / "docs" / "report.md").read_text(), re.M))
-    groups = [guide.GLANCE, guide.NETWORK, guide.COMPARISON, *(figures for _, figures in guide.UNIT_GROUPS)]
-    assert {figure.title for figures in groups for figure in figures} <= headings
 
 
 def test_pictures_are_there_and_small() -> None:
@@ -80,3 +80,10 @@ def test_exit_codes_are_those_of_the_program() -> None:
     shown = {int(code) for codes in re.findall(r"^\| ([\d, ]+) \| ", text, re.M) for code in codes.split(",")}
     assert shown <= {code.value for code in ExitCode}
     assert {0, 1, 2, 3, 4} <= shown
+
+
+def test_files_that_contributors_are_sent_to_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:rnnspike|tests|docs)/[^`*]*)`", text)
+    assert len(named) > 20
+    assert [name for name in named if "/a/" not in name and not (ROOT / name).exists()] == []

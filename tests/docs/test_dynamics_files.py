@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rnnspike.dynamics.analyse import AnalysisOptions, NamedInput, analyse
-from rnnspike.dynamics.cell import Readout, single
+from rnnspike.dynamics.attractors.fixed_points import SearchOptions
 from rnnspike.dynamics.drive import driven_orbits
-from rnnspike.dynamics.fixed_points import SearchOptions
-from rnnspike.dynamics.rhythm import SpikeRhythm
+from rnnspike.dynamics.network import single
+from rnnspike.dynamics.population.completion import PatternCompletion
+from rnnspike.dynamics.population.phases import NetworkPhases, PopulationRhythm
+from rnnspike.dynamics.population.result import PopulationResult
 from rnnspike.dynamics.rows import COLUMNS, FIGURES
 from rnnspike.dynamics.state_dict import initialised_like
-from rnnspike.runs.dynamics_store import write_network
-from rnnspike.runs.store import read_arrays
+from rnnspike.models.networks.cell import Readout
+from rnnspike.rhythm import SpikeRhythm
+from rnnspike.runs.stored.dynamics_store import write_network
+from rnnspike.runs.stored.store import read_arrays
 
 PAGE = Path(__file__).parents[2] / "docs" / "dynamics_files.md"
 
@@ -29,7 +34,7 @@ def documented() -> set[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network on a limit cycle, with data whose rhythm it is compared with: every array there is."""
+    """A network on a limit cycle, with data whose rhythm it is compared with, and a linear unit: every array."""
     rng = np.random.default_rng(0)
     angle = 2 * np.pi / 30
     turn = 1.1 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -48,6 +53,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("files")
     write_network(path, result, pictures=False)
+    unit = single("lru", [np.ones((2, 1)), np.diag([0.9, 0.5])], 0.001, readout=readout)
+    orbits = driven_orbits(unit, rng.normal(size=(4, 60, 1)))
+    held, few = [NamedInput("silent", np.zeros(1))], AnalysisOptions(SearchOptions(n_starts=16), n_orbits=8)
+    alone = analyse(unit, orbits, held, rng, options=few)
+    write_network(path / "unit", alone, pictures=False)
+    nothing = PatternCompletion(0, (), np.nan, np.nan, np.nan)
+    phase = np.ones(2, complex)
+    data = PopulationRhythm(SpikeRhythm(0.03, 0.5, np.zeros(3), np.zeros(3)), np.ones(2), phase, 0)
+    trials = np.zeros((3, 5, 2)), np.zeros(3, np.int64), ("all",)
+    found = PopulationResult(nothing, data, NetworkPhases(phase, 0.03, "mode"), 1.0, 1.0, *trials)
+    write_network(path / "all", replace(alone, population=found), pictures=False)
     return path
 
 
@@ -65,9 +81,9 @@ def test_every_array_is_documented(documented: set[str], folder: Path, name: str
 
 
 def test_every_documented_array_is_written(documented: set[str], folder: Path) -> None:
-    written = {key for file in folder.glob("*.npz") for key in read_arrays(file)}
+    written = {key for file in folder.rglob("*.npz") for key in read_arrays(file)}
     columns = set(COLUMNS)
-    inputs_and_ends = {"cycle1", "silent", "mean", "untrained_"}
+    inputs_and_ends = {"cycle1", "silent", "mean", "base", "untrained_"}
     assert documented - columns - written <= inputs_and_ends | {name for name in documented if "closed" in name}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rnnspike.dynamics.cell import GATES, Architecture, Cell, Network, Readout, single
+from rnnspike.dynamics.network import Network, single
+from rnnspike.models.networks.cell import GATES, Architecture, Cell, Readout
 
 BIN_S = 0.001
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rnnspike.dynamics.cell import Network
+from rnnspike.dynamics.network import Network
 from rnnspike.dynamics.state_dict import CellOptions, network_from
 
 KINDS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspike.dynamics.cell import Cell, Network, Readout
 from rnnspike.dynamics.jacobian import input_jacobian, pull_back, state_jacobian
 from rnnspike.dynamics.maps import ClosedLoop, HeldInput
+from rnnspike.dynamics.network import Network
+from rnnspike.models.networks.cell import Cell, Readout
 from tests.dynamics.networks import random_cell, random_network, torch_module, torch_step
 
 TORCH_CELLS = ["rnn", "rnn-relu", "gru", "lstm"]
@@ -112,7 +113,7 @@ def test_a_held_input_broadcasts_over_states(architecture, rng):
 
 
 def test_the_cell_block_of_an_lstm_is_where_its_memory_is():
-    """science.md c.9: forget bias 3, weak recurrence: 29.9 bins from (h, c), .24 from the h block."""
+    """science.md#jacobians: forget bias 3, weak recurrence: 29.9 bins from (h, c), .24 from the h block."""
     forget = 1 / (1 + np.exp(-3))
     self_weight = 4 * (np.exp(-1 / 29.9) - forget)  # the mode is forget + weight / 4
     weight_hh = np.zeros((4, 1))

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from rnnspike.dynamics.cell import Network, Readout, single
 from rnnspike.dynamics.loop import LoopModes, free_run, noise_free_period
 from rnnspike.dynamics.maps import ClosedLoop
-from rnnspike.dynamics.rhythm import spike_rhythm
+from rnnspike.dynamics.network import Network, single
+from rnnspike.models.networks.cell import Readout
+from rnnspike.rhythm import spike_rhythm
 from tests.dynamics.networks import BIN_S, oscillator
 
 

@@ -1,12 +1,12 @@
-"""Networks trained on tasks whose solution is known (science.md c.10; minutes: run with -m slow)."""
+"""Networks trained on tasks whose solution is known (science.md#fixed-points; minutes: run with -m slow)."""
 
 import numpy as np
 import pytest
 
+from rnnspike.dynamics.attractors.points import Points, find_points
 from rnnspike.dynamics.drive import default_orbits, driven_orbits
-from rnnspike.dynamics.gradient_flow import GradientFlow, measure_gradient_flow
 from rnnspike.dynamics.maps import HeldInput, iterate
-from rnnspike.dynamics.points import Points, find_points
+from rnnspike.dynamics.memory.gradient_flow import GradientFlow, measure_gradient_flow
 from tests.dynamics.networks import BIN_S
 from tests.dynamics.tasks import Trained, train_flip_flops, train_recall
 

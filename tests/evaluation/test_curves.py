@@ -10,8 +10,8 @@ import pytest
 from rnnspike.evaluation import curves as module
 from rnnspike.evaluation.curves import EXAMPLE_BINS, choose_examples, piece_edges, smoothed_psth
 from rnnspike.evaluation.evaluate import EvaluationSettings, evaluate_unit
+from rnnspike.evaluation.free_running.predictive import raster_arrays
 from rnnspike.evaluation.history import history_of
-from rnnspike.evaluation.predictive import raster_arrays
 from rnnspike.trials.data import Trials
 
 
@@ -112,17 +112,18 @@ def test_short_windows_have_a_piece_a_bin() -> None:
     assert len(piece_edges(5000)) == 201
 
 
-def test_smoothed_psth_runs_through_the_rate_of_each_condition(
-    make_trials: Callable[..., Trials], rng: np.random.Generator
-) -> None:
-    rate = np.array([0.01, 0.04])
-    condition = np.arange(80) % 2
-    counts = (rng.random((80, 300, 1)) < rate[condition][:, None, None]).astype(np.uint8)
-    found = smoothed_psth(make_trials(counts, condition=condition), rng)
-    np.testing.assert_allclose(found["smooth.rate_hz"].mean(axis=1), 1000 * rate, rtol=0.2)
-    assert (found["smooth.low_hz"] <= found["smooth.rate_hz"]).all()
-    inside = (found["smooth.low_hz"] <= 1000 * rate[:, None]) & (1000 * rate[:, None] <= found["smooth.high_hz"])
-    assert inside.mean() > 0.8
+def test_smoothed_psth_runs_through_the_rate_of_each_condition(make_trials: Callable[..., Trials]) -> None:
+    """The band holds the true rate at most points, over twelve sessions: one band lies wholly off at times."""
+    rate, condition, inside = np.array([0.01, 0.04]), np.arange(80) % 2, []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        counts = (rng.random((80, 300, 1)) < rate[condition][:, None, None]).astype(np.uint8)
+        found = smoothed_psth(make_trials(counts, condition=condition), rng)
+        low, mid, high = (found[f"smooth.{name}_hz"] for name in ("low", "rate", "high"))
+        np.testing.assert_allclose(mid.mean(axis=1), 1000 * rate, rtol=0.25)
+        assert (low <= mid).all()
+        inside.append(((low <= 1000 * rate[:, None]) & (1000 * rate[:, None] <= high)).mean())
+    assert np.mean(inside) > 0.85
 
 
 def test_smoothed_psth_is_absent_without_repeats(

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnspike.evaluation.capture import deviance
-from rnnspike.evaluation.evaluate import EvaluationSettings, UnitEvaluation, evaluate_unit, finalise_verdicts
-from rnnspike.evaluation.likelihood import log_likelihood
-from rnnspike.models.protocol import draw
+from rnnspike.evaluation.departures.capture import deviance
+from rnnspike.evaluation.evaluate import EvaluationSettings, UnitEvaluation, evaluate_unit
+from rnnspike.evaluation.scores.likelihood import log_likelihood
+from rnnspike.observation import draw
 
 QUICK = EvaluationSettings(n_bootstrap=300, n_flips=299)
 
@@ -31,7 +31,9 @@ def adapting(make_cell: Callable) -> object:
 def test_rows_tell_the_truth_about_a_known_cell(adapting: object) -> None:
     rows = by_model(evaluate(adapting))
     oracle, reference = rows["oracle"], rows["psth-gain"]
-    assert oracle["refractory_verdict"] == oracle["adaptation_verdict"] == "captured"
+    assert (oracle["refractory_kind"], oracle["adaptation_kind"]) == ("dip", "falling")
+    assert oracle["refractory_verdict"] == "captured"
+    assert oracle["adaptation_verdict"] in ("captured", "consistent")
     assert reference["refractory_verdict"] == reference["adaptation_verdict"] == "missed"
     assert reference["refractory_capture"] == reference["adaptation_capture"] == 0.0
     assert oracle["ks_p"] > 0.05 > reference["ks_p"]
@@ -173,8 +175,11 @@ def test_replicates_of_other_trials_are_refused(adapting: object) -> None:
 def test_too_few_spikes_give_null_scores_and_say_so(make_cell: Callable, make_trials: Callable) -> None:
     counts = np.zeros((10, 100, 1))
     counts[0, :5, 0] = 1
-    result = evaluate_unit(make_trials(counts), {"constant": np.full((10, 100), 0.005)}, rng=np.random.default_rng(0))
+    run_free = {"simulated": {"constant": np.zeros((3, 5, 100), np.uint8)}, "simulated_trials": np.arange(5)}
+    mu = {"constant": np.full((10, 100), 0.005)}
+    result = evaluate_unit(make_trials(counts), mu, rng=np.random.default_rng(0), **run_free)
     row = result.rows[0]
+    assert "free_run_stability" not in row
     assert "bits_per_spike" not in row
     assert row["n_spikes"] == 5
     assert "too few" in row["message"]
@@ -185,8 +190,10 @@ def test_too_few_spikes_give_null_scores_and_say_so(make_cell: Callable, make_tr
 
 def test_a_model_that_is_not_finite_fails_alone(adapting: object) -> None:
     adapting.mu["broken"] = np.where(np.arange(500) == 3, np.nan, 0.1) * np.ones((80, 1))  # type: ignore[attr-defined]
-    rows = by_model(evaluate(adapting))
-    assert "not a finite" in rows["broken"]["message"]
+    simulated = {name: np.zeros((3, 5, 500), np.uint8) for name in ("broken", "psth")}
+    rows = by_model(evaluate(adapting, simulated=simulated, simulated_trials=np.arange(5)))
+    assert "not a finite" in rows["broken"]["message"] and "free_run_stability" not in rows["broken"]
+    assert rows["psth"]["free_run_rate_ratio"] == 0
     assert rows["oracle"]["bits_per_spike"] > 0
 
 
@@ -260,43 +267,3 @@ def test_shapes_are_checked(make_cell: Callable) -> None:
         evaluate_unit(
             cell.trials, {"constant": cell.mu["constant"], "psth": np.ones((2, 2))}, rng=np.random.default_rng(0)
         )
-
-
-def scored(unit: str, p: float, **fields: object) -> dict:
-    row = {"unit": unit, "model": "glm", "refractory_capture": 0.8, "refractory_capture_low": 0.5,
-           "refractory_capture_high": 1.0, "refractory_p": p, "adaptation_capture": None}  # fmt: skip
-    return row | fields
-
-
-def test_verdicts_are_corrected_over_units() -> None:
-    alone = finalise_verdicts([scored("a", 0.03)])
-    together = finalise_verdicts([scored("a", 0.03), *(scored(str(i), 0.6) for i in range(9))])
-    assert alone[0]["refractory_verdict"] == "partly"
-    assert together[0]["refractory_verdict"] == "captured"
-
-
-def test_rows_without_scores_pass_unchanged() -> None:
-    row = {"unit": "a", "model": "glm", "status": "failed", "message": "no"}
-    assert finalise_verdicts([row]) == [row]
-
-
-def test_calibration_is_corrected_over_units() -> None:
-    off, fine = {"calibration_p_lag": 1e-6, "calibration_p_position": 0.04}, {"calibration_p_lag": 0.5}
-    rows = [scored("a", 0.5, **off), scored("b", 0.5, **fine, calibration_p_position=0.9)]
-    assert [row["calibration_rejected"] for row in finalise_verdicts(rows)] == ["lag", "none"]
-
-
-def test_of_many_poisson_units_those_off_by_chance_have_nothing_to_capture() -> None:
-    """One p in twenty is below .05: corrected over units, none is left, and a unit that is off stays."""
-    p = [0.03, 0.04, *np.linspace(0.1, 0.9, 38), 1e-9]
-    rows = [
-        {
-            "unit": str(k), "model": "glm", "refractory_capture": 0.9, "refractory_capture_low": 0.8,
-            "refractory_capture_high": 1.0, "refractory_p": 0.5, "refractory_reference_p": each,
-        }
-        for k, each in enumerate(p)
-    ]  # fmt: skip
-    found = finalise_verdicts(rows)
-    assert [row["refractory_verdict"] for row in found] == ["nothing to capture"] * 40 + ["captured"]
-    assert found[0]["refractory_capture"] is None
-    assert found[-1]["refractory_capture"] == 0.9

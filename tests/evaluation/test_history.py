@@ -49,7 +49,7 @@ def test_spike_index_counts_in_the_window_only() -> None:
     assert history([1, 0, 1, 0], burn_in=[1, 1]).spike_index()[0].tolist() == [0, 1, 1, 2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.bool_, (2, 25)), arrays(np.bool_, (2, 25)), st.integers(1, 12))
 def test_lag_and_count_are_those_of_the_definition(spikes: np.ndarray, seen: np.ndarray, n_back: int) -> None:
     counts = (spikes & seen).astype(int)

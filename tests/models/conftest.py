@@ -19,7 +19,7 @@ def _walk(stepper: Stepper, trials: Trials, unit: int = 0, longest: int = 7) -> 
     at, mu = np.zeros(trials.n_trials, np.int64), np.full(spikes.shape, np.nan)
     while len(rows := rng.permutation(np.flatnonzero(at < trials.n_bins))):
         n, here = int(rng.integers(1, longest)), at[rows]
-        looked = stepper.ahead(rows, here, n)
+        looked = stepper.predict_until_spike(rows, here, n)
         limit = np.minimum(ends[rows, here] - here, n)
         moved = np.array(
             [
@@ -29,7 +29,7 @@ def _walk(stepper: Stepper, trials: Trials, unit: int = 0, longest: int = 7) -> 
         )
         for i, (row, first, m) in enumerate(zip(rows, here, moved, strict=True)):
             mu[row, first : first + m] = looked[i, :m]
-        stepper.skip(rows, here, moved, spikes[rows, here + moved - 1])
+        stepper.advance(rows, here, moved, spikes[rows, here + moved - 1])
         at[rows] += moved
     return mu
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rnnspike.models.baselines.table import IntensityTable, TableStepper
 from rnnspike.models.simulate import simulate, stretch_ends
-from rnnspike.models.table import IntensityTable, TableStepper
 
 
 def flat(trials, mu) -> IntensityTable:

@@ -7,14 +7,14 @@ import pytest
 from scipy.stats import binom, kstest
 
 from rnnspike.neurons.cell import simulate
-from rnnspike.neurons.inputs import stimulus
+from rnnspike.neurons.inputs import frozen_noise, stimulus
 from rnnspike.neurons.registry import CELLS
 
 N_SETS, N_ROWS, N_BINS, BIN_S = 150, 3, 1500, 0.001
 
 
 def rescaled(counts: np.ndarray, mu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Uniforms of science.md b.1 on the concatenated clock of (row, bin), written out spike by spike."""
+    """Uniforms of science.md#time-rescaling on the concatenated clock of (row, bin), written out spike by spike."""
     y, q = counts.reshape(-1), mu.reshape(-1)
     p = -np.expm1(-q)
     clock = np.concatenate([[0.0], np.cumsum(q)])
@@ -26,6 +26,8 @@ def rescaled(counts: np.ndarray, mu: np.ndarray, rng: np.random.Generator) -> np
 def p_values(name: str, wrong: bool = False) -> np.ndarray:
     spec, rng = CELLS[name], np.random.default_rng(7)
     signal = stimulus(N_BINS, BIN_S, rng)
+    if spec.noise_sd:
+        signal = signal + spec.noise_sd * frozen_noise(N_BINS, BIN_S, spec.noise_sigma_s, rng)
     x = np.broadcast_to(signal[None, :, None], (N_SETS * N_ROWS, N_BINS, spec.group))
     counts, mu = simulate(spec.cell, x, BIN_S, rng)
     mu = np.full_like(mu, mu.mean()) if wrong else mu

@@ -5,7 +5,7 @@ import pytest
 
 from rnnspike.errors import ConfigError
 from rnnspike.neurons.cell import simulate
-from rnnspike.neurons.inputs import stimulus
+from rnnspike.neurons.inputs import frozen_noise, stimulus
 from rnnspike.neurons.loglinear import LogLinear
 from rnnspike.neurons.registry import CELLS, cell_spec, population
 
@@ -14,7 +14,8 @@ from rnnspike.neurons.registry import CELLS, cell_spec, population
 def test_rates_are_physiological_and_refractory_times_hold(name: str) -> None:
     spec, rng = CELLS[name], np.random.default_rng(1)
     x = np.stack([stimulus(1000, 0.001, rng) for _ in range(50)])[:, :, None].repeat(spec.group, axis=2)
-    counts, _ = simulate(spec.cell, x, 0.001, rng)
+    noise = np.stack([frozen_noise(1000, 0.001, spec.noise_sigma_s, rng) for _ in range(50)])[:, :, None]
+    counts, _ = simulate(spec.cell, x + spec.noise_sd * noise, 0.001, rng)
     assert 5 < counts.mean() * 1000 < 60
     gaps = np.concatenate([np.diff(np.flatnonzero(row)) for row in counts[:, :, 0]])
     assert gaps.min() > (0 if name == "poisson" else 2)

@@ -71,6 +71,15 @@ def test_units_of_a_shared_gain_rise_and_fall_together() -> None:
     assert abs(np.corrcoef(apart.T)[0, 1]) < 0.25
 
 
+def test_frozen_noise_is_the_same_in_every_trial_of_a_stimulus_and_of_unit_variance() -> None:
+    session = simulate_cell("precise", 1, replace(OPTIONS, n_conditions=2))
+    noise = session.truth["frozen_noise_1ms"][1].reshape(12, 750)
+    condition = session.recording.intervals["trials"]["condition"]
+    same = [(noise[i] == noise[0]).all() for i in range(12)]
+    assert same == (condition == condition[0]).tolist()
+    assert not noise[:, :250].any() and noise[:, 250:].std() == pytest.approx(1.0, abs=0.1)
+
+
 def test_rows_count_the_spikes_within_trials() -> None:
     session = simulate_cell("coupled-pair", None, OPTIONS)
     rows = session.rows()

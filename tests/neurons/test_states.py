@@ -49,7 +49,7 @@ def test_no_simulated_burst_is_longer_than_full(rng: np.random.Generator) -> Non
     assert np.median(pauses[True]) > 100 > 2 * np.percentile(pauses[False], 30)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
 def test_the_bistable_state_is_the_parity_of_doublets(doublets: list[bool]) -> None:
     spikes = [b for i, is_doublet in enumerate(doublets) for b in ([50 * i, 50 * i + 4] if is_doublet else [50 * i])]

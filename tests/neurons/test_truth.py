@@ -87,7 +87,7 @@ def test_truth_has_to_cover_every_observed_bin(tmp_path: Path, make_trials: Call
     np.testing.assert_array_equal(mu[:, 100:], session.mu[:, 200:400])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.floats(0.0, 0.05), st.floats(0.0003, 0.004))
 def test_integrals_over_any_bins_are_those_of_the_step_function(start_s: float, bin_s: float) -> None:
     times_s = np.arange(100) * 0.001

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from rnnspike.models.basis import SplineBasis
-from rnnspike.models.penalised import LogLinear, Penalty, newton
+from rnnspike.models.glm.penalised import LogLinear, Penalty, newton
+from rnnspike.models.numerics.basis import SplineBasis
 
 
 @pytest.mark.parametrize("observation", ["bernoulli", "poisson"])

@@ -1,4 +1,4 @@
-"""Likelihoods against scipy's distributions, to 1e-12 (science.md c.4)."""
+"""Likelihoods against scipy's distributions, to 1e-12 (science.md#observation-model)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnspike.evaluation.likelihood import log_likelihood
+from rnnspike.evaluation.scores.likelihood import log_likelihood
 
 
 def test_bernoulli() -> None:

@@ -1,12 +1,12 @@
-"""The structured solver against nemos, where it is installed: same design, same optimum (science.md c.6)."""
+"""The structured solver against nemos, where it is installed: same design, same optimum (science.md#glm-fit)."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from rnnspike.models.basis import SplineBasis
-from rnnspike.models.penalised import LogLinear, Penalty, newton
+from rnnspike.models.glm.penalised import LogLinear, Penalty, newton
+from rnnspike.models.numerics.basis import SplineBasis
 
 nemos = pytest.importorskip("nemos", reason="nemos is not installed (extra: benchmark)")
 

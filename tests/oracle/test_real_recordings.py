@@ -10,13 +10,13 @@ import pytest
 import statsmodels.api as sm
 from scipy import optimize, stats
 
-from rnnspike.models.banded import dense
-from rnnspike.models.glm import HistoryGlm
-from rnnspike.models.glm_layout import FORM_STARTS, Layout
-from rnnspike.models.interval_laws import FAMILIES, fit_family
-from rnnspike.models.penalised import Penalty, newton
-from rnnspike.models.psth import flat_or_psth
-from rnnspike.models.renewal import clock_intervals
+from rnnspike.models.baselines.psth import flat_or_psth
+from rnnspike.models.glm.banded import dense
+from rnnspike.models.glm.layout import FORM_STARTS, Layout
+from rnnspike.models.glm.model import HistoryGlm
+from rnnspike.models.glm.penalised import Penalty, newton
+from rnnspike.models.renewal.clock import clock_intervals
+from rnnspike.models.renewal.interval_laws import FAMILIES, fit_family
 from rnnspike.recording.read import read_recording
 from rnnspike.trials.data import FloatArray, TrialOptions, Trials
 from rnnspike.trials.plan import plan_trials

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnspike.evaluation.spike_statistics import describe, fano_factors, spike_sets
+from rnnspike.evaluation.free_running.spike_statistics import describe, fano_factors, spike_sets
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

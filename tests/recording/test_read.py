@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rnnspike.errors import RecordingError
+from rnnspike.recording import child_process
 from rnnspike.recording.data import ReadOptions
 from rnnspike.recording.read import examine_recording, read_recording
 
@@ -127,7 +128,8 @@ def test_cut_anywhere(nwb: Build, share: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_bytes_overwritten_anywhere(nwb: Build, seed: int) -> None:
+def test_bytes_overwritten_anywhere(nwb: Build, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "CPU_S", 1.0)
     path = nwb(**TWO)
     rng = np.random.default_rng(seed)
     content = bytearray(path.read_bytes())
@@ -160,7 +162,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", ["deleted", *WRONG])
-def test_any_part_missing_or_of_a_wrong_type(nwb: Build, what: str) -> None:
+def test_any_part_missing_or_of_a_wrong_type(nwb: Build, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "CAN_FORK", False)  # nothing here crashes
     for name in everything(nwb(**TWO)):
         path = nwb(**TWO)
         place, _, key = name.partition("@")

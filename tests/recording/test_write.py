@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnspike.names import any_text
 from rnnspike.recording.data import Covariate, Recording, Unit
 from rnnspike.recording.read import read_recording
 from rnnspike.recording.write import write_nwb
@@ -39,6 +40,7 @@ def recording(ids: tuple[str, ...] = ("3", "0"), **given: object) -> Recording:
     return Recording(Path("made.nwb"), "", 0, "made", units, **{**made, **given})  # type: ignore[arg-type]
 
 
+@any_text()
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = recording()
     write_nwb(tmp_path / "a.nwb", made)

@@ -12,8 +12,9 @@ import pytest
 from rnnspike.config import resolve_settings
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.runs.batch import fit_recording
 from rnnspike.runs.dynamics import DynamicsOptions, analyse_run
-from rnnspike.runs.engine import fit_recording, make_job
+from rnnspike.runs.plan import make_job
 
 QUICK = ["constant", "psth", "psth-gain"]
 WHOLE = ["constant", "psth", "psth-gain", "renewal", "glm", "lstm", "stack"]

@@ -6,20 +6,24 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from statsmodels.stats.multitest import multipletests
 
 from rnnspike.cli.main import cli
 from rnnspike.errors import RunError
+from rnnspike.models.registry import GIVEN_COLOURS
 from rnnspike.report import advice, comparison
 from rnnspike.report.build import build_report, overview
-from rnnspike.report.colours import COLOURS, OTHER
-from rnnspike.report.comparison import build_comparison
+from rnnspike.report.colours import all_colours
+from rnnspike.report.comparison import build_comparison, to_compare
 from rnnspike.report.load import load_run
 from rnnspike.report.packing import rounded, to_script
-from rnnspike.report.words import gains_over, headline_model, repeat_command, sufficient, summary
-from rnnspike.runs.tables import compare_stored
+from rnnspike.report.tallies import gains_over, headline_model, steps, sufficient
+from rnnspike.report.words import repeat_command, summary
+from rnnspike.runs.stored.tables import compare_stored
 
 
 def test_equal_runs_give_equal_bytes(run_folder: Path) -> None:
@@ -34,11 +38,27 @@ def test_nothing_is_asked_from_a_network(run_folder: Path) -> None:
     assert not re.search(r"(src|href)=\"https?:", own)
 
 
+def records(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the page's script makes of a table, without empty cells."""
+    return [
+        {name: value for name, value in zip(table["names"], values, strict=True) if value is not None}
+        for values in table["values"]
+    ]
+
+
+def to_five(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
 def test_page_holds_the_rows(run_folder: Path) -> None:
     page = build_report(run_folder).read_text("utf-8")
     overview = json.loads(re.search(r'id="overview">(.*?)</script>', page, re.S)[1])
     stored = [row for row in load_run(run_folder).rows if row["status"] == "ok"]
-    assert overview["rows"] == stored
+    units = re.findall(r'class="unit-data">(.*?)</script>', page, re.S)
+    found = [row for unit in units for row in records(json.loads(unit)["rows"])]
+    assert found == [{name: to_five(value) for name, value in row.items() if value is not None} for row in stored]
+    shown = records(overview["rows"])
+    assert [(row["unit"], row["model"]) for row in shown] == [(row["unit"], row["model"]) for row in stored]
     assert len(re.findall(r'class="unit-data"', page)) == 2
 
 
@@ -63,15 +83,26 @@ def test_simplest_sufficient_rung_is_the_first_that_is_not_beaten(whole_folder: 
     run = load_run(whole_folder)
     model = headline_model(run)
     for unit, rung in sufficient(run, model).items():
-        before = run.models[: run.models.index(rung)]
-        assert all(dict((u, low) for u, _, low, _ in gains_over(run, model, each))[unit] > 0 for each in before)
-        if rung != model:
-            assert dict((u, low) for u, _, low, _ in gains_over(run, model, rung))[unit] <= 0
+        pairs = run.pairs[(run.pairs.unit == unit) & (run.pairs.model_a == model)]  # the stack is the last rung
+        reject = multipletests(pairs.p, 0.05, "holm")[0] & (pairs.gain > 0)
+        lost = set(pairs.model_b[reject])
+        assert rung == next(each for each in run.models if each not in lost)
+
+
+def test_gains_are_over_the_model_extended_or_the_nearest_that_was_fitted(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    run.rows[:] = [row for row in run.rows if (row["unit"], row["model"]) != ("1", "renewal")]
+    over = {(step["unit"], step["model"]): step["over"] for step in steps(run)}
+    assert (over["0", "glm"], over["1", "glm"]) == ("renewal", "psth-gain")
+    assert (over["0", "lstm"], over["0", "stack"], over["0", "psth"]) == ("psth-gain", "glm", "constant")
+    assert [step["over"] for step in steps(run) if step["unit"] == "0"] == [
+        "constant", "psth", "psth-gain", "psth-gain", "renewal", "glm",
+    ]  # fmt: skip
 
 
 def test_warnings_and_next_steps_name_what_the_run_holds(whole_folder: Path) -> None:
     run = load_run(whole_folder)
-    assert any("--effort fast" in each for each in advice.next_steps(run, "stack", has_dynamics=True))
+    assert any("--effort fast" in each for each in advice.warnings(run, "stack"))
     assert any("rnnspike dynamics" in each for each in advice.next_steps(run, "stack", has_dynamics=False))
     assert not any("are few" in each for each in advice.warnings(run, "stack"))
     run.settings["resolved"]["n_trials"] = 12
@@ -84,7 +115,7 @@ def test_words_follow_the_numbers(run_folder: Path) -> None:
     run = load_run(run_folder)
     assert headline_model(run) == "psth-gain"
     text = " ".join(summary(run))
-    assert "Refractoriness, by psth-gain" in text
+    assert "Soon after a spike: a refractory dip on 2 of 2 units" in text
     gains = gains_over(run, "psth", "constant")
     assert [unit for unit, *_ in gains] == run.units
     assert all(low <= gain <= high for _, gain, low, high in gains)
@@ -101,7 +132,7 @@ def test_four_figures() -> None:
 
 
 def test_comparison_and_formats(run_folder: Path, tmp_path: Path) -> None:
-    page = build_comparison([run_folder, run_folder], tmp_path / "c.html").read_text("utf-8")
+    page = build_comparison([to_compare(run_folder)] * 2, tmp_path / "c.html").read_text("utf-8")
     assert "2 recordings compared" in page
     shown = json.loads(re.search(r'id="overview">(.*?)</script>', page, re.S)[1])
     first, second = (each["name"] for each in shown["recordings"])
@@ -129,7 +160,7 @@ def test_comparison_claims_no_gain_where_the_interval_holds_zero() -> None:
 @pytest.mark.parametrize("ground", [0, 1], ids=["light", "dark"])
 def test_colours_stand_out_from_their_ground(ground: int) -> None:
     paper = ("#ffffff", "#12161c")[ground]
-    assert all(contrast(pair[ground], paper) >= 3 for pair in (*COLOURS.values(), OTHER))
+    assert all(contrast(pair[ground], paper) >= 3 for pair in [*all_colours().values(), *GIVEN_COLOURS])
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

@@ -13,35 +13,31 @@ from click.testing import CliRunner
 from rnnspike.cli.main import cli
 from rnnspike.config import resolve_settings
 from rnnspike.errors import RunError
-from rnnspike.models.cells import N_GATES, Readout, RecurrentCell
-from rnnspike.models.psth import flat_or_psth
-from rnnspike.models.recurrent_fitted import FittedRecurrent
+from rnnspike.models.baselines.psth import flat_or_psth
+from rnnspike.models.networks.bin_clock.fitted import FittedRecurrent
+from rnnspike.models.networks.bin_clock.inputs import OWN_INPUTS, Scaling
+from rnnspike.models.networks.cell import GATES, Cell, Readout
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.runs.batch import fit_recording
 from rnnspike.runs.dynamics import DynamicsOptions, analyse_run, network_tasks
-from rnnspike.runs.engine import fit_recording, make_job
-from rnnspike.runs.pool import workers
-from rnnspike.runs.store import read_arrays
+from rnnspike.runs.engines.engine import engine_for
+from rnnspike.runs.fitting.training import model_folder
+from rnnspike.runs.plan import make_job
+from rnnspike.runs.stored.store import read_arrays
 from rnnspike.runs.tasks import member_name
-from rnnspike.runs.training import model_folder
 
 QUICK = DynamicsOptions(n_starts=32, pictures=False)
 
 
-def decaying(architecture: str, bin_s: float, seed: int, n_hidden: int = 4) -> tuple[RecurrentCell, Readout]:
+def decaying(architecture: str, bin_s: float, seed: int, n_hidden: int = 4) -> tuple[Cell, Readout]:
     """A leaky unit bank with one known slow mode of 20 ms, and other weights by seed."""
     rng = np.random.default_rng(seed)
-    rows = N_GATES[architecture] * n_hidden
-    weights = {
-        "weight_ih": 0.2 * rng.normal(size=(rows, 3)),
-        "weight_hh": np.zeros((rows, n_hidden)),
-        "bias": np.zeros(rows),
-        "bias_hn": np.zeros(n_hidden),
-    }
-    weights["weight_hh"][-n_hidden:] = np.diag(np.exp(-bin_s / np.array([0.02, 0.01, 0.005, 0.003])))
-    names = ("spike", "unknown", "drive")
-    cell = RecurrentCell(architecture, weights, names, (0.0, 0.0, -3.0), (1.0, 1.0, 0.5), bin_s)
-    return cell, Readout(rng.normal(size=n_hidden), 0.0)
+    rows = len(GATES[architecture]) * n_hidden
+    weight_ih, weight_hh, bias = 0.2 * rng.normal(size=(rows, 3)), np.zeros((rows, n_hidden)), np.zeros(rows)
+    weight_hh[-n_hidden:] = np.diag(np.exp(-bin_s / np.array([0.02, 0.01, 0.005, 0.003])))
+    cell = Cell(architecture, weight_ih, weight_hh, bias, bias)
+    return cell, Readout(rng.normal(size=(1, n_hidden)), np.zeros(1))
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +57,18 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for architecture, name in (("linear", "linear-rnn"), ("rnn", "rnn")):
             for test in range(5):
                 cell, readout = decaying(architecture, 0.001, seed=test)
-                model = FittedRecurrent(name, cell, readout, base, 50)
-                model.save(model_folder(job, name, unit) / member_name(test, (test + 1) % 5))
+                scaling = Scaling(OWN_INPUTS, (0.0, 0.0, -3.0), (1.0, 1.0, 0.5))
+                model = FittedRecurrent(name, cell, readout, scaling, 0.001, base, 50)
+                model.save(model_folder(job, name, unit, None) / member_name(test, (test + 1) % 5))
     return job.folder
 
 
 def test_rows_have_every_network_and_their_range(run_folder: Path) -> None:
-    rows = analyse_run(run_folder, DynamicsOptions(units=("a",), models=("linear-rnn",), n_starts=32))
+    came, steps = [], []
+    options = DynamicsOptions(units=("a",), models=("linear-rnn",), n_starts=32)
+    rows = analyse_run(run_folder, options, progress=lambda *step: steps.append(step), on_rows=came.append)
+    assert [row for each in came for row in each] == rows and len(came) == steps[-1][1] + 1
+    assert steps[0][:2] == (0, len(came) - 1)
     networks, summary = [r for r in rows if r["seed"]], [r for r in rows if r["seed"] is None]
     assert len(networks) == 3 * 3 and len(summary) == 3
     assert {row["input"] for row in rows} == {"silent", "mean", "closed-loop"}
@@ -104,14 +105,18 @@ def test_the_same_run_gives_the_same_bytes_for_any_number_of_workers(run_folder:
     analyse_run(run_folder, options)
     files = [*(run_folder / "dynamics").rglob("*.npz"), run_folder / "dynamics" / "rows.jsonl"]
     first = [file.read_bytes() for file in files]
-    with workers(2) as executor:
-        analyse_run(run_folder, options, executor)
+    with engine_for(2) as engine:
+        analyse_run(run_folder, options, engine)
     assert first == [file.read_bytes() for file in files]
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"units": ("z",)}, "no fitted unit z"), ({"models": ("lstm",)}, "no fitted lstm")],
+    [
+        ({"units": ("z",)}, "no fitted unit z"),
+        ({"models": ("lstm",)}, "no fitted lstm"),
+        ({"models": ("glm",)}, "glm has no dynamics"),
+    ],
 )
 def test_what_is_not_there_is_said(run_folder: Path, options: dict, text: str) -> None:
     with pytest.raises(RunError, match=text):

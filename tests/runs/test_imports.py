@@ -20,7 +20,7 @@ print("torch" in sys.modules)
 
 
 def test_a_fit_on_a_cpu_does_without_torch(sample_data: Path, tmp_path: Path) -> None:
-    networks = ("lstm", "gru", "rnn", "linear-rnn", "spike-lstm", "stack")
+    networks = ("lstm", "gru", "rnn", "linear-rnn", "lru", "spike-lstm", "stack")
     done = subprocess.run(
         [sys.executable, "-c", FIT, str(sample_data / "human_motor_unit.nwb"), str(tmp_path), *networks],
         capture_output=True,

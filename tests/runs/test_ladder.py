@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rnnspike.config import resolve_settings
 from rnnspike.neurons.session import SessionOptions, simulate_cell
-from rnnspike.runs.engine import fit_recording, make_job
+from rnnspike.runs.batch import fit_recording
+from rnnspike.runs.plan import make_job
+from rnnspike.runs.stored.reopen import reopen
+from rnnspike.runs.stored.store import read_stack
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
     folder = tmp_path_factory.mktemp("ladder")
     path = folder / "cell.nwb"
     simulate_cell("refractory", 1, SessionOptions(n_trials=60, duration_s=1.0, seed=3)).write(path)
     flags = {"out": folder / "runs", "effort": "fast", "replicates": 20, "report": False}
     job, loaded = make_job(path, resolve_settings(flags, environment={})[0])
-    return {row["model"]: row for row in fit_recording(job, loaded)}
+    return job.folder, list(fit_recording(job, loaded))
+
+
+@pytest.fixture(scope="module")
+def rows(run: tuple[Path, list[dict]]) -> dict[str, dict]:
+    return {row["model"]: row for row in run[1]}
 
 
 def test_every_rung_has_a_score(rows: dict[str, dict]) -> None:
-    assert [row["status"] for row in rows.values()] == ["ok"] * 10
+    assert [row["status"] for row in rows.values()] == ["ok"] * 11
     assert list(rows)[-2:] == ["stack", "oracle"]
 
 
@@ -37,6 +47,15 @@ def test_nothing_beats_the_truth_and_the_stack_comes_close(rows: dict[str, dict]
     share = (rows["stack"]["log_likelihood"] - base) / (oracle - base)
     assert 0.9 < share < 1.05
     assert rows["oracle"]["ks_p"] > 0.01
+
+
+def test_the_stack_s_level_is_kept_with_the_run(run: tuple[Path, list[dict]]) -> None:
+    stored = read_stack(run[0] / "units" / "0" / "stack.json")
+    pools = [reopen(run[0]).held_out_model("stack", "0", test).pool for test in range(len(stored))]
+    assert [(list(weights.values()), scale) for weights, scale in stored.values()] == [
+        (list(pool.weights), pool.scale) for pool in pools
+    ]
+    assert all(scale != 1.0 and abs(scale - 1.0) < 0.1 for _, scale in stored.values())
 
 
 def test_free_runs_are_stable(rows: dict[str, dict]) -> None:

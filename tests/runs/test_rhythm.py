@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from rnnspike.config import resolve_settings
+from rnnspike.neurons.session import SessionOptions, simulate_cell
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.runs.batch import fit_recording
 from rnnspike.runs.dynamics import DynamicsOptions, analyse_run
-from rnnspike.runs.engine import fit_recording, make_job
+from rnnspike.runs.plan import make_job
 
 LENGTH_S = 120.0
 PERIODS_S = {"modulated": 0.4, "pacemaker": 0.1}
@@ -61,6 +63,21 @@ def test_a_rhythm_is_learned_within_ten_percent(rows: list[dict], unit: str, per
 def test_a_poisson_train_has_no_rhythm_to_learn(rows: list[dict]) -> None:
     own = [row for row in rows if row["unit"] == "poisson"]
     assert len(own) == 4 and all(row["rhythm_learned"] is None and row["data_period_ms"] is None for row in own)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("period_s", "bin_s"), [(0.5, 0.005), (2.0, 0.01), (10.0, 0.05)])
+def test_a_rhythm_that_spikes_carry_on_is_learned(period_s: float, bin_s: float, tmp_path: Path) -> None:
+    layout = SessionOptions(n_trials=1, duration_s=600.0, inter_trial_s=0.0)
+    simulate_cell(f"rhythm-{period_s:g}s", 1, layout).write(tmp_path / "s.nwb")
+    flags = {"models": ["lstm"], "segment": max(3 * period_s, 5.0), "bin": bin_s, "burn_in": max(period_s, 2.0)}
+    flags |= {"out": tmp_path / "runs", "replicates": 0, "report": False}
+    job, loaded = make_job(tmp_path / "s.nwb", resolve_settings(flags, environment={})[0])
+    fit_recording(job, loaded)
+    rows = analyse_run(job.folder, DynamicsOptions(models=("lstm",), pictures=False))
+    own = [row for row in rows if row["seed"] and row["input"] == "closed-loop"]
+    assert sum(bool(row["rhythm_learned"]) for row in own) >= 2, [row["message"] for row in own]
+    assert own[0]["data_period_ms"] == pytest.approx(1e3 * period_s, rel=0.1)
 
 
 @pytest.mark.slow

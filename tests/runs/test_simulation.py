@@ -13,9 +13,10 @@ from rnnspike.errors import RunError
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.read import read_recording
 from rnnspike.recording.write import write_nwb
-from rnnspike.runs.engine import fit_recording, make_job
-from rnnspike.runs.reopen import reopen
+from rnnspike.runs.batch import fit_recording
+from rnnspike.runs.plan import make_job
 from rnnspike.runs.simulation import simulate_run
+from rnnspike.runs.stored.reopen import reopen
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_a_changed_recording_is_refused(run_folder: Path) -> None:
     whole = recording.read_bytes()
     try:
         recording.write_bytes(whole + b"x")
-        with pytest.raises(RunError, match="has changed"):
+        with pytest.raises(RunError, match="changed since it was fitted"):
             reopen(run_folder)
     finally:
         recording.write_bytes(whole)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnspike.trials.covariates import channel_names, find_covariates, resample
+from rnnspike.trials.covariates import channel_names, read_series, resample
 
 START = np.array([0.0, 1.0])
 
@@ -27,7 +27,6 @@ def test_slower_than_bins_holds_the_last_sample_before_the_bins_end() -> None:
 
 
 @given(st.integers(0, 29), st.sampled_from([0.01, 0.04, 0.13]))
-@settings(deadline=None)
 def test_bins_that_end_before_a_sample_do_not_see_it(sample: int, step_s: float) -> None:
     times = np.arange(30) * step_s
     values = np.random.default_rng(1).normal(size=(30, 1))
@@ -62,7 +61,7 @@ def test_long_offset_series_keep_their_figures() -> None:
 
 def test_names(make_recording) -> None:
     recording = make_recording({}, series={"current": ([0.0], [1.0]), "position": ([0.0], [[1.0, 2.0]])})
-    found = find_covariates(recording, ["position", "current"])
+    found = read_series(recording, ["position", "current"])
     assert channel_names(found) == ("position[0]", "position[1]", "current")
 
 

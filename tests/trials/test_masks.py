@@ -1,4 +1,4 @@
-"""Exposure: intervals and masks of bins (science.md b.14)."""
+"""Exposure: intervals and masks of bins (science.md#exposure)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspike.errors import ConfigError, RecordingError
@@ -92,7 +92,6 @@ def test_overlapping_trials_stay_apart_and_go_together_into_a_fold(make_recordin
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20)), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_groups_are_connected_windows(rows: list[tuple[int, int]]) -> None:
     start = np.sort(np.array([row[0] for row in rows], float))
     stop = start + np.array([row[1] for row in rows], float)
@@ -123,12 +122,12 @@ def test_a_window_or_a_bin_that_misses_the_recording_is_not_put_on_the_clock(mak
     held = np.stack([trials["start_time"] - 0.1, trials["start_time"] + 0.4], axis=1)
     recording = make_recording({"a": np.arange(0.005, 20, 0.05)}, trials, observed={"a": held})
     with pytest.raises(
-        RecordingError, match=r"from -0.1 to 0.4 s about time zero: --window 0.5 1.5 is too far"
+        RecordingError, match=r"from -0.1 to 0.4 s around time zero: --window 0.5 1.5 is too far"
     ) as error:
         plan_trials(recording, TrialOptions(window_s=(0.5, 1.5)))
     assert error.value.option == "another --window" and error.value.finding_id == "windows-miss-recording"
     with pytest.raises(
-        RecordingError, match=r"no whole bin of 0.6 s .* longest stretch is 0.5 s \(try a finer --bin\)"
+        RecordingError, match=r"no whole bin of 0.6 s .* longest interval is 0.5 s \(try a narrower --bin\)"
     ):
         plan_trials(recording, TrialOptions(bin_s=0.6))
 
@@ -182,7 +181,7 @@ def test_units_with_many_spikes_a_bin_are_left_out_where_that_is_asked_for(make_
     assert plan_trials(recording, wide).unit_ids == ("fast", "slow")
     plan = plan_trials(recording, replace(wide, most_per_bin=10.0))
     assert plan.unit_ids == ("slow",)
-    assert "25 spikes a bin on average" in plan.left_out["fast"] and "--bin 4ms" in plan.left_out["fast"]
+    assert "25 spikes per bin on average" in plan.left_out["fast"] and "--bin 4ms" in plan.left_out["fast"]
 
 
 def test_units_chosen_and_left_out_with_reasons(make_recording, rng) -> None:
@@ -230,6 +229,15 @@ def with_series(make_recording, values: np.ndarray, every_s: float = 0.01):
     return make_recording(spikes, back_to_back(), observed={"a": [[0, 20]]}, series=series)
 
 
+def test_a_series_is_read_once(make_recording) -> None:
+    recording, n_reads = with_series(make_recording, np.sin(np.arange(2000.0))), []
+    series = recording.covariates["x"]
+    counted = replace(series, load=lambda: (n_reads.append(1), series.load())[1])
+    plan = plan_trials(replace(recording, covariates={"x": counted}), TrialOptions(covariates=("x",), min_spikes=0))
+    plan.trials()
+    assert len(n_reads) == 1
+
+
 def test_bins_and_spikes_without_a_covariate_are_told(make_recording) -> None:
     values = np.sin(np.arange(2000.0))
     values[20:70] = np.nan  # .5 s of the first trial, but that a sample is held for .03 s
@@ -245,7 +253,7 @@ def test_a_covariate_that_does_not_vary_in_the_windows_is_told(make_recording) -
     values = np.where(np.arange(2000) % 200 < 110, 3.0, np.arange(2000))  # varies between trials only
     plan = plan_trials(with_series(make_recording, values), TrialOptions(covariates=("x",), min_spikes=0))
     assert [each.message for each in plan.findings if each.id == "covariate-constant"] == [
-        "x is 3 throughout the windows: of no use as a covariate"
+        "x is 3 throughout the windows: not usable as a covariate"
     ]
 
 
@@ -255,7 +263,7 @@ def test_a_series_that_can_be_no_covariate_is_refused(make_recording) -> None:
         plan_trials(with_series(make_recording, np.full(2000, np.nan)), options)
     assert error.value.finding_id == "covariate-empty"
     late = np.where(np.arange(3000) < 2000, np.nan, 1.0)
-    with pytest.raises(RecordingError, match=r"x runs from 20 to 29.99 s, in none of the trials \(0 to 19 s\)"):
+    with pytest.raises(RecordingError, match=r"x covers 20 to 29.99 s, but the trials 0 to 19 s"):
         plan_trials(with_series(make_recording, late), options)
 
 
@@ -269,9 +277,13 @@ def test_default_window_holds_whole_bins_only(make_recording, rng) -> None:
 def test_a_bin_wider_than_the_trials_is_refused(make_recording, rng) -> None:
     recording = make_recording({"a": poisson_spikes(rng)}, back_to_back())
     for bin_s in (1.0005, 2.0):
-        with pytest.raises(RecordingError, match=rf"--bin {bin_s:g}: .* the shortest lasts 1 s \(try --bin 0.1s\)"):
+        with pytest.raises(
+            RecordingError, match=rf"--bin {bin_s:g}: .* the shortest of which lasts 1 s \(try --bin 0.1s\)"
+        ):
             plan_trials(recording, TrialOptions(bin_s=bin_s))
-        with pytest.raises(ConfigError, match=rf"--bin {bin_s:g}: a bin must be positive and fit the window of 1 s"):
+        with pytest.raises(
+            ConfigError, match=rf"--bin {bin_s:g}: a bin must be positive and fit into the window of 1 s"
+        ):
             plan_trials(recording, TrialOptions(bin_s=bin_s, window_s=(0.0, 1.0)))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rnnspike.errors import ConfigError, RecordingError
+from rnnspike.recording.findings import found
 from rnnspike.trials.data import TrialOptions
 from rnnspike.trials.plan import plan_trials
 from rnnspike.trials.rows import check_window, choose_table, default_window, label_conditions, trial_rows
@@ -22,6 +25,16 @@ def test_default_is_trials_from_their_start_over_the_shortest(make_recording) ->
     rows = trial_rows(make_recording({}, TRIALS), TrialOptions())
     window_s, rows = default_window(make_recording({}), rows)
     assert window_s == (0.0, 1.0) and len(rows.zero_s) == 4 and not rows.findings
+
+
+def test_tables_that_were_not_read_are_no_missing_tables(make_recording) -> None:
+    told = found("link-outside", "/intervals is a link to /data/trials.h5, which is outside", count=1)
+    recording = replace(make_recording({}, None), intervals={}, findings=(told,))
+    with pytest.raises(
+        RecordingError, match=r"trials could not be read: /intervals is a link .*--follow-links"
+    ) as caught:
+        choose_table(recording, None)
+    assert caught.value.finding_id == "link-outside"
 
 
 def test_rows_come_in_order_of_time_with_their_metadata(make_recording) -> None:
@@ -43,6 +56,50 @@ def test_rows_that_stop_before_they_start_are_dropped_and_counted(make_recording
     table = {"start_time": [0.0, 2.0, 4.0], "stop_time": [1.0, 2.0, 5.0]}
     rows = trial_rows(make_recording({}, table), TrialOptions())
     assert rows.findings[0].count == 1 and len(rows.zero_s) == 2
+
+
+@pytest.mark.parametrize("stop", [np.nan, np.inf, 1e18, -5.0])
+@pytest.mark.parametrize("align", [None, "cue"])
+def test_a_stop_is_asked_for_only_where_the_window_needs_it(make_recording, stop: float, align: str | None) -> None:
+    table = {**TRIALS, "stop_time": [1.0, stop, 5.0, stop], "cue": [0.5, 2.5, 4.5, 6.5]}
+    recording = make_recording({"0": np.arange(0, 9, 0.05)}, table)
+    plan = plan_trials(recording, TrialOptions(align=align, window_s=(0.0, 1.0)))
+    assert plan.n_trials == 4 and plan.n_spikes["0"] == 80
+    needed = plan_trials(recording, TrialOptions(align=align))
+    assert needed.n_trials == 2
+    assert [item.count for item in needed.findings if item.id == "trial-rows-dropped"] == [2]
+
+
+def test_a_start_is_not_asked_for_where_another_column_is_time_zero(make_recording) -> None:
+    table = {**TRIALS, "start_time": [np.nan, 2.0, 4.0, np.nan], "cue": [0.5, 2.5, 4.5, 6.5]}
+    recording = make_recording({"0": np.arange(0, 9, 0.05)}, table)
+    assert plan_trials(recording, TrialOptions(align="cue", window_s=(0.0, 1.0))).n_trials == 4
+    assert plan_trials(recording, TrialOptions(align="cue")).window_s == pytest.approx((0.0, 0.5))
+    assert plan_trials(recording, TrialOptions(window_s=(0.0, 1.0))).n_trials == 2
+
+
+@pytest.mark.parametrize("far", [1e9, 1e16, 1e18, 1e300])
+@pytest.mark.parametrize("options", [TrialOptions(), TrialOptions(table="trials", segment_s=1.0)])
+def test_times_far_away_end_in_one_line(make_recording, far: float, options: TrialOptions) -> None:
+    table = {"start_time": [0.0, 2.0, 4.0], "stop_time": [far, far, far]}
+    recording = make_recording({"0": np.arange(0, 9, 0.05)}, table)
+    with pytest.raises(RecordingError, match=r"windows of|needed|lasts|cut"):
+        plan_trials(recording, options)
+    assert plan_trials(recording, TrialOptions(window_s=(0.0, 1.0))).n_spikes["0"] == 60
+
+
+@pytest.mark.parametrize("far", [1e9, 1e16, -1e18, 1e300])
+def test_starts_far_away_drop_their_rows_alone(make_recording, far: float) -> None:
+    table = {"start_time": [0.0, 2.0, 4.0, far], "stop_time": [1.0, 3.0, 5.0, 7.0]}
+    recording = make_recording({"0": np.arange(0, 9, 0.05)}, table)
+    plan = plan_trials(recording, TrialOptions(window_s=(0.0, 1.0)))
+    assert plan.n_spikes["0"] == 60 and plan.n_trials == 3
+
+
+@pytest.mark.parametrize(("window", "burn_in"), [((0.0, 1e12), 2.0), ((-1e300, 1e300), 2.0), ((0.0, 1.0), 1e12)])
+def test_windows_of_too_many_bins_are_refused(make_recording, window: tuple[float, float], burn_in: float) -> None:
+    with pytest.raises(RecordingError, match="bins, more than"):
+        plan_trials(make_recording({"0": [0.5, 1.0]}, TRIALS), TrialOptions(window_s=window, burn_in_s=burn_in))
 
 
 def test_a_few_absurdly_short_trials_do_not_cut_down_all_others(make_recording) -> None:
@@ -67,7 +124,7 @@ def test_a_few_absurdly_short_trials_do_not_cut_down_all_others(make_recording) 
         (TrialOptions(align="same"), "same is 3 s in all 10 rows"),
         (TrialOptions(units="rate_hz >"), "--units 'rate_hz >'"),
         (TrialOptions(units="deepness > 3"), "columns: id"),
-        (TrialOptions(units="n_spikes > 1e9"), "keeps none of 1 units"),
+        (TrialOptions(units="n_spikes > 1e9"), "matches none of 1 units"),
         (TrialOptions(covariates=("curent",)), "did you mean current"),
     ],
 )

@@ -51,5 +51,5 @@ def test_contradictions(make_recording, option: dict) -> None:
 
 
 def test_nothing_as_long_as_a_segment(make_recording) -> None:
-    with pytest.raises(RecordingError, match="no stretch of recorded time lasts 2 s"):
+    with pytest.raises(RecordingError, match="no interval of recorded time lasts 2 s"):
         plan_trials(make_recording({"a": [1.0]}, observed={"a": [[0, 1]]}), CUT)

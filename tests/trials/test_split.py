@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspike.errors import ConfigError
@@ -14,7 +14,6 @@ schemes = st.sampled_from(["interleaved", "blocked"])
 
 
 @given(st.lists(st.integers(0, 3), min_size=5, max_size=80), st.integers(2, 5), schemes)
-@settings(deadline=None)
 def test_stratified_balanced_and_complete(condition: list[int], n_folds: int, scheme: str) -> None:
     labels = np.array(condition)
     folds = assign_folds(labels, np.arange(len(labels)), n_folds, scheme)
@@ -28,7 +27,6 @@ def test_stratified_balanced_and_complete(condition: list[int], n_folds: int, sc
 
 
 @given(st.lists(st.integers(1, 4), min_size=5, max_size=30), st.integers(2, 5), schemes)
-@settings(deadline=None)
 def test_groups_stay_together(sizes: list[int], n_folds: int, scheme: str) -> None:
     group = np.repeat(np.arange(len(sizes)), sizes)
     folds = assign_folds(np.zeros(len(group), int), group, n_folds, scheme)

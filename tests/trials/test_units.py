@@ -7,7 +7,7 @@ import pytest
 
 from rnnspike.errors import RecordingError
 from rnnspike.trials.masks import exposure
-from rnnspike.trials.units import query_units
+from rnnspike.trials.units import query_units, unit_rows
 
 
 def queried(make_recording, query: str) -> list[str]:
@@ -34,7 +34,7 @@ def test_conditions_keep_units_in_their_order(make_recording, query: str, ids: l
 
 @pytest.mark.parametrize("query", ["0", "1,0", "1,", "-1", "True", "depth", "id", "id == '7', id == '8'"])
 def test_what_is_no_condition_is_refused_with_one(make_recording, query: str) -> None:
-    with pytest.raises(RecordingError, match="is no condition that is true or false of each unit") as error:
+    with pytest.raises(RecordingError, match="is not a condition that is true or false for each unit") as error:
         queried(make_recording, query)
     assert error.value.option == """--units 'id == "7"' or --units 'index < 3'"""
 
@@ -43,3 +43,10 @@ def test_what_is_no_condition_is_refused_with_one(make_recording, query: str) ->
 def test_what_cannot_be_asked_or_keeps_none_names_the_columns(make_recording, query: str) -> None:
     with pytest.raises(RecordingError, match=r"columns: good, depth, id, n_spikes, rate_hz"):
         queried(make_recording, query)
+
+
+def test_the_rate_counts_spikes_in_observed_time_alone(make_recording) -> None:
+    times = np.arange(0, 20, 0.05)
+    recording = make_recording({"7": times}, observed={"7": np.array([[0.0, 2.0]])})
+    (row,) = unit_rows(recording, exposure(recording, np.empty((0, 2))))
+    assert row["rate_hz"] == pytest.approx(20, rel=0.05) and row["n_spikes"] == len(times)

@@ -23,8 +23,8 @@ if (overview.over) {
       at += few ? units.length : 4;
       if (whole) { traces.push(diamond(whole, at, hue(name), name + ", mean of " + whole.n_units + " units")); ticks.push(at); labels.push("mean"); at += 1.6; }
     }
-    const all = overview.over.find((o) => o.recording === null);
-    if (all) { traces.push(diamond(all, at, style("--fg"), "all recordings")); ticks.push(at); labels.push("all recordings"); }
+    const whole = overview.over.filter((o) => o.recording === null), all = whole.length === 1 ? whole[0] : undefined;
+    for (const one of whole) { const name = all ? "all recordings" : one.n_recordings + " scored alike"; traces.push(diamond(one, at, style("--fg"), all ? name : one.protocol)); ticks.push(at); labels.push(name); at += all ? 0 : 1.6; }
     byId(id).style.height = Math.max(300, Math.min(1600, 80 + 21 * (at + 2))) + "px";
     draw(id, traces, { xaxis: titled("gain of " + overview.headline + " over " + overview.base + ", bits/spike", { zeroline: true, zerolinecolor: style("--edge") }), yaxis: { tickvals: ticks, ticktext: labels, range: [at + 0.8, -0.8], zeroline: false, showgrid: false } }, "Gain by unit and recording; over all " + (all ? signed(all.gain) + " (" + signed(all.gain_low) + " to " + signed(all.gain_high) + ")" : "undefined"));
     byId(id).removeAllListeners && byId(id).removeAllListeners("plotly_click");
@@ -34,12 +34,12 @@ if (overview.over) {
   function diamond(row, y, col, name) {
     return { x: [row.gain], y: [y], mode: "markers", name: name, marker: { size: 14, symbol: "diamond", color: col }, error_x: known(row.gain_low) ? { type: "data", symmetric: false, array: [row.gain_high - row.gain], arrayminus: [row.gain - row.gain_low], color: col, thickness: 2.4, width: 5 } : undefined, hovertemplate: name + " %{x:+.3f}, over " + row.level + "s<extra></extra>" };
   }
-  const VERDICTS = [["captured", "--good"], ["partly", "--warn"], ["missed", "--bad"], ["nothing to capture", "--edge"]];
+  const VERDICTS = [["captured", "--good"], ["consistent", "--band"], ["partly", "--warn"], ["missed", "--bad"], ["cannot be judged", "--soft"], ["excess", "--edge"], ["rising", "--edge"], ["mixed", "--edge"], ["none", "--line"]];
   figure("c-verdicts", (id) => {
     const traces = [];
     ["refractory", "adaptation"].forEach((kind, j) => VERDICTS.forEach(([verdict, name]) => traces.push({ x: overview.recordings.map((r) => 100 * (r.verdicts[kind][verdict] || 0) / Math.max(1, Object.values(r.verdicts[kind]).reduce((a, b) => a + b, 0))), y: names, type: "bar", orientation: "h", name: verdict, showlegend: j === 0, xaxis: j ? "x2" : "x", marker: { color: style(name) }, text: overview.recordings.map((r) => r.verdicts[kind][verdict] ? r.verdicts[kind][verdict] + " " + verdict : ""), textposition: "inside", insidetextfont: { color: style("--bg") }, hovertemplate: "%{text} " + verdict + "<extra>%{y}</extra>" })));
     byId(id).style.height = 130 + 34 * names.length + "px";
-    draw(id, traces, { barmode: "stack", showlegend: true, xaxis: titled("refractoriness, % of units", { domain: [0, 0.48], range: [0, 100] }), xaxis2: titled("adaptation, % of units", { domain: [0.52, 1], range: [0, 100] }), yaxis: { type: "category", autorange: "reversed" } }, "Verdicts of " + overview.headline + " by recording: " + overview.recordings.map((r) => r.name + " refractoriness captured on " + (r.verdicts.refractory.captured || 0) + ", adaptation on " + (r.verdicts.adaptation.captured || 0) + " of " + r.n_units).join("; "));
+    draw(id, traces, { barmode: "stack", showlegend: true, xaxis: titled("refractory dip, % of units", { domain: [0, 0.48], range: [0, 100] }), xaxis2: titled("rate falling with recent spikes, % of units", { domain: [0.52, 1], range: [0, 100] }), yaxis: { type: "category", autorange: "reversed" } }, "Verdicts of " + overview.headline + " by recording: " + overview.recordings.map((r) => r.name + " refractory dip captured on " + (r.verdicts.refractory.captured || 0) + ", adaptation on " + (r.verdicts.adaptation.captured || 0) + " of " + r.n_units).join("; "));
   });
   byId("recordings").tBodies[0].replaceChildren(...overview.recordings.map((r) => {
     const tr = document.createElement("tr"), link = text("a", r.name), first = document.createElement("td"), row = overview.over.find((o) => o.recording === r.name) || {};

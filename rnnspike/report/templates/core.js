@@ -1,6 +1,8 @@
 // Helpers of all figures: data, colours, drawing when seen, export.
 const byId = (id) => document.getElementById(id);
 const overview = JSON.parse(byId("overview").textContent);
+const records = (table) => table.values.map((row) => Object.fromEntries(table.names.map((name, k) => [name, row[k]])));
+overview.rows = records(overview.rows);
 const unitData = Array.from(document.querySelectorAll("script.unit-data"));
 const parsed = new Map();
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -9,6 +11,7 @@ const colour = (model) => (overview.colours[model] || overview.colours[""])[isDa
 const faint = (hex, alpha) => "rgba(" + rgbOf(hex).join(",") + "," + alpha + ")";
 const known = (value) => value !== null && value !== undefined;
 const number = (value, digits) => known(value) ? Number(value).toFixed(digits === undefined ? 3 : digits) : "–";
+const pText = (p) => !known(p) ? "–" : p < 0.001 ? "< 0.001" : number(p, 3);
 const signed = (value, digits) => known(value) ? (value > 0 ? "+" : "") + number(value, digits) : "–";
 const text = (tag, content, className) => { const element = document.createElement(tag); element.textContent = content; if (className) element.className = className; return element; };
 const shortened = (words, most) => words.length > most ? words.slice(0, most - 1) + "…" : words;
@@ -30,12 +33,12 @@ function fences(values) {
 const outsideWords = (n) => n ? n + " value" + (n > 1 ? "s lie" : " lies") + " outside the axis (double-click to see all)." : "";
 const median = (values) => quantile(values, 0.5);
 
-// Long arrays come as 16-bit numbers in base64; 65535 stands for undefined.
+// Long arrays come as 16-bit numbers in base64, all low bytes first; 65535 stands for undefined.
 function unpacked(value) {
   if (value === null || typeof value !== "object" || Array.isArray(value) || value.b === undefined) return value;
   const bytes = atob(value.b), n = bytes.length / 2, flat = new Array(n);
   for (let i = 0; i < n; i++) {
-    const q = bytes.charCodeAt(2 * i) + 256 * bytes.charCodeAt(2 * i + 1);
+    const q = bytes.charCodeAt(i) + 256 * bytes.charCodeAt(n + i);
     flat[i] = q === 65535 ? null : value.lo + value.step * q;
   }
   return folded(flat, value.shape);
@@ -49,16 +52,32 @@ function lazy(source) {
   const cache = {};
   return new Proxy(source, { get: (all, name) => { if (!(name in cache)) cache[name] = unpacked(all[name]); return cache[name]; } });
 }
-function unit(index) {
-  if (!parsed.has(index)) { const data = JSON.parse(unitData[index].textContent); data.curves = lazy(data.curves); data.rows = overview.rows.filter((row) => row.unit === data.unit); parsed.set(index, data); }
-  return parsed.get(index);
+// Of many units each part is compressed: it is loaded before it is looked at.
+async function loadUnit(index) {
+  if (parsed.has(index)) return;
+  const element = unitData[index];
+  let json = element.textContent;
+  if (element.dataset.deflated) {
+    const bytes = Uint8Array.from(atob(json), (c) => c.charCodeAt(0));
+    json = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"))).text();
+  }
+  const data = JSON.parse(json);
+  data.curves = lazy(data.curves); data.pairs = records(data.pairs); data.rows = records(data.rows);
+  parsed.set(index, data);
 }
+const unit = (index) => parsed.get(index);
 
 // A figure is drawn when it comes near the window, and again when what it shows has changed.
 const figures = new Map();
 function figure(id, make) { if (byId(id)) figures.set(id, { make: make, stale: true, near: false }); }
 function refresh(prefix) { for (const [id, state] of figures) if (id.startsWith(prefix)) { state.stale = true; if (state.near) drawFigure(id); } }
-function drawFigure(id) { const state = figures.get(id); if (state && state.stale) { state.stale = false; state.make(id); } }
+function drawFigure(id) {
+  const state = figures.get(id);
+  if (!state || !state.stale || (unitData.length && !unit(chosen))) return;
+  state.stale = false;
+  const why = unitData.length ? unit(chosen).lacking[id] : undefined;
+  if (why) nothing(id, why); else state.make(id);
+}
 function drawEverything() { for (const id of figures.keys()) drawFigure(id); }
 window.drawEverything = drawEverything;
 function watch() {
@@ -89,15 +108,22 @@ const mixed = (a, b, t) => rgbOf(a).map((v, i) => v + (rgbOf(b)[i] - v) * t);
 const titled = (title, more) => Object.assign({ title: { text: title, standoff: 6 } }, more || {});
 const dashed = (axis, value) => Object.assign({ type: "line", line: { color: style("--soft"), dash: "dash", width: 1 } },
   axis === "y" ? { xref: "paper", x0: 0, x1: 1, y0: value, y1: value } : { yref: "paper", y0: 0, y1: 1, x0: value, x1: value });
+// names are no markup: of what plotly takes for tags, only our own are left
+const SHOWN = new Set(["name", "text", "hovertext", "hovertemplate", "ticktext", "title", "annotations"]);
+const escaped = (value) => typeof value === "string" ? value.replace(/&/g, "&amp;").replace(/<(?!br>|\/?extra>)/g, "&lt;") : Array.isArray(value) ? value.map(escaped) : value && typeof value === "object" ? asData(value) : value;
+const unescaped = (value) => value.replace(/&lt;/g, "<").replace(/&amp;/g, "&");
+function asData(part) {
+  return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, SHOWN.has(key) || /^[xy]axis/.test(key) ? escaped(value) : value]));
+}
 function draw(id, traces, options, description) {
   const element = byId(id), printing = document.documentElement.classList.contains("printing");
   element.classList.remove("empty");
   const why = element.parentNode.querySelector(".why");
   if (why) why.remove();
   element.setAttribute("aria-label", description);
-  const wanted = layout(options, printing);
+  const wanted = layout(asData(options), printing);
   if (printing) { wanted.autosize = false; wanted.width = element.clientWidth; wanted.height = element.clientHeight; }
-  Plotly.react(element, traces, wanted, CONFIG);
+  Plotly.react(element, traces.map(asData), wanted, CONFIG);
 }
 function nothing(id, why) {
   const element = byId(id);
@@ -124,11 +150,11 @@ function addButtons(id) {
 const fileName = (id) => id.replace(/^f-/, "unit_" + (byId("unit-name") ? byId("unit-name").textContent : "") + "_").replace(/[^\w.-]+/g, "_");
 function savePicture(id, format) { drawFigure(id); const e = byId(id); if (e.data) Plotly.downloadImage(e, { format: format, filename: fileName(id), width: e.clientWidth, height: e.clientHeight, scale: format === "png" ? 3 : 1 }); }
 function csvOf(id) {
-  const lines = ["trace,x,y"], cell = (v) => known(v) ? (/[",\n]/.test(String(v)) ? '"' + String(v).replace(/"/g, '""') + '"' : String(v)) : "";
+  const lines = ["trace,x,y"], cell = (v) => { const s = known(v) ? typeof v === "string" && /^'*[=+\-@]/.test(v) && isNaN(v) ? "'" + v : String(v) : ""; return /[",\n]/.test(s) ? '"' + s.replace(/"/g, '""') + '"' : s; };
   for (const trace of byId(id).data || []) {
     if (trace.z) { trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(trace.y[i]), cell(trace.x[j]), cell(z)].join(",")))); continue; }
     const x = trace.x || [], y = trace.uncut || trace.y || [];  // numbers are saved as they are, also where drawn at the edge
-    for (let i = 0; i < Math.max(x.length, y.length); i++) lines.push([cell(trace.name || ""), cell(x[i]), cell(y[i])].join(","));
+    for (let i = 0; i < Math.max(x.length, y.length); i++) lines.push([cell(unescaped(trace.name || "")), cell(x[i]), cell(y[i])].join(","));
   }
   return lines.join("\n") + "\n";
 }

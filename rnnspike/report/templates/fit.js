@@ -1,7 +1,6 @@
 // Tests of fit, and how the models were fitted.
 figure("f-ks", (id) => {
   const c = unit(chosen).curves;
-  if (!c["ks.pit"]) return nothing(id, "there are too few intervals");
   const grid = c["ks.grid"], limit = c["ks.band"], traces = [];
   for (const [model, k, col] of shown(c)) traces.push(line(grid, zip(c["ks.pit"][k], grid, (a, b) => a - b), model, { color: col, width: 2 }));
   const off = shown(c).map(([, k]) => Math.max(...zip(c["ks.pit"][k], grid, (a, b) => Math.abs(a - b)))), reach = 1.1 * Math.max(limit, ...off);
@@ -9,7 +8,6 @@ figure("f-ks", (id) => {
 });
 figure("f-pit", (id) => {
   const c = unit(chosen).curves;
-  if (!c["ks.pit"]) return nothing(id, "there are too few intervals");
   const grid = c["ks.grid"], n = 20, traces = [], at = (values, u) => { let i = 0; while (i < grid.length - 2 && grid[i + 1] < u) i++; return values[i] + (u - grid[i]) / (grid[i + 1] - grid[i]) * (values[i + 1] - values[i]); };
   for (const [model, k, col] of shown(c)) {
     const density = range(n).map((i) => n * (at(c["ks.pit"][k], (i + 1) / n) - at(c["ks.pit"][k], i / n)));
@@ -20,13 +18,11 @@ figure("f-pit", (id) => {
 });
 figure("f-independence", (id) => {
   const c = unit(chosen).curves;
-  if (!c["independence.autocorrelation"]) return nothing(id, "there are too few intervals");
   const limit = c["independence.band"], traces = shown(c).map(([model, k, col]) => ({ x: c["independence.lag"], y: c["independence.autocorrelation"][k], type: "bar", name: model, marker: { color: col } }));
   draw(id, traces, { barmode: "group", xaxis: titled("lag, intervals", { dtick: 1 }), yaxis: titled("autocorrelation"), shapes: [dashed("y", limit), dashed("y", -limit)] }, "Autocorrelation of rescaled intervals of " + shown(c).map((m) => m[0]).join(" and "));
 });
 figure("f-ogata", (id) => {
   const c = unit(chosen).curves;
-  if (!c["ogata.wiener"]) return nothing(id, "there are too few intervals");
   const traces = [], limit = c["ogata.wiener_band"], models = shown(c), top = models[models.length - 1];
   traces.push(line(c["ogata.time"], limit, "95 % boundary", { color: style("--soft"), dash: "dash", width: 1 }), line(c["ogata.time"], limit.map((v) => -v), "95 % boundary", { color: style("--soft"), dash: "dash", width: 1 }));
   const over = (name, k) => c["ogata." + name][k].map((v, i) => v / c["ogata.window"][k][i]);

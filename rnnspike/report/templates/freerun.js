@@ -1,7 +1,9 @@
 // The model fed its own spikes, against the data of the same trials.
+const simulatedWords = (c) => known(c["free_run.n_runs"]) ? c["free_run.n_runs"] + (c["free_run.n_runs"] === 1 ? " run of " : " runs of ") + c["free_run.trials"].length + " of " + c["free_run.n_trials"] + " trials, recorded and simulated alike." : "";
 function freeFigure(id, x, group, options, more) {
-  const c = unit(chosen).curves, models = c["free_run.models"] ? shown(c, c["free_run.models"]) : [];
-  if (!c[group + ".mean"] || !models.length) return nothing(id, c["free_run.models"] ? "this model was not run free" : "no free run was made (--replicates 0)");
+  const c = unit(chosen).curves, models = shown(c, c["free_run.models"]);
+  if (!models.length) return nothing(id, "this model was not run free");
+  note(id, simulatedWords(c));
   if (!c[group + ".data"].some(known)) return nothing(id, "it is undefined with the " + c["free_run.trials"].length + " trials that were simulated");
   const at = x(c), traces = [], scaled = more && more.scale ? more.scale(c) : (v) => v, y = scaled(c[group + ".data"]);
   const bars = more && more.bars ? more.bars : null;
@@ -19,18 +21,19 @@ figure("f-fano", (id) => freeFigure(id, (c) => c["fano.window_ms"], "fano", { xa
 const STATISTICS = { rate_hz: "rate", cv: "CV", cv2: "CV2", lv: "LV", lvr: "LvR", serial_1: "serial corr. 1", short_isi: "ISI ≤ 3 ms", isi_slope: "ISI slope", fano: "Fano" };
 figure("f-predictive", (id) => {
   const c = unit(chosen).curves, models = c["free_run.models"], z = c["statistic.z"], p = c["statistic.p"];
-  if (!models || !z) return nothing(id, "no free run was made (--replicates 0)");
+  note(id, simulatedWords(c));
   const names = c["statistic.names"].map((s) => STATISTICS[s] || s), cut = z.map((row) => row.map((v) => known(v) ? Math.max(-6, Math.min(6, v)) : null));
-  const hover = models.map((m, i) => names.map((s, j) => m + ", " + s + "<br>data " + Number(c["statistic.data"][j]).toPrecision(3) + ", replicates " + (known(c["statistic.mean"][i][j]) ? Number(c["statistic.mean"][i][j]).toPrecision(3) + " (" + Number(c["statistic.low"][i][j]).toPrecision(3) + " to " + Number(c["statistic.high"][i][j]).toPrecision(3) + ")" : "undefined") + "<br>z " + number(z[i][j], 1) + ", p " + number(p[i][j], 3)));
+  const hover = models.map((m, i) => names.map((s, j) => m + ", " + s + "<br>data " + Number(c["statistic.data"][j]).toPrecision(3) + ", replicates " + (known(c["statistic.mean"][i][j]) ? Number(c["statistic.mean"][i][j]).toPrecision(3) + " (" + Number(c["statistic.low"][i][j]).toPrecision(3) + " to " + Number(c["statistic.high"][i][j]).toPrecision(3) + ")" : "undefined") + "<br>z " + number(z[i][j], 1) + ", p " + pText(p[i][j])));
   const middle = isDark() ? "#232a34" : "#f3f4f6", scale = isDark() ? [[0, "#5b9fe6"], [0.5, middle], [1, "#ff8f4d"]] : [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]];
   const labels = [];
-  models.forEach((m, i) => names.forEach((s, j) => labels.push({ x: s, y: m, text: known(p[i][j]) ? number(p[i][j], p[i][j] < 0.1 ? 3 : 2) : "–", showarrow: false, font: { size: 11, color: known(z[i][j]) ? inkOn(mixed(middle, scale[cut[i][j] < 0 ? 0 : 2][1], Math.abs(cut[i][j]) / 6)) : style("--fg") } })));
+  models.forEach((m, i) => names.forEach((s, j) => labels.push({ x: s, y: m, text: known(p[i][j]) && p[i][j] >= 0.1 ? number(p[i][j], 2) : pText(p[i][j]), showarrow: false, font: { size: 11, color: known(z[i][j]) ? inkOn(mixed(middle, scale[cut[i][j] < 0 ? 0 : 2][1], Math.abs(cut[i][j]) / 6)) : style("--fg") } })));
   draw(id, [{ type: "heatmap", x: names, y: models, z: cut, zmin: -6, zmax: 6, colorscale: scale, text: hover, hovertemplate: "%{text}<extra></extra>", xgap: 2, ygap: 2, colorbar: { title: { text: "z", side: "right" }, thickness: 12, tickvals: [-6, -2, 0, 2, 6] } }],
     { annotations: labels, xaxis: { type: "category", side: "top", showgrid: false }, yaxis: { type: "category", autorange: "reversed", showgrid: false }, margin: { l: 58, r: 14, t: 36, b: 12 } },
-    "Posterior predictive p of " + figureModel.value + ": " + names.map((s, j) => s + " " + number((p[models.indexOf(figureModel.value)] || [])[j], 3)).join(", "));
+    "Posterior predictive p of " + figureModel.value + ": " + names.map((s, j) => s + " " + pText((p[models.indexOf(figureModel.value)] || [])[j])).join(", "));
 });
 function freeWords(data, row) {
   const c = data.curves, place = byId("free-words"), n = (c["free_run.trials"] || []).length;
   if (!row || !row.free_run_stability) { place.textContent = ""; return; }
-  place.textContent = row.model + ": " + row.free_run_stability + "; rate " + number(row.free_run_rate_ratio, 2) + " of the recorded one, " + number(100 * (row.free_run_runaway || 0), 1) + " % of simulated trials run away" + (row.quasi_renewal ? "; quasi-renewal analysis says " + row.quasi_renewal : "") + "." + (n && n < row.n_trials ? " Statistics are of " + n + " of " + row.n_trials + " trials, recorded and simulated alike" + (n < 20 ? ": few, so only large differences can be seen (--effort thorough simulates more)." : ".") : "");
+  const kept = known(row.free_run_rate_ratio_low) ? " (95 % " + number(row.free_run_rate_ratio_low, 2) + " to " + number(row.free_run_rate_ratio_high, 2) + ")" : "";
+  place.textContent = row.model + ": " + row.free_run_stability + "; rate " + number(row.free_run_rate_ratio, 2) + kept + " of the recorded one, " + number(100 * (row.free_run_runaway || 0), 1) + " % of simulated trials run away" + (row.quasi_renewal ? "; quasi-renewal analysis says " + row.quasi_renewal : "") + ". " + simulatedWords(c) + (n && n < 20 && n < row.n_trials ? " These are few, so only large differences can be seen (--effort thorough simulates more)." : "");
 }

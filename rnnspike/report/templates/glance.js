@@ -33,24 +33,31 @@ function ladder(id) {
   note(id, outsideWords(limits.outside));
   draw(id, traces, { yaxis: titled("bits/spike", { range: limits.range }), xaxis: rungAxis(models) }, "Median bits per spike: " + models.map((m, i) => m + " " + number(middle[i])).join(", "));
 }
+// gains over the model that each extends, in the order in which they come: [{model, over, mine}]
+function pairsOf(steps) {
+  const pairs = new Map();
+  for (const s of steps) { const key = s.model + "\u0000" + s.over; if (!pairs.has(key)) pairs.set(key, { model: s.model, over: s.over, mine: [] }); pairs.get(key).mine.push(s); }
+  return Array.from(pairs.values());
+}
+const isSure = (s) => s.low > 0 || s.high < 0;
 function stepsFigure(id) {
-  const models = overview.models.slice(1), steps = overview.steps, traces = [];
+  const pairs = pairsOf(overview.steps), traces = [];
+  if (!pairs.length) return nothing(id, "no model was fitted beside the one that it extends");
   const spread = (k, n) => n > 1 ? (k / (n - 1) - 0.5) * 0.5 : 0;
-  models.forEach((model, i) => {
-    const mine = steps.filter((s) => s.model === model), x = mine.map((_, k) => i + spread(k, mine.length)), sure = mine.map((s) => s.low > 0 || s.high < 0);
-    traces.push({ x: x, y: mine.map((s) => s.gain), mode: "markers", name: model, marker: { size: mine.length > 20 ? 5 : 8, color: mine.map((_, k) => sure[k] ? colour(model) : style("--bg")), line: { color: colour(model), width: 1.5 } },
+  pairs.forEach(({ model, mine }, i) => {
+    traces.push({ x: mine.map((_, k) => i + spread(k, mine.length)), y: mine.map((s) => s.gain), mode: "markers", name: model, marker: { size: mine.length > 20 ? 5 : 8, color: mine.map((s) => isSure(s) ? colour(model) : style("--bg")), line: { color: colour(model), width: 1.5 } },
       error_y: mine.length > 20 ? undefined : { type: "data", symmetric: false, array: mine.map((s) => s.high - s.gain), arrayminus: mine.map((s) => s.gain - s.low), color: style("--soft"), thickness: 1, width: 2 },
       text: mine.map((s) => "unit " + s.unit + ": " + s.model + " minus " + s.over + " " + signed(s.gain) + " (" + signed(s.low) + " to " + signed(s.high) + ")"), hovertemplate: "%{text}<extra></extra>" });
   });
-  const limits = fences(steps.flatMap((s) => steps.length > 20 * models.length ? [s.gain] : [s.gain, s.low, s.high]));
+  const limits = fences(overview.steps.flatMap((s) => overview.steps.length > 20 * pairs.length ? [s.gain] : [s.gain, s.low, s.high]));
   note(id, outsideWords(limits.outside));
-  draw(id, traces, { yaxis: titled("gain, bits/spike", { range: limits.range, zeroline: true, zerolinecolor: style("--edge") }), xaxis: rungAxis(models) },
-    "Median gain of each rung over the one before: " + models.map((m) => m + " " + signed(median(steps.filter((s) => s.model === m).map((s) => s.gain)))).join(", "));
+  draw(id, traces, { yaxis: titled("gain, bits/spike", { range: limits.range, zeroline: true, zerolinecolor: style("--edge") }), xaxis: rungAxis(pairs.map((p) => p.model + "<br>over " + p.over)) },
+    "Median gain of each model over the one that it extends: " + pairs.map((p) => p.model + " over " + p.over + " " + signed(median(p.mine.map((s) => s.gain)))).join(", "));
 }
 
-const COLUMNS = [["unit", "unit", 0], ["n_spikes", "spikes", 1], ["rate_hz", "rate, Hz", 1], ["bits_per_spike", "bits/spike", 1], ["bits_per_spike_low", "low", 1], ["bits_per_spike_high", "high", 1], ["sufficient", "simplest sufficient", 0], ["ks_d", "KS D", 1], ["ks_p", "KS p", 1], ["refractory_verdict", "refractoriness", 0], ["refractory_capture", "capture", 1], ["adaptation_verdict", "adaptation", 0], ["adaptation_capture", "capture", 1], ["free_run_rate_ratio", "free-run rate ratio", 1], ["free_run_stability", "free run", 0], ["message", "remark", 0]];
-if (overview.over) { COLUMNS.unshift(["recording", "recording", 0]); COLUMNS.splice(7, 1); }
-let sortKey = overview.over ? "recording" : null, sortUp = true, chosen = 0;
+const COLUMNS = overview.columns, isNumeric = (column) => !["text", "verdict", "remark"].includes(column.form);
+const keyOf = (column) => column.form === "interval" ? column.key + "_low" : column.key;
+let sortKey = overview.over ? "recording" : null, sortUp = true, chosen = 0, wanted = 0;
 const tableModel = byId("table-model"), filter = byId("filter");
 function fill(select, options, value) { if (!select) return; select.replaceChildren(...options.map(([key, label]) => { const o = text("option", label); o.value = key; return o; })); select.value = value; }
 const natural = new Intl.Collator("en", { numeric: true });
@@ -62,28 +69,33 @@ function compare(a, b) {
 }
 function headRow(table) {
   const head = document.createElement("tr");
-  for (const [key, label, numeric] of COLUMNS) {
-    const th = document.createElement("th"), button = text("button", label + (key === sortKey ? (sortUp ? " ▲" : " ▼") : ""));
+  for (const column of COLUMNS) {
+    const key = keyOf(column), th = document.createElement("th"), button = text("button", column.label + (key === sortKey ? (sortUp ? " ▲" : " ▼") : ""));
     button.type = "button";
     th.scope = "col";
-    if (numeric) th.className = "n";
+    if (isNumeric(column)) th.className = "n";
     th.setAttribute("aria-sort", key === sortKey ? (sortUp ? "ascending" : "descending") : "none");
-    button.addEventListener("click", () => { sortUp = key === sortKey ? !sortUp : true; sortKey = key; drawTable(); const again = table.tHead.querySelectorAll("button")[COLUMNS.findIndex((c) => c[0] === key)]; if (again) again.focus(); });
+    button.addEventListener("click", () => { sortUp = key === sortKey ? !sortUp : true; sortKey = key; drawTable(); const again = table.tHead.querySelectorAll("button")[COLUMNS.findIndex((c) => keyOf(c) === key)]; if (again) again.focus(); });
     th.append(button); head.append(th);
   }
   return head;
 }
+function cellText(row, key, form) {
+  if (key.endsWith("_capture") && row[key.replace("capture", "verdict")] === "cannot be judged") return "–";
+  if (form === "p") return pText(row[key]);
+  if (form === "interval") return known(row[key + "_low"]) ? number(row[key + "_low"], 2) + " to " + number(row[key + "_high"], 2) : "–";
+  return /^[0-9]$/.test(form) ? number(row[key], Number(form)) : known(row[key]) ? row[key] : "–";
+}
 function bodyRow(row) {
   const tr = document.createElement("tr"), index = overview.units ? overview.units.indexOf(row.unit) : -1;
   if (index === chosen && unitData.length) tr.className = "chosen";
-  for (const [key, , numeric] of COLUMNS) {
-    const value = row[key], td = document.createElement("td");
-    if (key === "unit" && index >= 0) { const b = text("button", value, "unit"); b.type = "button"; b.addEventListener("click", () => choose(index, true)); td.append(b); }
-    else if (key === "unit" && row.link) { const a = text("a", value); a.href = row.link + "#unit=" + encodeURIComponent(row.unit); td.append(a); }
-    else if (typeof value === "number") td.textContent = key === "n_spikes" ? value : number(value, key === "rate_hz" ? 2 : 3);
-    else { td.textContent = known(value) ? value : "–"; if (/verdict|stability/.test(key)) td.className = String(value).split(" ")[0]; }
-    if (numeric) td.className = "n";
-    if (key === "message" && known(value)) td.className = "remark";
+  for (const { key, form } of COLUMNS) {
+    const td = document.createElement("td");
+    if (key === "unit" && index >= 0) { const b = text("button", row.unit, "unit"); b.type = "button"; b.addEventListener("click", () => choose(index, true)); td.append(b); }
+    else if (key === "unit" && row.link) { const a = text("a", row.unit); a.href = row.link + "#unit=" + encodeURIComponent(row.unit); td.append(a); }
+    else td.textContent = cellText(row, key, form);
+    td.className = form === "verdict" ? String(known(row[key]) ? row[key] : "").split(" ")[0] : form === "interval" ? "n interval" : form === "remark" ? "remark" : isNumeric({ form: form }) ? "n" : "";
+    if (form === "remark" && known(row[key])) td.title = row[key];  // in full on the unit's page
     tr.append(td);
   }
   return tr;
@@ -95,7 +107,7 @@ function drawTable() {
   const wanted = (filter ? filter.value : "").toLowerCase();
   let rows = overview.rows.filter((row) => row.model === tableModel.value);
   if (overview.sufficient) rows = rows.map((row) => Object.assign({ sufficient: overview.sufficient[row.unit] }, row));
-  if (wanted) rows = rows.filter((row) => COLUMNS.some(([key]) => String(known(row[key]) ? row[key] : "").toLowerCase().includes(wanted)));
+  if (wanted) rows = rows.filter((row) => COLUMNS.some(({ key }) => String(known(row[key]) ? row[key] : "").toLowerCase().includes(wanted)));
   if (sortKey) rows = rows.slice().sort(compare);
   table.tBodies[0].replaceChildren(...rows.map(bodyRow));
 }

@@ -3,7 +3,7 @@ function theme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   const button = byId("theme");
   button.textContent = dark ? "Light" : "Dark"; button.setAttribute("aria-pressed", String(dark));
-  if (unitData.length) showUnit();
+  if (unitData.length && unit(chosen)) showUnit();
   refresh("");
 }
 const fromHash = () => { const found = /^#unit=(.+)$/.exec(location.hash); return found && overview.units ? overview.units.indexOf(decodeURIComponent(found[1])) : -1; };
@@ -16,15 +16,16 @@ if (filter) filter.addEventListener("input", drawTable);
 byId("theme").addEventListener("click", () => theme(!isDark()));
 byId("theme").textContent = prefersDark ? "Light" : "Dark";
 byId("theme").setAttribute("aria-pressed", String(prefersDark));
+let first = Promise.resolve();
 if (unitData.length) {
   figureModel.addEventListener("change", showUnit);
   otherModel.addEventListener("change", showUnit);
   byId("previous").addEventListener("click", () => choose((chosen + unitData.length - 1) % unitData.length));
   byId("next").addEventListener("click", () => choose((chosen + 1) % unitData.length));
   window.addEventListener("hashchange", () => { if (fromHash() >= 0) choose(fromHash(), true); });
-  choose(Math.max(0, fromHash()), fromHash() >= 0);
+  first = choose(Math.max(0, fromHash()), fromHash() >= 0);
 } else drawTable();
 let themeBefore = null;
 window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; for (const state of figures.values()) state.stale = true; drawEverything(); });
 window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; refresh(""); });
-window.addEventListener("DOMContentLoaded", () => { watch(); document.documentElement.dataset.ready = "yes"; });
+window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { document.documentElement.dataset.ready = "yes"; }); });

@@ -1,7 +1,10 @@
 // One unit: how well, what it looks like, memory. Figures are of the chosen model and of one beside it.
 const figureModel = byId("figure-model"), otherModel = byId("other-model");
 const NONE = "";
-function choose(index, jump) {
+async function choose(index, jump) {
+  wanted = index;
+  await loadUnit(index);
+  if (wanted !== index) return;
   chosen = index;
   const data = unit(index), models = data.rows.filter((r) => r.status === "ok").map((r) => r.model), pick = (select, want, otherwise) => models.includes(want) || want === NONE ? want : otherwise;
   const before = figureModel.value, beside = otherModel.value, first = !otherModel.options.length;
@@ -30,7 +33,7 @@ function showUnit() {
   byId("dropped").replaceChildren(...(data.dropped.length ? data.dropped : ["Nothing was dropped from this unit."]).map((t) => text("li", t)));
   byId("pairs").tBodies[0].replaceChildren(...data.pairs.map((p) => {
     const tr = document.createElement("tr");
-    tr.append(text("td", p.model_a), text("td", p.model_b), text("td", signed(p.gain), "n"), text("td", signed(p.gain_low) + " to " + signed(p.gain_high), "n"), text("td", number(p.p, 4), "n"));
+    tr.append(text("td", p.model_a), text("td", p.model_b), text("td", signed(p.gain), "n"), text("td", signed(p.gain_low) + " to " + signed(p.gain_high), "n"), text("td", pText(p.p), "n"));
     return tr;
   }));
   freeWords(data, row);
@@ -38,29 +41,29 @@ function showUnit() {
 }
 function sentence(row) {
   return row.n_spikes + " held-out spikes in " + row.n_trials + " trials, " + number(row.rate_hz, 2) + " Hz. " + row.model + ": " + number(row.bits_per_spike) + " bits/spike (95 % " + number(row.bits_per_spike_low) + " to " + number(row.bits_per_spike_high)
-    + "). Refractoriness: " + verdict(row, "refractory") + ". Adaptation: " + verdict(row, "adaptation") + ". KS D " + number(row.ks_d) + " (p " + number(row.ks_p, 3) + ", " + row.ks_n + " intervals; smallest D that would show " + number(row.ks_d_detectable) + "). Off by strata of: " + (row.calibration_rejected || "–") + "."
+    + "). Soon after a spike: " + verdict(row, "refractory", "refractory_ratio", " of the expected spikes within 2 ms") + ". Recent spikes: " + verdict(row, "adaptation", "adaptation_slope_500ms", " in log rate per spike in the last 500 ms") + ". KS D " + number(row.ks_d) + " (p " + pText(row.ks_p) + ", " + row.ks_n + " intervals; smallest D that would show " + number(row.ks_d_detectable) + "). Calibration rejected by strata of: " + (row.calibration_rejected || "–") + "."
     + (row.message ? " " + row.message + "." : "");
 }
-const verdict = (row, kind) => (row[kind + "_verdict"] || "–") + (known(row[kind + "_capture"]) ? ", capture " + number(row[kind + "_capture"], 2) + " (" + number(row[kind + "_capture_low"], 2) + " to " + number(row[kind + "_capture_high"], 2) + ")" : "");
+const within = (row, name) => known(row[name]) ? number(row[name], 2) + " (" + number(row[name + "_low"], 2) + " to " + number(row[name + "_high"], 2) + ")" : "–";
+function verdict(row, departure, effect, meaning) {
+  const kind = row[departure + "_kind"], judged = row[departure + "_verdict"];
+  if (!known(kind) || !known(judged)) return "–";
+  const size = known(row[effect]) ? ", " + within(row, effect) + meaning : "";
+  if (kind === "none" || judged === "nothing to capture") return overview.kinds[departure].none + size;
+  return overview.kinds[departure][kind] + size + "; " + judged + (known(row[departure + "_capture"]) && judged !== "cannot be judged" ? ", capture " + within(row, departure + "_capture") : "");
+}
 
 figure("f-ladder", (id) => {
-  const data = unit(chosen), rows = data.rows.filter((r) => r.status === "ok" && known(r.bits_per_spike)), models = rows.map((r) => r.model), steps = [];
-  models.slice(1).forEach((m, i) => {
-    for (const p of data.pairs) if (known(p.gain)) {
-      if (p.model_a === m && p.model_b === models[i]) steps.push({ m: m, gain: p.gain, low: p.gain_low, high: p.gain_high });
-      else if (p.model_b === m && p.model_a === models[i]) steps.push({ m: m, gain: -p.gain, low: -p.gain_high, high: -p.gain_low });
-    }
-  });
+  const rows = unit(chosen).rows.filter((r) => r.status === "ok" && known(r.bits_per_spike)), models = rows.map((r) => r.model), steps = overview.steps.filter((s) => s.unit === unit(chosen).unit);
   const bars = (at, low, high) => ({ type: "data", symmetric: false, array: at.map((v, i) => high[i] - v), arrayminus: at.map((v, i) => v - low[i]), color: style("--soft"), thickness: 1.4 });
-  const bits = rows.map((r) => r.bits_per_spike), gains = steps.map((s) => s.gain);
+  const bits = rows.map((r) => r.bits_per_spike), gains = steps.map((s) => s.gain), pairs = steps.map((s) => s.model + " over " + s.over), down = { autorange: "reversed", type: "category" };
   draw(id, [{ y: models, x: bits, name: "bits/spike", mode: "markers", marker: { size: 9, color: models.map(colour) }, error_x: bars(bits, rows.map((r) => r.bits_per_spike_low), rows.map((r) => r.bits_per_spike_high)), hovertemplate: "%{y} %{x:.3f}<extra></extra>" },
-    { y: steps.map((s) => s.m), x: gains, name: "gain over the rung above", xaxis: "x2", mode: "markers", marker: { size: 9, symbol: "diamond", color: steps.map((s) => s.low > 0 || s.high < 0 ? colour(s.m) : style("--bg")), line: { color: steps.map((s) => colour(s.m)), width: 1.5 } }, error_x: bars(gains, steps.map((s) => s.low), steps.map((s) => s.high)), hovertemplate: "%{y} %{x:+.3f}<extra></extra>" }],
-    { xaxis: titled("bits/spike", { domain: [0, 0.54] }), xaxis2: titled("gain over the rung above", { domain: [0.6, 1], zeroline: true, zerolinecolor: style("--edge") }), yaxis: { autorange: "reversed", type: "category" } },
-    "Bits per spike by rung: " + rows.map((r) => r.model + " " + number(r.bits_per_spike)).join(", "));
+    { y: pairs, x: gains, name: "gain over the model extended", xaxis: "x2", yaxis: "y2", mode: "markers", marker: { size: 9, symbol: "diamond", color: steps.map((s) => isSure(s) ? colour(s.model) : style("--bg")), line: { color: steps.map((s) => colour(s.model)), width: 1.5 } }, error_x: bars(gains, steps.map((s) => s.low), steps.map((s) => s.high)), hovertemplate: "%{y} %{x:+.3f}<extra></extra>" }],
+    { xaxis: titled("bits/spike", { domain: [0, 0.36] }), xaxis2: titled("gain, bits/spike", { domain: [0.68, 1], anchor: "y2", zeroline: true, zerolinecolor: style("--edge") }), yaxis: down, yaxis2: Object.assign({ anchor: "x2" }, down) },
+    "Bits per spike by rung: " + rows.map((r) => r.model + " " + number(r.bits_per_spike)).join(", ") + "; gains: " + pairs.map((p, i) => p + " " + signed(gains[i])).join(", "));
 });
 figure("f-session", (id) => {
   const c = unit(chosen).curves, gain = c["session.gain_bits"];
-  if (!gain) return nothing(id, "no reference model was scored");
   const x = c["session.trial"], traces = [line(x, c["session.spikes"], "spikes in the trial", { color: style("--soft"), width: 1 }, { yaxis: "y2", mode: "markers", marker: { size: 3, color: style("--soft") } })];
   for (const [model, k, col] of shown(c)) traces.push(line(x, gain[k], model, { color: col, width: 2 }, { hovertemplate: "trial %{x}, %{y:.1f} bits<extra>" + model + "</extra>" }));
   draw(id, traces, { xaxis: titled("trial, in order of time", { anchor: "y2" }), yaxis: titled("bits, summed up", { domain: [0.38, 1] }), yaxis2: titled("spikes", { domain: [0, 0.3], rangemode: "tozero" }) }, "Gain over " + c.reference + " summed over the session: " + shown(c).map(([m, k]) => m + " " + number(gain[k][gain[k].length - 1], 0) + " bits").join(", "));
@@ -91,7 +94,6 @@ function rateOf(c, name, axis, only) {
 }
 figure("f-raster", (id) => {
   const data = unit(chosen), c = data.curves, model = figureModel.value;
-  if (!c["raster.data.count"]) return nothing(id, "there are no spikes");
   const n = c["raster.row"].length, simulated = rasterOf(c, model, c.window_s[0], ["x2", "y"]), palette = CONDITION_COLOURS(), labels = c["smooth.condition"] || [], traces = rasterOf(c, "data", c.window_s[0], ["x", "y"]).concat(simulated || []);
   const several = labels.length > 1, few = labels.length <= palette.length;
   if (c["smooth.time_s"] && few && labels.length) labels.forEach((label, i) => { traces.push(...band(c["smooth.time_s"], c["smooth.low_hz"][i], c["smooth.high_hz"][i], faint(palette[i], 0.22), "95 % band", { yaxis: "y2" })); traces.push(line(c["smooth.time_s"], c["smooth.rate_hz"][i], "PSTH" + (several ? " " + label : ""), { color: palette[i], width: 1.6 }, { yaxis: "y2" })); });
@@ -113,7 +115,7 @@ figure("f-raster", (id) => {
 });
 figure("f-trials", (id) => {
   const c = unit(chosen).curves, rate = c["example.rate_hz"], models = shown(c);
-  if (!rate || !models.length) return nothing(id, "there are no example trials");
+  if (!models.length) return nothing(id, "there are no example trials");
   const traces = [], n = c["example.trial"].length, time = c["example.time_s"], options = { xaxis: titled("time, s", { anchor: n > 1 ? "y" + n : "y" }) };
   const peaks = range(n).map((i) => Math.max(...models.map(([, k]) => Math.max(...rate[k][i].filter(known))))), top = Math.max(1, quantile(peaks, 0.5) * 1.5);
   for (let i = 0; i < n; i++) {
@@ -135,31 +137,38 @@ figure("f-hazard", (id) => {
   for (const [model, k, col] of models) traces.push(line(lag, hz(c["hazard.model"][k]), model, { color: col, width: 2.2 }));
   const highest = Math.max(...data.filter(known), ...models.flatMap(([, k]) => hz(c["hazard.model"][k]).filter(known)));
   draw(id, traces, { xaxis: titled("ms since the last spike", { type: "log" }), yaxis: titled("spikes/s", { range: [0, 1.25 * highest] }) }, "Hazard by time since the last spike, data and " + models.map((m) => m[0]).join(", "));
-  note(id, "Half of the plateau is reached at " + number(c["hazard.half_recovery_data_ms"], 1) + " ms in the data" + models.map(([m, k]) => ", " + number(c["hazard.half_recovery_ms"][k], 1) + " ms in " + m).join("") + ". Recovery horizon " + number(c.recovery_ms, 0) + " ms.");
+  const row = unit(chosen).rows.find((r) => known(r.refractory_kind)) || {};
+  note(id, (known(row.refractory_ratio) ? "Within 2 ms of a spike " + within(row, "refractory_ratio") + " of the spikes that " + row.capture_reference + " expects are recorded. " : "") + (known(row.refractory_recovery_ms) ? "Half of the later level is reached at " + number(row.refractory_recovery_ms, 1) + " ms in the data. " : "") + "Recovery horizon " + number(c.recovery_ms, 0) + " ms.");
 });
-// exact 95 % interval of a Poisson mean from one count (Wilson and Hilferty's approximation of chi-squared)
-function garwood(n) {
-  const cube = (k, z) => k <= 0 ? 0 : k * Math.pow(1 - 1 / (9 * k) + z / (3 * Math.sqrt(k)), 3);
-  return [cube(n, -1.96), cube(n + 1, 1.96)];
-}
-figure("f-adaptation", (id) => {
-  const c = unit(chosen).curves, windows = c["adaptation.window_ms"];
-  if (!windows || !windows.length) return nothing(id, "there are too few spikes beyond the recovery from the last one");
-  const kinds = Array.from(new Set(windows)), traces = [], gap = 0.06, width = (1 - gap * (kinds.length - 1)) / kinds.length, options = { yaxis: titled("recorded / expected", { rangemode: "tozero" }), shapes: [dashed("y", 1)], annotations: [], margin: { l: 58, r: 14, t: 28, b: 46 } };
+// recorded over expected spikes in strata of each window; ``labels`` names the strata of a window
+function byWindow(id, departure, axisTitle, labels, description) {
+  const c = unit(chosen).curves, windows = c[departure + ".window_ms"];
+  const kinds = Array.from(new Set(windows)), traces = [], gap = 0.06, width = (1 - gap * (kinds.length - 1)) / kinds.length, options = { yaxis: titled("recorded / expected", { rangemode: "tozero" }), shapes: [dashed("y", 1), { type: "rect", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 1, fillcolor: style("--band"), opacity: 0.5, line: { width: 0 }, layer: "below" }], annotations: [], margin: { l: 58, r: 14, t: 28, b: 46 } };
   kinds.forEach((w, j) => {
-    const at = range(windows.length).filter((i) => windows[i] === w), x = at.map((i) => c["adaptation.count_low"][i] + (c["adaptation.count_high"][i] === c["adaptation.count_low"][i] ? "" : c["adaptation.count_high"][i] < 0 ? "+" : "–" + c["adaptation.count_high"][i])), axis = j ? "x" + (j + 1) : "x";
-    options[j ? "xaxis" + (j + 1) : "xaxis"] = titled(j === 0 ? "spikes in the window" : "", { type: "category", domain: [j * (width + gap), j * (width + gap) + width] });
+    const at = range(windows.length).filter((i) => windows[i] === w), x = labels(c, at), axis = j ? "x" + (j + 1) : "x";
+    options[j ? "xaxis" + (j + 1) : "xaxis"] = titled(j === 0 ? axisTitle : "", { type: "category", domain: [j * (width + gap), j * (width + gap) + width] });
     options.annotations.push({ text: "last " + w + " ms", x: j * (width + gap) + width / 2, xanchor: "center", y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { color: style("--soft") } });
     for (const [model, k, col] of shown(c)) {
-      const o = at.map((i) => c["adaptation.observed"][i]), e = at.map((i) => c["adaptation.expected"][k][i]), ratio = o.map((v, i) => v / e[i]);
-      traces.push({ x: x, y: ratio, xaxis: axis, name: model + ", last " + w + " ms", error_y: errors(ratio, o.map((v, i) => garwood(v)[0] / e[i]), o.map((v, i) => garwood(v)[1] / e[i])), mode: "lines+markers", marker: { size: 7, color: col }, line: { color: col, width: 1.5 }, text: o.map((v, i) => v + " recorded, " + number(e[i], 1) + " expected"), hovertemplate: "%{text}<extra>" + model + "</extra>" });
+      const o = at.map((i) => c[departure + ".observed"][i]), e = at.map((i) => c[departure + ".expected"][k][i]), ratio = o.map((v, i) => v / e[i]);
+      traces.push({ x: x, y: ratio, xaxis: axis, name: model + ", last " + w + " ms", error_y: errors(ratio, at.map((a, i) => c[departure + ".low"][a] / e[i]), at.map((a, i) => c[departure + ".high"][a] / e[i])), mode: "lines+markers", marker: { size: 7, color: col }, line: { color: col, width: 1.5 }, text: o.map((v, i) => v + " recorded, " + number(e[i], 1) + " expected"), hovertemplate: "%{text}<extra>" + model + "</extra>" });
     }
   });
-  draw(id, traces, options, "Recorded over expected spikes by number of recent spikes, " + shown(c).map((m) => m[0]).join(" and "));
+  draw(id, traces, options, description + ", " + shown(c).map((m) => m[0]).join(" and "));
+}
+figure("f-adaptation", (id) => {
+  const counts = (c, at) => at.map((i) => c["adaptation.count_low"][i] + (c["adaptation.count_high"][i] === c["adaptation.count_low"][i] ? "" : c["adaptation.count_high"][i] < 0 ? "+" : "–" + c["adaptation.count_high"][i]));
+  const row = unit(chosen).rows.find((r) => known(r.adaptation_kind)) || {};
+  note(id, "Shaded: fewer spikes than expected. Data against " + row.capture_reference + ": " + ((overview.kinds.adaptation || {})[row.adaptation_kind] || "–") + "; slope of the log ratio per spike " + [100, 500, 1000].filter((w) => known(row["adaptation_slope_" + w + "ms"])).map((w) => within(row, "adaptation_slope_" + w + "ms") + " over " + w + " ms").join(", ") + ".");
+  byWindow(id, "adaptation", "spikes in the window", counts, "Recorded over expected spikes by number of recent spikes");
+});
+figure("f-others", (id) => {
+  const ranks = (c, at) => at.map((i, k) => String(k + 1));
+  const rows = unit(chosen).rows.filter((r) => known(r.shared_verdict)), row = rows[0] || {}, mine = rows.filter((r) => known(r.population_gain));
+  note(id, "The GLM against the data: p " + pText(row.shared_reference_p) + " (this unit alone), " + (row.shared_kind === "none" ? "no rise or fall shown" : row.shared_kind === "mixed" ? "rising in one window, falling in the other" : row.shared_kind + " with the others' activity") + ". Verdicts are corrected over units: " + mine.map((r) => r.model + ": " + r.shared_verdict + (known(r.shared_capture) ? ", " + within(r, "shared_capture") : "")).join("; ") + ".");
+  byWindow(id, "shared", "others' activity, stratum", ranks, "Recorded over expected spikes by the other units' activity");
 });
 figure("f-calibration", (id) => {
   const c = unit(chosen).curves, kinds = c["calibration.kinds"];
-  if (!kinds || !kinds.length) return nothing(id, "there are too few spikes");
   const models = shown(c), worst = Math.max(4, ...models.flatMap(([, k]) => kinds.flatMap((kind) => c["calibration." + kind + ".z"][k].filter(known).map(Math.abs))));
   const limit = 12, reach = 1.08 * Math.min(limit, worst);  // points beyond the limit are marked at the edge
   const mark = (v) => v > limit ? "triangle-up" : v < -limit ? "triangle-down" : "circle", cut = (v) => known(v) ? Math.max(-limit, Math.min(limit, v)) : null;

@@ -1,0 +1,146 @@
+"""``rnnspike score``: rates of other models through the held-out scores of a fit."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnspike.cli.options import (
+    config_option,
+    configuration_from,
+    format_option,
+    log_from,
+    log_options,
+    read_options,
+    trial_options,
+)
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter
+from rnnspike.models.registry import to_choose
+
+if TYPE_CHECKING:
+    from rnnspike.config import Configuration
+    from rnnspike.runs.job import Job
+
+
+def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Return the files by the names that ``NAME=FILE`` gives them."""
+    found: dict[str, str] = {}
+    for each in value:
+        name, equals, file = each.partition("=")
+        if not (name and equals and file):
+            raise click.BadParameter(f"{each!r} is not NAME=FILE", ctx, param)
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice", ctx, param)
+        found[name] = file
+    return found
+
+
+@click.command("score")
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option(
+    "--intensity",
+    "intensities",
+    multiple=True,
+    required=True,
+    callback=named_files,
+    metavar="NAME=FILE[:KEY]",
+    help="Rates of a model, and what to call it (repeatable): npy, npz, HDF5, NWB or CSV.",
+)
+@click.option(
+    "--rates",
+    "quantity",
+    type=click.Choice(["auto", "hz", "counts", "log-hz", "log-counts"]),
+    default="auto",
+    show_default=True,
+    help="What the values are: spikes/s, expected counts per bin, or their logarithm; auto tells from the spikes.",
+)
+@click.option(
+    "--history/--no-history",
+    default=True,
+    show_default=True,
+    help="Whether the rates depend on the unit's recorded past; those that do not are also run free.",
+)
+@trial_options
+@read_options
+@click.option(
+    "--models",
+    "-m",
+    multiple=True,
+    help=f"Model to fit beside (repeatable): {', '.join(to_choose())}.  [default: constant, psth, psth-gain]",
+)
+@click.option("--folds", type=int, help="Outer folds over trials.  [default: 5; fast: 4]")
+@click.option(
+    "--fold-scheme",
+    type=click.Choice(["interleaved", "blocked"]),
+    help="How trials are assigned to folds; blocked for strong drift.",
+)
+@click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="Amount of training.")
+@click.option("--replicates", type=int, help="Free-run replicates, 0 for none.  [default: 200]")
+@click.option(
+    "--metrics",
+    multiple=True,
+    type=click.Choice(["nlb", "nemos"]),
+    help="Add scores by the definitions of a package (repeatable).",
+)
+@click.option("--save-intensities", is_flag=True, help="Store every held-out intensity (units/<id>/intensity.npz).")
+@click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of run directories.  [default: rnnspike_scores]")
+@click.option("--report/--no-report", default=True, help="Write report.html.")
+@config_option
+@click.option("--overwrite", is_flag=True, help="Delete the run that is in the run directory.")
+@format_option
+@log_options
+@click.pass_context
+def command(ctx: click.Context, /, recording: Path, **values: Any) -> None:
+    """Score rates of other models on the trials of a recording, beside the trial average.
+
+    The rates are on the trials and the window of the run, in bins whose width divides the run's or is a multiple of
+    it. They get the rows, pairs, tests and report of a fit, in a run directory OUT/NAME. A model that has seen the
+    trials that are scored gains too much: give rates that were predicted for held-out trials.
+
+    \b
+    Examples:
+      rnnspike score session.nwb --intensity lfads=rates.npz --rates hz
+      rnnspike score session.nwb --intensity mine=rates.npy --window 0 1 --units "n_spikes > 500"
+      rnnspike score session.nwb --intensity a=a.npz:rates --intensity b=b.csv --no-history -m glm
+    """
+    log = log_from(values)
+    ctx.exit(run(recording, values["intensities"], configuration_from(ctx, values, [recording], log), values, log))
+
+
+def run(path: Path, given: dict[str, str], configuration: Configuration, values: dict[str, Any], log: Log) -> int:
+    """Score the rates and write their rows."""
+    from rnnspike.cli.batch import show_fits
+    from rnnspike.cli.fit import render, summary
+    from rnnspike.report.build import write_report
+    from rnnspike.runs.active import FitOptions
+    from rnnspike.runs.batch import fit_planned
+    from rnnspike.runs.engines.in_process import InProcess
+    from rnnspike.runs.rows import ROW_COLUMNS
+    from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, check_name, plan_scoring
+
+    for name in given:
+        check_name(name)
+    settings, sources = configuration.resolve(path)
+    own: dict[str, Any] = {} if sources["models"] == "flag" else {"models": BASELINES}
+    settings = settings.model_copy(update=own | ({} if sources["out"] == "flag" else {"out": OUT}))
+    writer, failures = RowWriter(values["output_format"], ROW_COLUMNS, render), Failures(log)
+
+    def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:
+        writer.write_all(rows)
+        where = f"report {job.folder / 'report.html'}" if job.settings.report else f"run {job.folder}"
+        log.info(f"{name}: {summary(rows)}; {where}")
+
+    start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    options = FitOptions(
+        overwrite=values["overwrite"], provenance={"argv": sys.argv, "start": start}, on_complete=write_report
+    )
+    arguments = path, settings, given, ScoreOptions(values["quantity"], values["history"]), sources
+    events = fit_planned([(0, plan_scoring, arguments)], InProcess(), options)
+    show_fits([path], [0], events, failures, log, show)
+    writer.close()
+    return failures.exit_code

@@ -1,0 +1,1 @@
+"""Attractors: fixed points, limit cycles and their basins."""

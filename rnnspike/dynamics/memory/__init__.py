@@ -1,0 +1,1 @@
+"""Memory of a network: time constants, gradient flow, the gain of its inputs."""

@@ -1,0 +1,64 @@
+"""The states of a population network in single trials, by condition and by time in the trial (matplotlib)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnspike.dynamics.pictures import save_picture
+from rnnspike.dynamics.population.result import PopulationResult
+from rnnspike.dynamics.state_space import Plane
+from rnnspike.names import in_picture
+from rnnspike.trials.data import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Conditions that have a colour of their own, and single trials drawn of each.
+N_COLOURS, N_LINES = 10, 12
+
+
+def draw_trials(found: PopulationResult, plane: Plane, bin_s: float, path: Path, title: str = "") -> None:
+    """Draw single trials on the plane of the visited states, left by condition with means, right by time."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.8))
+    by_condition, by_time = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.12, top=0.84, wspace=0.18)
+    at = plane.project(found.states)  # (trial, block, 2)
+    _draw_conditions(by_condition, at, found)
+    _draw_time(by_time, at, bin_s)
+    for axes in (by_condition, by_time):
+        axes.autoscale_view()
+        shares = [f"{share:.0%}" for share in plane.explained]
+        axes.set(xlabel=f"principal component 1 ({shares[0]})", ylabel=f"principal component 2 ({shares[1]})")
+    figure.suptitle(in_picture(title, 100), fontsize=11)
+    save_picture(figure, path)
+
+
+def _draw_conditions(axes: Axes, at: FloatArray, found: PopulationResult) -> None:
+    from matplotlib import colormaps
+
+    present = np.unique(found.condition)
+    for k, condition in enumerate(present[:N_COLOURS]):
+        colour, own = colormaps["tab10"](k), at[found.condition == condition]
+        for trial in own[:N_LINES]:
+            axes.plot(*trial.T, color=colour, lw=0.5, alpha=0.4)
+        label = f"{in_picture(found.conditions[condition])} ({len(own)})"
+        axes.plot(*own.mean(axis=0).T, color=colour, lw=2, label=label)
+    left = len(present) - N_COLOURS
+    axes.set_title("held-out trials by condition" + (f", {left} more" if left > 0 else ""), fontsize=10, loc="left")
+    axes.legend(fontsize=7, title="mean (trials)", title_fontsize=7)
+
+
+def _draw_time(axes: Axes, at: FloatArray, bin_s: float) -> None:
+    from matplotlib.collections import LineCollection
+
+    some = at[np.linspace(0, len(at) - 1, min(N_COLOURS * N_LINES // 2, len(at))).astype(int)]
+    pieces = np.stack([some[:, :-1], some[:, 1:]], axis=2).reshape(-1, 2, 2)
+    time_s = np.tile(bin_s * np.arange(some.shape[1] - 1), len(some))
+    lines = axes.add_collection(LineCollection(list(pieces), cmap="viridis", array=time_s, lw=0.6, alpha=0.7))
+    axes.figure.colorbar(lines, ax=axes, label="time in the window (s)")
+    axes.set_title("the same by time", fontsize=10, loc="left")

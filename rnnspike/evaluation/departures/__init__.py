@@ -1,0 +1,1 @@
+"""What depends on past spikes in the data, and which models have captured it."""

@@ -1,0 +1,1 @@
+"""Models fed their own spikes, against the data."""

@@ -1,0 +1,1 @@
+"""Tests of fit on the rescaled clock."""

@@ -1,0 +1,1 @@
+"""How likely a model finds the held-out spikes: likelihoods, intervals, comparisons."""

@@ -1,0 +1,1 @@
+"""Models made of fitted models: bags over inner folds, stacks over rungs."""

@@ -1,0 +1,1 @@
+"""Log-linear models of drive and spike history, their penalties and their designs."""

@@ -1,0 +1,67 @@
+"""Cross-fitted predictions of a log-linear model on the trials that it was trained on (science.md#cross-fitting).
+
+A model's own predictions of its training trials include noise that it has fitted, so a network that starts from them
+learns to rely on them too much. Each part of the trials is therefore predicted by the model refitted to the other
+parts at the same strengths, by a few Newton steps from its optimum.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from rnnspike.errors import ConfigError
+from rnnspike.models.glm.fitted import FittedGlm
+from rnnspike.models.glm.penalised import Point, refine
+from rnnspike.models.protocol import FittedModel
+from rnnspike.trials.data import FloatArray, Trials
+from rnnspike.trials.split import assign_folds
+
+#: Parts of the training trials; with fewer trials, the model's own predictions are used.
+N_PARTS, FEWEST_TRIALS = 4, 8
+
+
+def cross_fitted(model: FittedGlm, train: Trials) -> FloatArray:
+    """Return mu (trial, bin, 1) of the training trials, each from the model refitted without its part."""
+    try:
+        parts = assign_folds(train.condition, train.group, N_PARTS)
+    except ConfigError:  # too few groups of trials that do not overlap
+        return model.intensity(train)
+    if train.n_trials < FEWEST_TRIALS:
+        return model.intensity(train)
+    mu = np.empty((train.n_trials, train.n_bins, 1))
+    for part in range(N_PARTS):
+        left_out = np.flatnonzero(parts == part)
+        mu[left_out] = refitted(model, train.take(np.flatnonzero(parts != part))).intensity(train.take(left_out))
+    return mu
+
+
+@runtime_checkable
+class PerUnit(Protocol):
+    """A model of several units, one for each."""
+
+    def member(self, unit_id: str) -> FittedModel:
+        """Return the model of a unit."""
+
+
+def cross_fitted_units(base: FittedModel, train: Trials) -> FloatArray:
+    """Return mu (trial, bin, unit) of training trials by the GLM of each unit, or of the only one, cross-fitted.
+
+    A base of another kind, which cannot be refitted, predicts them as it is.
+    """
+    columns = []
+    for u, unit_id in enumerate(train.unit_ids):
+        glm = base.member(unit_id) if isinstance(base, PerUnit) else base
+        trials = train.unit(u)
+        columns.append(cross_fitted(glm, trials) if isinstance(glm, FittedGlm) else glm.intensity(trials))
+    return np.concatenate(columns, axis=2)
+
+
+def refitted(model: FittedGlm, train: Trials) -> FittedGlm:
+    """Return the model fitted to other trials, at its own strengths and layout."""
+    layout = model.layout
+    design, penalty = layout.design(train), layout.penalties().penalty(model.strengths)
+    gram = design.gram(Point.of(design, model.coefficients).curvature)
+    fit = refine(design, penalty, gram, model.coefficients)
+    return FittedGlm(model.name, layout, fit, model.strengths, layout.ceiling(design, fit))

@@ -1,0 +1,1 @@
+"""Recurrent networks: what both clocks share, and a folder for each clock."""

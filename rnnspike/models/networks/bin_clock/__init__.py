@@ -1,0 +1,1 @@
+"""Recurrent models that step once per bin."""

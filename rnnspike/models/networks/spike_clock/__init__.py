@@ -1,0 +1,1 @@
+"""LSTMs that step once per spike, with a hazard head between spikes."""

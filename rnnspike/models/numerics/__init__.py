@@ -1,0 +1,1 @@
+"""Bases, scalar functions, and compiled loops that several families share."""

@@ -1,0 +1,1 @@
+"""Models that read the other units' past beside the unit's own (science.md#population)."""

@@ -1,0 +1,137 @@
+"""Rates of a file laid onto the trials, bins and units of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.errors import RatesError
+from rnnspike.rates.read import RateSeries, RateTable
+from rnnspike.trials.data import IntArray
+from rnnspike.trials.plan import TrialPlan
+
+
+def on_trials(table: RateTable | RateSeries, plan: TrialPlan) -> RateTable:
+    """Return the rates with their trials in the order of the run's, and their units named.
+
+    Trials go by number or by the start of their window where the file has it, else by their order; units by id, else
+    by their order among the run's units or all units of the recording. Units that the run does not have are left
+    out. A time series is cut at the trials.
+
+    Parameters
+    ----------
+    table
+        What was read.
+    plan
+        The run's trials, bins and units.
+
+    Returns
+    -------
+    RateTable
+        ``values`` (trial, bin of the file, unit), ``unit_ids`` some of the run's, in its order.
+
+    Raises
+    ------
+    RatesError
+        Where the shape does not fit, or trials or all units are missing.
+    """
+    if isinstance(table, RateSeries):
+        table = _cut(table, plan)
+    unit_ids = _unit_ids(table, plan)
+    rows, bins = _rows(table, plan), table.values.shape[1]
+    if not bins or (bins % plan.grid.n_bins and plan.grid.n_bins % bins):
+        raise _wrong_shape(table, plan)
+    kept = [unit_id for unit_id in plan.unit_ids if unit_id in unit_ids]
+    if not kept:
+        raise RatesError(table.source, f"has none of the units of the run ({_some(plan.unit_ids)})", "--units")
+    values = table.values if np.array_equal(rows, np.arange(len(table.values))) else table.values[rows]
+    if tuple(kept) != unit_ids:
+        values = values[:, :, [unit_ids.index(unit_id) for unit_id in kept]]
+    return replace(table, values=values, unit_ids=tuple(kept), trial=None, start_s=None)
+
+
+def _cut(series: RateSeries, plan: TrialPlan) -> RateTable:
+    """Return the samples of a time series in each trial's window: from the sample nearest to its start on."""
+    times_s = series.times_s
+    if len(times_s) < 2 or not (np.diff(times_s) > 0).all():
+        raise RatesError(series.source, "its times do not ascend")
+    step_s, window_s = float(np.median(np.diff(times_s))), plan.grid.n_bins * plan.bin_s
+    n_given = round(window_s / step_s)
+    if n_given < 1 or abs(n_given * step_s - window_s) > step_s / 2:
+        message = f"its samples of {1e3 * step_s:.4g} ms do not fill the window of {1e3 * window_s:.6g} ms"
+        raise RatesError(series.source, message, "--window and --bin of whole samples")
+    first = np.searchsorted(times_s, plan.start_s - step_s / 2)  # (trial,)
+    index = first[:, None] + np.arange(n_given)
+    at_s = plan.start_s[:, None] + np.arange(n_given) * step_s
+    near = np.abs(times_s[np.minimum(index, len(times_s) - 1)] - at_s) <= step_s * (0.5 + 1e-6)
+    if lost := int((~near.any(axis=1)).sum()):
+        raise RatesError(series.source, f"has no samples in {lost} of {plan.n_trials} trials: all trials are scored")
+    values = series.values[np.minimum(index, len(times_s) - 1)]
+    return RateTable(series.source, np.where(near[:, :, None], values, np.nan))
+
+
+def digest(values: npt.NDArray[np.generic]) -> str:
+    """Return a hash of an array's values and shape."""
+    found = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
+    for trial in values:
+        found.update(np.ascontiguousarray(trial).tobytes())
+    return found.hexdigest()[:16]
+
+
+def _unit_ids(table: RateTable, plan: TrialPlan) -> tuple[str, ...]:
+    if table.unit_ids is not None:
+        if len(set(table.unit_ids)) < len(table.unit_ids):
+            raise RatesError(table.source, "names a unit twice")
+        return table.unit_ids
+    n_units, recorded = table.values.shape[2], tuple(unit.id for unit in plan.recording.units)
+    for ids in (plan.unit_ids, recorded):
+        if len(ids) == n_units:
+            return ids
+    raise _wrong_shape(table, plan)
+
+
+def _rows(table: RateTable, plan: TrialPlan) -> IntArray:
+    """Return where in the file each trial of the run is."""
+    n_given = len(table.values)
+    if table.trial is not None:
+        keys, wanted = table.trial, np.arange(plan.n_trials)
+        found = keys[None] == wanted[:, None]
+    elif table.start_s is not None:
+        found = np.abs(table.start_s[None] - plan.start_s[:, None]) < plan.bin_s / 2
+    elif n_given == plan.n_trials:
+        return np.arange(n_given)
+    else:
+        raise _wrong_shape(table, plan)
+    by = "number" if table.trial is not None else "start time"
+    matches = found.sum(axis=1)
+    if (matches > 1).any():
+        raise RatesError(table.source, f"has {int((matches > 1).sum())} trials twice (by {by})")
+    if (matches == 0).any():
+        missing = np.flatnonzero(matches == 0)
+        which = f"trial {missing[0]}, which starts at {plan.start_s[missing[0]]:.6g} s"
+        raise RatesError(
+            table.source,
+            f"lacks {len(missing)} of {plan.n_trials} trials by {by}, the first is {which}: all trials are scored",
+        )
+    return np.asarray(found.argmax(axis=1), dtype=np.int64)
+
+
+def _wrong_shape(table: RateTable, plan: TrialPlan) -> RatesError:
+    expected = (plan.n_trials, plan.grid.n_bins, len(plan.unit_ids))
+    shape = table.values.shape
+    message = (
+        f"has shape {shape}; the run has {expected} (trial, bin, unit), bins of {1e3 * plan.bin_s:g} ms from"
+        f" {plan.window_s[0]:g} to {plan.window_s[1]:g} s"
+    )
+    order = next((each for each in permutations(range(3)) if tuple(shape[k] for k in each) == expected), None)
+    if order is not None:
+        return RatesError(table.source, f"{message}: the axes are in another order", f"array.transpose{order}")
+    return RatesError(table.source, message, "the same --window, --units and --trials as the rates, or another --bin")
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

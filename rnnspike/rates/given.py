@@ -1,0 +1,117 @@
+"""Rates of a model that was fitted elsewhere, on the trials of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnspike.models.baselines.table import TableStepper
+from rnnspike.models.protocol import MU_FLOOR, Stepper, bounded
+from rnnspike.rates.read import split_key
+from rnnspike.trials.data import FloatArray, Trials
+
+#: What the values of a file are: spikes/s, expected counts per bin of the file, or the logarithm of one of them.
+Quantity = Literal["hz", "counts", "log-hz", "log-counts"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+
+
+@dataclass(frozen=True)
+class GivenRates:
+    """Rates of one model that was fitted elsewhere.
+
+    Attributes
+    ----------
+    name
+        Name of the model in rows and figures.
+    source
+        The file, as the user named it.
+    quantity
+        What the values are (``QUANTITIES``).
+    history
+        Whether the rates depend on the unit's recorded past. They then cannot be run free.
+    n_bins, bin_s
+        Bins of a trial in the run, and their width, s.
+    unit_ids
+        Units that there are rates of.
+    digest
+        Hash of the values: with name, quantity and history what tells two of them apart.
+    values
+        (trial, bin of the file, unit), in the order of the run's trials and of ``unit_ids``.
+    """
+
+    name: str
+    source: str
+    quantity: Quantity
+    history: bool
+    n_bins: int
+    bin_s: float
+    unit_ids: tuple[str, ...]
+    digest: str
+    values: npt.NDArray[Any] = field(compare=False, repr=False)
+
+    def in_settings(self) -> dict[str, object]:
+        """Return what tells these rates from others, for settings.json and the content id of a run."""
+        file, key = split_key(self.source)
+        named = file.name if key is None else f"{file.name}:{key}"
+        known = {"name": self.name, "file": named, "quantity": self.quantity, "history": self.history}
+        return known | {"digest": self.digest, "units": list(self.unit_ids)}
+
+    def mu(self, unit_id: str) -> FloatArray:
+        """Return the expected count of each bin of the run, (trial, bin)."""
+        values = np.asarray(self.values[:, :, self.unit_ids.index(unit_id)], np.float64)
+        return expected_counts(values, self.quantity, self.n_bins, self.bin_s)
+
+    def scored_mu(self, trials: Trials) -> FloatArray:
+        """Return mu (trial, bin) of one unit's trials as it is scored.
+
+        Where a spike is, it is at the floor at the least, as that of every model: the loss stays finite and is
+        counted (``n_infinite``).
+        """
+        mu = self.mu(trials.unit_ids[0])
+        return np.where(trials.counts[:, :, 0] > 0, np.maximum(mu, MU_FLOOR), mu)
+
+
+def expected_counts(values: FloatArray, quantity: Quantity, n_bins: int, bin_s: float) -> FloatArray:
+    """Return the expected counts (trial, n_bins) of values (trial, bin of the file) over the same window.
+
+    Wider bins are divided evenly, narrower ones are added up: the expected count of the window is conserved. The
+    file's number of bins is a multiple or a divisor of ``n_bins``, whose width is ``bin_s``.
+
+    Examples
+    --------
+    >>> expected_counts(np.array([[100.0, 50.0]]), "hz", 4, 0.001)
+    array([[0.1 , 0.1 , 0.05, 0.05]])
+    """
+    n_given = values.shape[1]
+    if quantity.startswith("log-"):
+        with np.errstate(over="ignore"):
+            values = np.exp(values)
+    if quantity.endswith("hz"):
+        values = values * (bin_s * (n_bins / n_given))
+    if n_given > n_bins:
+        return np.asarray(values.reshape(len(values), n_bins, n_given // n_bins).sum(axis=2))
+    each = n_bins // n_given
+    return np.repeat(values / each, each, axis=1)
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """Rates without history as a model that can be run free: ``mu`` (trial, bin) of every trial of the session."""
+
+    name: str
+    mu: FloatArray
+
+    def intensity(self, trials: Trials) -> FloatArray:
+        """Return mu (trial, bin, 1) of these trials."""
+        return bounded(self.mu[trials.session_index][:, :, None])
+
+    def stepper(self, trials: Trials, unit: int = 0) -> Stepper:
+        """Return a stepper over these trials."""
+        return TableStepper.of(self.intensity(trials)[:, :, 0])
+
+    def save(self, folder: Path) -> None:
+        """Write nothing: the rates lie in the file that they were given in."""

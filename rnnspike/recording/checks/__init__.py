@@ -1,0 +1,1 @@
+"""Checks and cleaning: from what a reader found to a Recording that can be analysed."""

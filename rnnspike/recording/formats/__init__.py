@@ -1,0 +1,1 @@
+"""Readers: one file or folder per format, listed in ``registry.py``."""

@@ -1,0 +1,1 @@
+"""Plain HDF5, shared by the readers of NWB and NIX."""

@@ -1,0 +1,1 @@
+"""Text files: spike times, and tables of trials."""

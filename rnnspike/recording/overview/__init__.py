@@ -1,0 +1,1 @@
+"""What a recording holds, and which fit suits it: the content of ``rnnspike inspect``."""

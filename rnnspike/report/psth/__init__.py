@@ -1,0 +1,1 @@
+"""PSTHs of `rnnspike psth`: computed some units at a time, and drawn."""

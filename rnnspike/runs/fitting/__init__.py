@@ -1,0 +1,1 @@
+"""The tasks of a fit: trainings, predictions put together, evaluation of a unit."""

@@ -1,0 +1,116 @@
+"""``rnnspike cosmooth``: rows, formats, the picture, runs, refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnspike
+from rnnspike.cli.main import main
+from rnnspike.errors import ExitCode
+from rnnspike.neurons.session import SessionOptions, simulate_network
+from rnnspike.recording.data import Unit
+from rnnspike.recording.write import write_nwb
+from rnnspike.runs.rows import COSMOOTH
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four units on a hidden state; ``4`` holds most spikes of ``0`` again."""
+    found = simulate_network("lorenz", 4, SessionOptions(n_trials=40, duration_s=0.6, inter_trial_s=0.2, seed=2))
+    first = found.recording.units[0]
+    double = Unit("4", first.spike_times_s[::2], first.observed_s, {"cell": "copy"})
+    recording = replace(found.recording, units=(*found.recording.units, double))
+    path = tmp_path_factory.mktemp("session") / "session.nwb"
+    write_nwb(path, recording)
+    return path
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["cosmooth", *(str(argument) for argument in arguments)])
+    captured = capsys.readouterr()
+    return int(left.value.code or 0), captured.out, captured.err
+
+
+def test_a_row_per_unit_and_method_and_one_of_all_units(session: Path, capsys) -> None:
+    code, out, _ = run(capsys, session, "--latents", 1)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == ExitCode.OK
+    units = ["0", "1", "2", "3", "4", None]
+    assert [(row["method"], row["unit"]) for row in rows] == [
+        (method, unit) for method in ("psth", "ridge", "gpfa") for unit in units
+    ]
+    assert list(rows[0]) == [column.name for column in COSMOOTH if not column.name.startswith("fp_bps")]
+    pooled = {row["method"]: row for row in rows if row["unit"] is None}
+    assert pooled["ridge"]["co_bps_low"] < pooled["ridge"]["co_bps"] < pooled["ridge"]["co_bps_high"]
+    assert pooled["ridge"]["n_spikes"] == sum(row["n_spikes"] for row in rows if row["method"] == "ridge") / 2
+    ridge = {row["unit"]: row for row in rows if row["method"] == "ridge"}
+    assert ridge["0"]["message"] == "does not read unit 4: shared spikes" and ridge["0"]["n_read"] == 3
+    assert ridge["1"]["message"] is None and ridge["1"]["n_read"] == 4
+
+
+def test_forward_prediction_has_its_own_score(session: Path, capsys) -> None:
+    code, out, _ = run(capsys, session, "--forward", "100ms", "--method", "ridge", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == ExitCode.OK and len(rows) == 6
+    assert "co_bps" not in rows[0] and float(rows[-1]["fp_bps"]) != 0 and rows[-1]["unit"] == ""
+    code, _, err = run(capsys, session, "--forward", "2s", "--method", "ridge")
+    assert code == ExitCode.BAD_INPUT and "a shorter --forward" in err
+
+
+def test_table_and_picture(session: Path, capsys, tmp_path: Path) -> None:
+    picture = tmp_path / "figures" / "bars.svg"
+    code, out, _ = run(
+        capsys, session, "--method", "psth", "--method", "ridge", "--format", "table", "--picture", picture
+    )
+    assert code == ExitCode.OK and "all units" in out and "ridge co-bps" in out and "unit 4 (ridge)" in out
+    drawn = picture.read_text()
+    assert "co-bps (bits/spike)" in drawn and "ridge" in drawn and "all units" in drawn
+    assert run(capsys, session, "--picture", tmp_path / "bars.bmp")[0] == ExitCode.USAGE
+
+
+def test_segments_skip_the_average(session: Path, capsys) -> None:
+    code, out, _ = run(capsys, session, "--segment", "1s", "--method", "psth", "--method", "ridge")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == ExitCode.OK
+    assert [row["status"] for row in rows] == ["skipped", *["ok"] * 6]
+    assert "nothing to average" in rows[0]["message"] and rows[0]["co_bps"] is None
+
+
+def test_a_run_lends_its_trials_and_folds(session: Path, capsys, tmp_path: Path) -> None:
+    folder = rnnspike.fit(session, models=("constant",), folds=4, out=tmp_path, report=False, window=(0.1, 0.5))
+    rows = rnnspike.cosmooth(folder, methods=["ridge"])
+    apart = rnnspike.cosmooth(session, methods=["ridge"], folds=4, window=(0.1, 0.5))
+    assert [row["co_bps"] for row in rows] == [row["co_bps"] for row in apart]
+    assert rows[0]["bin_ms"] == 10 and rows[0]["recording"] == "session"
+    code, _, err = run(capsys, folder, "--window", "0", "0.5")
+    assert code == ExitCode.BAD_INPUT and "leave out --window" in err
+
+
+def test_one_unit_has_no_others(session: Path, capsys) -> None:
+    code, _, err = run(capsys, session, "--units", "id == '1'")
+    assert code == ExitCode.BAD_INPUT and "no two units" in err
+
+
+def test_the_same_seed_gives_the_same_rows(session: Path) -> None:
+    first, again, other = (rnnspike.cosmooth(session, methods=["ridge"], seed=seed) for seed in (0, 0, 1))
+
+    def scores(rows: list[dict]) -> np.ndarray:
+        return np.array([(row["co_bps"], row["co_bps_low"]) for row in rows], float)
+
+    np.testing.assert_array_equal(scores(first), scores(again))
+    np.testing.assert_array_equal(scores(first)[:, 0], scores(other)[:, 0])
+    assert (scores(first)[:, 1] != scores(other)[:, 1]).any()
+
+
+def test_figures_of_a_real_recording(shared_data: Path) -> None:
+    rows = rnnspike.cosmooth(shared_data / "nd_it_bp1005.nwb", methods=["psth", "ridge"], window=(0.1, 1.0))
+    pooled = {row["method"]: row["co_bps"] for row in rows if row["unit"] is None}
+    assert 0.028 < pooled["ridge"] < 0.042 and pooled["psth"] < 0.02

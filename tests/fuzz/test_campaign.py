@@ -1,0 +1,23 @@
+"""Five hundred cases of the fuzzing suite (``python -m benchmarks.fuzz``), always the same ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("kinds", "n_cases"), [(["bytes", "nwb", "names", "queries"], 460), (["runs"], 40)])
+def test_every_case_ends_as_it_should(tmp_path: Path, kinds: list[str], n_cases: int) -> None:
+    command = [sys.executable, "-m", "benchmarks.fuzz", "--seed", "7", "--cases", str(n_cases), "--jsonl", "--kinds"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}  # as users have it
+    done = subprocess.run([*command, *kinds], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = [f"{v['kind']}:{v['seed']} {v['what'][:80]!r}: {v['faults']}" for v in verdicts if v["faults"]]
+    assert not failed and len(verdicts) == n_cases, "\n".join([*failed[:20], done.stderr[-2000:]])

@@ -1,0 +1,118 @@
+"""Files of rates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnspike.errors import RatesError
+from rnnspike.rates.read import RateSeries, RateTable, read_rates, split_key
+
+CUBE = np.arange(24.0).reshape(2, 3, 4)
+
+
+def test_an_array_in_a_file_of_its_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", CUBE)
+    found = read_rates(str(tmp_path / "a.npy"))
+    np.testing.assert_array_equal(found.values, CUBE)
+    np.save(tmp_path / "b.npy", CUBE[:, :, 0])
+    assert read_rates(str(tmp_path / "b.npy")).values.shape == (2, 3, 1)
+
+
+def test_arrays_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    np.savez(file, lfads=CUBE, other=CUBE + 1, unit_ids=list("abcd"), trial=[1, 0])
+    table = read_rates(f"{file}:lfads")
+    np.testing.assert_array_equal(table.values, CUBE)
+    assert isinstance(table, RateTable)
+    assert table.unit_ids == ("a", "b", "c", "d")
+    assert table.trial is not None and table.trial.tolist() == [1, 0]
+    with pytest.raises(RatesError, match=r"not clear \(lfads \(2, 3, 4\), other"):
+        read_rates(str(file))
+    with pytest.raises(RatesError, match="not clear"):
+        read_rates(f"{file}:none")
+
+
+@pytest.mark.parametrize("column", ["bin", "time"])
+def test_long_form(tmp_path: Path, column: str) -> None:
+    place = [0, 1, 2] if column == "bin" else [-0.1, -0.099, -0.098]
+    lines = [
+        {"trial": trial, column: place[at], "unit": unit, "value": CUBE[trial, at, unit]}
+        for trial in (1, 0)
+        for at in range(3)
+        for unit in range(4)
+    ]
+    file = tmp_path / "a.csv"
+    pd.DataFrame(lines).sample(frac=1, random_state=0).to_csv(file, index=False)
+    table = read_rates(str(file))
+    np.testing.assert_array_equal(table.values, CUBE)
+    assert isinstance(table, RateTable)
+    assert table.unit_ids == ("0", "1", "2", "3")
+    pd.DataFrame([*lines, lines[0]]).to_csv(file, index=False)
+    with pytest.raises(RatesError, match="same trial, bin and unit"):
+        read_rates(str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.txt", b"", "rates are read from"),
+        ("a.npy", b"not an array", "cannot be read"),
+        ("a.npz", b"", "cannot be read"),
+        ("a.csv", b"trial,unit\n0,1\n", "needs columns"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(tmp_path: Path, name: str, content: bytes, why: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RatesError, match=why) as raised:
+        read_rates(str(tmp_path / name))
+    assert "\n" not in str(raised.value)
+    with pytest.raises(RatesError, match="no such file"):
+        read_rates(str(tmp_path / "none.npy"))
+
+
+def test_a_colon_parts_file_and_key_unless_the_file_is_called_so(tmp_path: Path) -> None:
+    assert split_key("a/b.h5:/c/d") == (Path("a/b.h5"), "/c/d")
+    assert split_key("lfads") == (Path("lfads"), None)
+    (tmp_path / "x:y.npy").touch()
+    assert split_key(str(tmp_path / "x:y.npy")) == (tmp_path / "x:y.npy", None)
+
+
+def test_hdf5_by_path(tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    with h5py.File(file, "w") as made:
+        made["model/rates"] = CUBE
+        made["model/unit_ids"] = ["a", "b", "c", "d"]
+        made["model/trial"] = [1, 0]
+    lone, group = read_rates(f"{file}:/model/rates"), read_rates(f"{file}:model")
+    assert isinstance(lone, RateTable) and isinstance(group, RateTable)
+    np.testing.assert_array_equal(lone.values, CUBE)
+    assert group.unit_ids == ("a", "b", "c", "d")
+    assert group.trial is not None and group.trial.tolist() == [1, 0]
+    with pytest.raises(RatesError, match="no array or group at /none"):
+        read_rates(f"{file}:/none")
+    with pytest.raises(RatesError, match="not an HDF5 file"):
+        (tmp_path / "b.h5").write_bytes(b"nothing of the kind")
+        read_rates(str(tmp_path / "b.h5"))
+
+
+@pytest.mark.parametrize("timestamps", [False, True])
+def test_a_time_series_of_an_nwb_file(tmp_path: Path, timestamps: bool) -> None:
+    file, values = tmp_path / "a.nwb", np.arange(20.0).reshape(10, 2)
+    with h5py.File(file, "w") as made:
+        series = made.create_group("processing/ecephys/rates")
+        series["data"] = values
+        series.attrs["neurodata_type"] = "TimeSeries"
+        if timestamps:
+            series["timestamps"] = 3 + 0.01 * np.arange(10)
+        else:
+            series["starting_time"] = 3.0
+            series["starting_time"].attrs["rate"] = 100.0
+    found = read_rates(f"{file}:/processing/ecephys/rates")
+    assert isinstance(found, RateSeries)
+    np.testing.assert_allclose(found.times_s, 3 + 0.01 * np.arange(10))
+    np.testing.assert_array_equal(found.values, values)

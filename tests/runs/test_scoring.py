@@ -1,0 +1,144 @@
+"""Rates of other models scored as rungs: on known rates the figures are those of the ladder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import rnnspike
+from rnnspike.cli.main import cli
+from rnnspike.errors import ConfigError, RunError
+from rnnspike.neurons.session import SessionOptions, simulate_cell
+from rnnspike.neurons.truth import true_intensity
+from rnnspike.report.load import load_run
+from rnnspike.runs.stored.reopen import reopen
+from rnnspike.runs.stored.tables import compare_stored
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "cell.nwb"
+    simulate_cell("refractory", 2, SessionOptions(n_trials=30, duration_s=0.5, seed=3)).write(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def truth(recording: Path) -> np.ndarray:
+    """The true mu, (trial, bin, unit)."""
+    read = rnnspike.read_recording(recording)
+    mu = true_intensity(read, rnnspike.plan_trials(read).trials())
+    assert mu is not None
+    return mu
+
+
+@pytest.fixture(scope="module")
+def folder(recording: Path, truth: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The true rates with history, and their mean over trials without."""
+    mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
+    out = tmp_path_factory.mktemp("runs")
+    run = rnnspike.score(recording, {"true": truth}, quantity="counts", out=out / "a", replicates=4)
+    rnnspike.score(recording, {"mean": mean}, history=False, out=out / "b", replicates=4, report=False)
+    return run
+
+
+def rows_by_model(folder: Path) -> dict[tuple[str, str], dict]:
+    return {(row["unit"], row["model"]): row for row in rnnspike.read_rows(folder)}
+
+
+def test_true_rates_have_the_figures_of_the_oracle(folder: Path) -> None:
+    rows = rows_by_model(folder)
+    for unit in {unit for unit, _ in rows}:
+        given, oracle = rows[unit, "true"], rows[unit, "oracle"]
+        assert given["given"] == "with history"
+        assert "not run free" in given["message"]
+        apart = {"model", "given", "message"}
+        assert {k: v for k, v in given.items() if k not in apart} == {
+            k: v for k, v in oracle.items() if k not in apart
+        }
+        assert given["refractory_verdict"] in ("captured", "consistent")
+
+
+def test_given_rates_are_in_pairs_curves_and_on_the_page(folder: Path) -> None:
+    run = load_run(folder)
+    assert run.models == ["constant", "psth", "psth-gain", "true", "oracle"]
+    assert (run.units[0], "true", "psth-gain") in run.gains
+    assert "true" in run.curves(run.units[0])["models"]
+    page = (folder / "report.html").read_text()
+    assert "rnnspike score cell.nwb --intensity true=true --rates counts" in page
+    assert json.loads((folder / "settings.json").read_text())["resolved"]["rates"][0]["quantity"] == "counts"
+    compared = list(compare_stored([folder], pairs=[("true", "psth")]))
+    assert [(row["model_a"], row["model_b"]) for row in compared] == [("true", "psth")]
+
+
+def test_rates_without_history_are_run_free_and_capture_nothing(folder: Path) -> None:
+    rows = rows_by_model(folder.parents[1] / "b" / folder.name)
+    row = next(row for (_, model), row in rows.items() if model == "mean")
+    assert row["given"] == "without history"
+    assert row["free_run_rate_ratio"] == pytest.approx(1.0, abs=0.3)
+    assert row["free_run_stability"] == "stable"
+    assert row["refractory_verdict"] in ("missed", "nothing to capture", "cannot be judged")
+    assert row["message"] is None
+
+
+def test_stored_predictions_have_the_score_of_their_rung(recording: Path, folder: Path, tmp_path: Path) -> None:
+    run = rnnspike.fit(
+        recording, models=("psth",), save_intensities=True, replicates=0, report=False, out=tmp_path / "fit"
+    )
+    units = reopen(run).units
+    stored = [np.load(run / "units" / unit / "intensity.npz")["psth"] for unit in units]
+    scored = rnnspike.score(
+        recording, {"mine": np.stack(stored, axis=2)}, replicates=0, report=False, out=tmp_path / "s", history=False
+    )
+    rows = rows_by_model(scored)
+    for unit in units:
+        assert rows[unit, "mine"]["bits_per_spike"] == pytest.approx(rows[unit, "psth"]["bits_per_spike"], abs=1e-6)
+
+
+def test_units_without_rates_are_skipped(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:
+    unit = rnnspike.plan_trials(rnnspike.read_recording(recording)).unit_ids[1]
+    given = {"rates": truth[:, :, 1:], "unit_ids": [unit]}
+    folder = rnnspike.score(recording, {"one": given}, quantity="counts", replicates=0, report=False, out=tmp_path)
+    rows = rows_by_model(folder)
+    status = {of: row["status"] for (of, model), row in rows.items() if model == "one"}
+    assert status.pop(unit) == "ok"
+    assert [*status.values()] == ["skipped"]
+    findings = [json.loads(line) for line in (folder / "findings.jsonl").read_text().splitlines()]
+    assert "rates-units-missing" in {each["id"] for each in findings}
+    with pytest.raises(RunError, match="other settings or input"):
+        given["rates"] = 1.1 * given["rates"]
+        rnnspike.score(recording, {"one": given}, quantity="counts", replicates=0, report=False, out=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["glm", "drive", "a b", "", "x" * 41])
+def test_names_that_would_be_taken_for_others_are_refused(recording: Path, truth: np.ndarray, name: str) -> None:
+    with pytest.raises(ConfigError, match="--intensity"):
+        rnnspike.score(recording, {name: truth})
+
+
+def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "rates.npz", mine=truth * 1000)
+    words = [
+        "score",
+        str(recording),
+        "--metrics",
+        "nlb",
+        "--intensity",
+        f"mine={tmp_path / 'rates.npz'}:mine",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    done = CliRunner().invoke(cli, [*words, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["model"] for row in rows} == {"constant", "psth", "psth-gain", "mine", "oracle"}
+    assert all(row["nlb_bits_per_spike"] is not None for row in rows)
+    assert "read as spikes/s" in done.stderr
+    wrong = CliRunner().invoke(cli, [*words[:5], "mine"])
+    assert wrong.exit_code == 2
+    missing = CliRunner().invoke(cli, [*words[:5], f"mine={tmp_path / 'none.npy'}"])
+    assert missing.exit_code == 3
+    assert "there is no such file" in missing.stderr
