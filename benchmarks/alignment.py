@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.recording.data import Recording, Unit
-from rnnspike.trials.align import align
+from rnnspike.trials.align import bin_spikes, to_counts
 from rnnspike.trials.data import TrialOptions
 from rnnspike.trials.plan import plan_trials
 
@@ -26,6 +26,12 @@ def session(n_units: int, n_trials: int, every_s: float, rate_hz: float) -> tupl
     stop_s = n_trials * every_s
     spikes = [np.sort(rng.uniform(0, stop_s, int(rate_hz * stop_s))) for _ in range(n_units)]
     return spikes, np.arange(n_trials) * every_s + 0.1
+
+
+def align(spikes: np.ndarray, start_s: np.ndarray, n_bins: int, bin_s: float) -> np.ndarray:
+    counts = np.zeros((len(start_s), n_bins), np.uint8)
+    to_counts(bin_spikes(spikes, start_s, n_bins, bin_s), counts)
+    return counts
 
 
 def histogram(spikes: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ import sys
 import numpy as np
 import torch
 
-from rnnspike.dynamics.cell import Network
 from rnnspike.dynamics.drive import driven_orbits
-from rnnspike.dynamics.gradient_flow import GradientFlow, measure_gradient_flow
+from rnnspike.dynamics.memory.gradient_flow import GradientFlow, measure_gradient_flow
+from rnnspike.dynamics.network import Network
 from tests.dynamics.tasks import train_recall
 
 

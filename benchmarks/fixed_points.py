@@ -1,4 +1,6 @@
-"""Fixed points of a 64-unit GRU from 256 starts: Adam alone against Adam and Levenberg-Marquardt (science.md c.10).
+"""Fixed points of a 64-unit GRU from 256 starts: Adam alone against Adam and Levenberg-Marquardt.
+
+See science.md#fixed-points.
 
     python benchmarks/fixed_points.py [seeds]
 
@@ -14,10 +16,11 @@ import time
 
 import numpy as np
 
-from rnnspike.dynamics.cell import Cell, Network
-from rnnspike.dynamics.fixed_points import Scale, SearchOptions, choose_starts, solve
+from rnnspike.dynamics.attractors.fixed_points import Scale, SearchOptions, choose_starts, solve
+from rnnspike.dynamics.attractors.points import find_points
 from rnnspike.dynamics.maps import HeldInput
-from rnnspike.dynamics.points import find_points
+from rnnspike.dynamics.network import Network
+from rnnspike.models.networks.cell import Cell
 
 
 def random_gru(seed: int, n_hidden: int = 64, gain: float = 2.0) -> Network:

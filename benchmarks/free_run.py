@@ -1,10 +1,12 @@
-"""Does the free-run verdict agree with long simulation? One line a model, and a table of agreement (science.md b.5).
+"""Does the free-run verdict agree with long simulation? One line a model, and a table of agreement.
 
-    python benchmarks/free_run.py --data ../shared/data
+See science.md#free-run.
+
+    python benchmarks/free_run.py --data FOLDER
     python benchmarks/free_run.py --recordings e070528 --cells --filters
 
 The verdict is that of a run: 200 replicates of held-out trials, and a run of 30 s where quasi-renewal analysis warns.
-Compared with 100 runs of 60 s, judged by the same thresholds (``evaluation/free_run.py``): GLMs fitted to recordings
+Compared with 100 runs of 60 s, judged by the same thresholds (``free_run.py``): GLMs fitted to recordings
 and to simulated cells, and the bursty cell's smooth filter with its positive weights times 1, 1.3 and 1.6.
 """
 
@@ -20,13 +22,20 @@ import numpy as np
 from glm_peers import N_FUNCTIONS, bursty_spikes, design, ours, raised_cosines
 from quality import CASES, N_FOLDS, real_plan
 
-from rnnspike.evaluation.free_run import FreeRun, escapes, free_run, long_run, simulate_long, simulate_replicates
-from rnnspike.evaluation.spike_statistics import spike_sets, tile_counts
-from rnnspike.evaluation.stability import quasi_renewal
-from rnnspike.models.glm import FittedGlm, HistoryGlm
+from rnnspike.evaluation.free_running.free_run import (
+    FreeRun,
+    escapes,
+    free_run,
+    long_run,
+    simulate_long,
+    simulate_replicates,
+)
+from rnnspike.evaluation.free_running.spike_statistics import spike_sets, tile_counts
+from rnnspike.evaluation.free_running.stability import quasi_renewal
+from rnnspike.models.glm.model import FittedGlm, HistoryGlm
 from rnnspike.neurons.registry import CELLS
 from rnnspike.neurons.session import SessionOptions, simulate_cell
-from rnnspike.runs.finish import FREE_RUN_BINS, FREE_RUNS, LONG_RUN_S, LONG_RUN_TRIALS
+from rnnspike.runs.fitting.finish import FREE_RUN_BINS, FREE_RUNS, LONG_RUN_S, LONG_RUN_TRIALS
 from rnnspike.trials.data import CountArray, FloatArray, TrialOptions, Trials
 from rnnspike.trials.plan import plan_trials
 from rnnspike.trials.split import assign_folds
@@ -137,7 +146,7 @@ def cells() -> Iterator[Line]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real recordings")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--recordings", nargs="*", choices=CASES, default=None, help="default: all there are")
     parser.add_argument("--cells", action="store_true", help="only what is named: simulated cells")
     parser.add_argument("--filters", action="store_true", help="only what is named: the smooth filter")

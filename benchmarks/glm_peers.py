@@ -1,11 +1,12 @@
-"""Our GLM solver against nemos' on one design: the same optimum, and how long each takes (science.md c.6).
+"""Our GLM solver against nemos' on one design: the same optimum, and how long each takes (science.md#glm-fit).
 
     python benchmarks/glm_peers.py
-    python benchmarks/glm_peers.py --nemos-python ../nemos-venv/bin/python
+    python benchmarks/glm_peers.py --nemos-python PYTHON
 
-The design is nemos' own: spikes of the bursty refractory cell (science.md c.6), 200 000 bins, convolved with eight
-raised cosines over 100 bins; a Poisson GLM without penalty and one with a ridge. nemos runs in a process of its own,
-with the interpreter named or this one; where it cannot be imported, the benchmark says so and prints our times alone.
+The design is nemos' own: spikes of the bursty refractory cell (science.md#glm-fit), 200 000 bins, convolved with
+eight raised cosines over 100 bins; a Poisson GLM without penalty and one with a ridge. nemos runs in a process of its
+own, with the interpreter named or this one; where it cannot be imported, the benchmark says so and prints our times
+alone.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.models.basis import SplineBasis
-from rnnspike.models.penalised import LogLinear, Penalty, newton
+from rnnspike.models.glm.penalised import LogLinear, Penalty, newton
+from rnnspike.models.numerics.basis import SplineBasis
 from rnnspike.trials.data import FloatArray
 
 N_BINS, N_FUNCTIONS, WINDOW = 200_000, 8, 100
@@ -64,7 +65,7 @@ def bursty_spikes(rng: np.random.Generator, n_bins: int) -> FloatArray:
 
 
 def raised_cosines(width: float = 2.0) -> FloatArray:
-    """Return nemos' RaisedCosineLogConv kernels (lag, function), in numpy (science.md b.4)."""
+    """Return nemos' RaisedCosineLogConv kernels (lag, function), in numpy (science.md#bases)."""
     y = np.log(50 * np.linspace(0, 1, WINDOW) + 1) / np.log(51)
     peaks = np.linspace(0, 1 - width / (N_FUNCTIONS + width - 1), N_FUNCTIONS)
     phase = (y[:, None] - peaks) * np.pi / (width * (peaks[1] - peaks[0]))

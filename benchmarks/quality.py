@@ -1,7 +1,9 @@
-"""Held-out bits/spike of the ladder on real recordings and simulated cells, in one table (science.md d, c.12).
+"""Held-out bits/spike of the ladder on real recordings and simulated cells, in one table.
 
-    python benchmarks/quality.py --data ../shared/data
-    python benchmarks/quality.py --data ../shared/data --recordings e070528 stn --models psth glm spike-lstm
+See science.md#ladder, #oracle-share.
+
+    python benchmarks/quality.py --data FOLDER
+    python benchmarks/quality.py --data FOLDER --recordings e070528 stn --models psth glm spike-lstm
     python benchmarks/quality.py --cells burst-counter adapting --trials 200
 
 The protocol is that of ``rnnspike fit``: five outer folds, trainings that leave out the pairs of folds that the rung
@@ -25,12 +27,12 @@ from pathlib import Path
 import numpy as np
 
 from rnnspike.errors import ModelError
-from rnnspike.evaluation.comparison import TrialBootstrap, compare_models
-from rnnspike.evaluation.likelihood import log_likelihood
-from rnnspike.models.bag import PerUnit
+from rnnspike.evaluation.scores.comparison import TrialBootstrap, compare_models
+from rnnspike.evaluation.scores.likelihood import log_likelihood
+from rnnspike.models.combine.bag import PerUnit
+from rnnspike.models.combine.stack import fallback_of, fit_scale, fit_weights
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, build
-from rnnspike.models.stack import fallback_of, fit_weights
 from rnnspike.neurons.session import SessionOptions, simulate_cell
 from rnnspike.recording.read import read_recording
 from rnnspike.runs.tasks import Pair, members_of, pairs_of
@@ -40,12 +42,12 @@ from rnnspike.trials.split import assign_folds
 
 N_FOLDS = 5
 DEFAULT_MODELS = ("psth", "psth-gain", "renewal", "glm", "lstm", "spike-lstm", "spike-lstm-glm")
-SINGLE = ("psth", "psth-gain", "renewal")  # as in the table of science.md d: one fit a fold, not a bag
+SINGLE = ("psth", "psth-gain", "renewal")  # as the prototype's: one fit a fold, not a bag
 
 
 @dataclass(frozen=True)
 class Case:
-    """A recording, how its trials are taken, and what science.md d measured on its units, by column."""
+    """A recording, how its trials are taken, and what a prototype reached on its units, by column."""
 
     file: str
     options: TrialOptions = field(default_factory=TrialOptions)
@@ -238,12 +240,11 @@ class Ladder:
             folds = self.validations(names, test)
             seen = self.trials.take(np.concatenate([np.flatnonzero(self.folds == v) for v in folds])).unit(unit)
             members = [np.concatenate([self.log_mu[name, test, v, v][:, :, unit] for v in folds]) for name in names]
-            fallback = fallback_of(names)
-            weights = fit_weights(
-                members, seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation, fallback, **options
-            )
+            scored = seen.spikes[:, :, 0], seen.observed[:, :, 0], seen.observation
+            weights = fit_weights(members, *scored, fallback_of(names), **options)
             here = self.folds == test
             log_mu[here] = sum(w * bag[here] for w, bag in zip(weights, bags, strict=True))
+            log_mu[here] += np.log(fit_scale(members, weights, *scored))
             all_weights.append(weights)
         return log_mu, np.array(all_weights)
 
@@ -269,7 +270,7 @@ def score(ladder: Ladder, truth: FloatArray | None = None) -> Iterator[UnitScore
 
 
 def rows_of(case: str, scores: UnitScores, figures: dict[str, float]) -> Iterator[dict[str, object]]:
-    """Yield a row for each model: bits/spike, the figure of science.md d, gain over the best baseline."""
+    """Yield a row for each model: bits/spike, the prototype's figure, gain over the best baseline."""
     bootstrap = TrialBootstrap(len(scores.n_spikes), np.random.default_rng(0))
     total = float(scores.n_spikes.sum()) * np.log(2)
     null = scores.log_likelihood["constant"]
@@ -350,7 +351,7 @@ def cell_case(name: str, args: argparse.Namespace) -> Iterator[dict[str, object]
 def main() -> None:
     """Print the table, and write it as csv where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real recordings")
+    parser.add_argument("--data", type=Path, help="folder of the recordings")
     parser.add_argument("--recordings", nargs="*", choices=CASES, default=None)
     parser.add_argument("--cells", nargs="*", default=(), help="simulated cells by name")
     parser.add_argument("--models", nargs="+", default=DEFAULT_MODELS)
@@ -366,6 +367,8 @@ def main() -> None:
         if args.cells
         else [c for c in CASES if CASES[c].figures]
     )
+    if chosen and args.data is None:
+        parser.error("recordings need --data FOLDER")
     print_table([dict(zip(COLUMNS, COLUMNS, strict=True))])
     written = []
     for name, make in [*((c, real_case) for c in chosen), *((c, cell_case) for c in args.cells)]:
