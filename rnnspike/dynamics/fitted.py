@@ -11,6 +11,7 @@ from rnnspike.dynamics.network import Network
 from rnnspike.models.networks.cell import HasCell, Link
 from rnnspike.observation import Observation, spike_probability
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
+from rnnspike.trials.split import spread_over
 
 #: Most visited states of an analysis, whatever the recording's length.
 MOST_TRIALS, MOST_BINS = 24, 4000
@@ -61,17 +62,6 @@ def loss_slope(log_mu: FloatArray, spikes: FloatArray, observed: BoolArray, obse
     spent = mu / spike_probability(mu) if observation == "bernoulli" else np.ones_like(mu)
     slope: FloatArray = (mu - spikes * spent) * observed
     return slope
-
-
-def spread_over(condition: np.ndarray, n_most: int) -> np.ndarray:
-    """Return at most ``n_most`` trials, spread evenly over conditions and time, in order."""
-    rank = np.empty(len(condition), dtype=np.int64)
-    for one in np.unique(condition):
-        members = np.flatnonzero(condition == one)
-        # halving order: any first few of a condition's trials are spread over it
-        order = np.argsort([int(f"{k:016b}"[::-1], 2) for k in range(len(members))], kind="stable")
-        rank[members[order]] = np.arange(len(members))
-    return np.sort(np.argsort(rank, kind="stable")[:n_most])
 
 
 def _middle(warm_up: int, n_bins: int) -> tuple[int, int]:

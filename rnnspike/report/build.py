@@ -22,6 +22,7 @@ from rnnspike.report.network import network_payload
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.shared import shared_payload
+from rnnspike.report.single_trials import trials_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25
@@ -33,6 +34,7 @@ SCRIPTS = (
     "glance.js",
     "unit.js",
     "population.js",
+    "trials.js",
     "fit.js",
     "freerun.js",
     "network.js",
@@ -91,6 +93,7 @@ def render(run: Run) -> str:
         deflated=share < 1,
         left_out=[row for row in run.rows if row["status"] != "ok"],
         population=any(row.get("population_gain") is not None for row in run.rows),
+        states=run.single_trials is not None and "state.model" in run.single_trials,
         network=Markup(to_script(network)) if network else None,
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
@@ -134,6 +137,7 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "columns": columns,
         "links": links_payload(run),
         "shared": shared_payload(run.population),
+        "trials": trials_payload(run.single_trials),
     }
 
 

@@ -99,6 +99,36 @@ POPULATION = (
     ),
 )
 
+SINGLE_TRIALS = (
+    Figure(
+        "p-trial",
+        "One trial of all units",
+        "Recorded spikes of all units in one held-out trial (ticks), over what the model adds to each unit's rate: "
+        "log2 of the spikes that it expects over those that the GLM does, orange more, blue fewer. Below, where a "
+        "network of all units was fitted: its state.",
+        "Both models are given the recorded past and have not seen the trial; expected spikes are summed over pieces "
+        "of the window. The state: first three principal components of the network's hidden units.",
+        "Orange where spikes are dense and blue where they are sparse, in many units at once: a shared state that "
+        "this trial has and the trial average has not.",
+        "Colours that change where spikes do not.",
+        paper=("population:one_trial",),
+        wide=True,
+        tall=True,
+    ),
+    Figure(
+        "p-states",
+        "State space",
+        "The network's hidden units in held-out trials, on their first two principal components: left by condition "
+        "(thin: trials; thick: means; dotted: the trial chosen above), right by time.",
+        "One network and the trials that it has not seen. The components of another network are others.",
+        "Conditions that part, trials that keep together, or a loop where there is a rhythm.",
+        "One cloud without order: the state does not tell conditions or times apart.",
+        paper=("population:states",),
+        wide=True,
+        tall=True,
+    ),
+)
+
 FIT = (
     Figure(
         "f-ladder",

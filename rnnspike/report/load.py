@@ -20,7 +20,7 @@ from rnnspike.runs.stored.directory import (
     read_rows,
     read_settings,
 )
-from rnnspike.runs.stored.population import read_population
+from rnnspike.runs.stored.population import read_population, read_single_trials
 from rnnspike.runs.stored.store import (
     distinct_name,
     read_arrays,
@@ -100,6 +100,11 @@ class Run:
     def population(self) -> dict[str, Any] | None:
         """What units share and what joint free runs come to; None for a run without population models."""
         return read_population(self.folder)
+
+    @cached_property
+    def single_trials(self) -> Curves | None:
+        """Single trials of all units; None where fewer than two were fitted, or without population models."""
+        return read_single_trials(self.folder)
 
     def unit_rows(self, unit: str) -> list[dict[str, Any]]:
         """Return a unit's rows.

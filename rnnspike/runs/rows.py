@@ -414,6 +414,11 @@ def reference() -> str:
         "",
         *_table(COUPLING),
         "",
+        (
+            "`population.json` holds what units share and what joint free runs of them come to, and `population.npz` "
+            "single trials of all units, with what each model adds to their rates and the states of a network."
+        ),
+        "",
         "## Co-smoothing",
         "",
         (

@@ -83,3 +83,14 @@ def _no_empty_fold(fold: IntArray, n_folds: int) -> IntArray:
             fullest = np.bincount(fold, minlength=n_folds).argmax()
             fold[np.flatnonzero(fold == fullest)[-1]] = empty
     return fold
+
+
+def spread_over(condition: IntArray, n_most: int) -> IntArray:
+    """Return at most ``n_most`` trials, spread evenly over conditions and time, in order."""
+    rank = np.empty(len(condition), dtype=np.int64)
+    for one in np.unique(condition):
+        members = np.flatnonzero(condition == one)
+        # halving order: any first few of a condition's trials are spread over it
+        order = np.argsort([int(f"{k:016b}"[::-1], 2) for k in range(len(members))], kind="stable")
+        rank[members[order]] = np.arange(len(members))
+    return np.sort(np.argsort(rank, kind="stable")[:n_most])

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnspike.dynamics.analyse import NamedInput, Orbits
-from rnnspike.dynamics.fitted import MOST_TRIALS, Case, spread_over
+from rnnspike.dynamics.fitted import MOST_TRIALS, Case
 from rnnspike.dynamics.network import Network
 from rnnspike.dynamics.state_dict import initialised_like
 from rnnspike.models.networks.cell import Readout
@@ -21,6 +21,7 @@ from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.models.protocol import LOG_MU_RANGE
 from rnnspike.observation import Observation, expected_counts
 from rnnspike.trials.data import FloatArray, IntArray, Trials
+from rnnspike.trials.split import spread_over
 
 #: Trials whose states are kept, for a picture by condition and time.
 MOST_SHOWN = 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -94,3 +96,47 @@ def correlogram(run: Run) -> Picture | None:
     levels(on, 1.0)
     on.legend()
     return Picture("population_correlogram", figure, pd.DataFrame(numbers))
+
+
+def one_trial(run: Run) -> Picture | None:
+    """Return the spikes of all units in the first trial kept, over what the last model adds to their rates."""
+    found = run.single_trials
+    if found is None:
+        return None
+    figure, on = axes("time (s)", "unit", (6.9, 3.4))
+    n_units, (start, end) = len(found["unit"]), found["window_s"]
+    gain, mine = found["gain"][-1][0], found["spike.trial"] == 0
+    most = max(0.5, float(np.nanquantile(np.abs(found["gain"][-1]), 0.99)))
+    image = on.pcolormesh(
+        np.append(found["piece_s"], end), np.arange(n_units + 1) - 0.5, gain.T, cmap="PuOr_r", vmin=-most, vmax=most
+    )
+    figure.colorbar(image, label="log2 over the GLM")
+    time_s, unit = start + (found["spike.bin"][mine] + 0.5) * found["bin_s"], found["spike.unit"][mine]
+    on.vlines(time_s, unit - 0.42, unit + 0.42, color="black", lw=0.6)
+    on.set(ylim=(n_units - 0.5, -0.5), title=f"trial {found['trial'][0]}, {found['model'][-1]}")
+    step = max(1, n_units // 20)
+    on.set_yticks(range(0, n_units, step), found["unit"][::step])
+    table = pd.DataFrame({"trial": found["trial"][0], "unit": found["unit"][unit], "time_s": time_s})
+    return Picture("population_trial", figure, table)
+
+
+def states(run: Run) -> Picture | None:
+    """Return the states of a network on the plane of their first components, by condition (line: mean)."""
+    found: dict[str, Any] = run.single_trials or {}
+    if "state.model" not in found:
+        return None
+    names = [f"component {k + 1} ({share:.0%})" for k, share in enumerate(found["state.explained"])]
+    figure, on = axes(names[0], names[1])
+    states, condition = found["state.component"], found["state.condition"]
+    for code in np.unique(condition):
+        own, colour = states[condition == code], f"C{code % 10}"
+        on.plot(*np.moveaxis(own[..., :2], 2, 0).swapaxes(1, 2), color=colour, lw=0.4, alpha=0.35)
+        on.plot(*own[..., :2].mean(axis=0).T, color=colour, lw=1.6)
+    time = found["state.time_s"]
+    table = {
+        "trial": np.repeat(found["state.trial"], len(time)),
+        "condition": np.repeat(found["conditions"][condition], len(time)),
+        "time_s": np.tile(time, len(states)),
+        **{f"component_{k + 1}": states[..., k].ravel() for k in range(states.shape[-1])},
+    }
+    return Picture("population_states", figure, pd.DataFrame(table))

@@ -121,8 +121,18 @@ def joint_models(job: Job) -> list[str]:
 def joint_design(job: Job, loaded: PlannedRecording) -> JointDesign:
     """Return which units and trials are run together; ModelError where these are too few.
 
+    Whole folds are taken, as far as the work allows.
+    """
+    units, left_out = units_together(job, loaded)
+    trials, n_runs = trials_to_run_together(job, loaded, units)
+    return JointDesign(units, left_out, trials, n_runs)
+
+
+def units_together(job: Job, loaded: PlannedRecording) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the units that are looked at together, and of the others why they are not; ModelError below two.
+
     Units of the commonest observed time, those with most spikes where there are many; of two that share spikes the
-    one with more. Whole folds are taken, as far as the work allows.
+    one with more.
     """
     n_spikes = {unit: len(loaded.spikes(unit).bins) for unit in loaded.plan.unit_ids}
     by_time: dict[bytes, list[str]] = {}
@@ -143,9 +153,7 @@ def joint_design(job: Job, loaded: PlannedRecording) -> JointDesign:
     if len(chosen) < 2:
         why = "; ".join(f"{reason} ({n})" for reason, n in Counter(left_out.values()).items())
         raise ModelError(f"fewer than two units can be run together{f': {why}' if why else ''}")
-    units = tuple(unit for unit in loaded.plan.unit_ids if unit in chosen)
-    trials, n_runs = trials_to_run_together(job, loaded, units)
-    return JointDesign(units, left_out, trials, n_runs)
+    return tuple(unit for unit in loaded.plan.unit_ids if unit in chosen), left_out
 
 
 def trials_to_run_together(job: Job, loaded: PlannedRecording, units: Sequence[str]) -> tuple[IntArray, int]:
@@ -198,7 +206,7 @@ def joint_runs(job: Job, loaded: PlannedRecording, name: str, trials: Trials, de
     folds = loaded.folds[design.trials]
     for test in np.unique(folds):
         here = np.flatnonzero(folds == test)
-        folders = [_held_out_folder(job, loaded, name, unit, int(test)) for unit in design.units]
+        folders = [held_out_folder(job, loaded, name, unit, int(test)) for unit in design.units]
         read = {
             folder: load(name, folder) for folder in dict.fromkeys(folders)
         }  # one for all of a population network
@@ -218,7 +226,7 @@ def _batches(n_runs: int, size: int) -> Iterator[IntArray]:
         yield np.arange(start, min(start + step, n_runs))
 
 
-def _held_out_folder(job: Job, loaded: PlannedRecording, name: str, unit: str, test: int) -> Path:
+def held_out_folder(job: Job, loaded: PlannedRecording, name: str, unit: str, test: int) -> Path:
     """Return where a model of a unit lies that has not seen the test fold: the member that single free runs take."""
     member = next(each for each in members_of(name, loaded.n_folds, job.settings.effort) if each[0] == test)
     folder = model_folder(job, name, unit, loaded.group_of(name, unit)) / member_name(*member)

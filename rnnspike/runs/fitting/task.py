@@ -12,6 +12,7 @@ from rnnspike.models.registry import is_population
 from rnnspike.runs.fitting.finish import finish_unit, read_finished
 from rnnspike.runs.fitting.joint import write_population
 from rnnspike.runs.fitting.links import write_links
+from rnnspike.runs.fitting.single_trials import write_single_trials
 from rnnspike.runs.fitting.training import fit_pooled, fit_together, fit_unit
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.stored.claim import is_complete, refuse_vanished, remove_leftovers
@@ -61,6 +62,7 @@ def _write(job: Job, lost: Lost, provenance: Mapping[str, Any], on_complete: OnC
         if any(is_population(name) for name in job.settings.models):
             write_links(job)
             write_population(job)
+            write_single_trials(job)
         finished = (read_finished(job, unit, lost) for unit in loaded.plan.unit_ids)
         write_run(job, loaded, list(finished), provenance, lost)
     if on_complete is not None:

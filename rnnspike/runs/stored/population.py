@@ -1,14 +1,20 @@
-"""``population.json``: what the units of a recording share, and what joint free runs make of it; its form, once."""
+"""``population.json``: what the units of a recording share, and what joint free runs make of it; its form, once.
+
+``population.npz`` holds single trials of all units (``runs.fitting.single_trials``).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from rnnspike.errors import damage_errors
-from rnnspike.runs.stored.store import Form, read_json, refuse_other_form
+import numpy as np
+import numpy.typing as npt
 
-POPULATION_FILE = "population.json"
+from rnnspike.errors import damage_errors
+from rnnspike.runs.stored.store import Form, read_arrays, read_json, refuse_other_form
+
+POPULATION_FILE, TRIALS_FILE = "population.json", "population.npz"
 SCHEMA = 1
 Numbers = list[float | None]
 #: A recorded statistic's replicates, by window or lag.
@@ -86,4 +92,58 @@ def read_population(folder: Path) -> dict[str, Any] | None:
     with damage_errors(file):
         for model in found["models"]:
             refuse_other_form(model, MODEL)
+    return found
+
+
+#: Arrays of ``population.npz``, each with its number of axes; those of ``STATES`` where a network of all units was
+#: fitted. ``trial`` are numbers of the recording's trials, ``condition`` index into ``conditions``; ``spike.trial``
+#: (spike,) index into ``trial``, ``spike.unit`` into ``unit``; ``gain`` (model, trial, piece, unit) is log2 of the
+#: spikes that a model expects over those of the GLM in the pieces of the window that begin at ``piece_s``;
+#: ``state.component`` (trial, step, component) are principal components of a network's hidden units.
+TRIALS = {
+    "unit": 1,
+    "bin_s": 0,
+    "window_s": 1,
+    "conditions": 1,
+    "trial": 1,
+    "condition": 1,
+    "spike.trial": 1,
+    "spike.unit": 1,
+    "spike.bin": 1,
+    "model": 1,
+    "piece_s": 1,
+    "gain": 4,
+}
+STATES = {
+    "state.model": 0,
+    "state.trial": 1,
+    "state.condition": 1,
+    "state.time_s": 1,
+    "state.component": 3,
+    "state.explained": 1,
+}
+
+
+def read_single_trials(folder: Path) -> dict[str, npt.NDArray[Any]] | None:
+    """Return single trials of all units (``TRIALS``, ``STATES``); None where there are none.
+
+    Parameters
+    ----------
+    folder
+        The run directory.
+
+    Raises
+    ------
+    RunError
+        Where the file is damaged.
+    """
+    file = folder / TRIALS_FILE
+    if not file.is_file():
+        return None
+    found = read_arrays(file)
+    wanted = {**TRIALS, **(STATES if "state.model" in found else {})}
+    with damage_errors(file):
+        for name, n_axes in wanted.items():
+            if np.ndim(found[name]) != n_axes:
+                raise ValueError(f"{name} has {np.ndim(found[name])} axes, not {n_axes}")
     return found

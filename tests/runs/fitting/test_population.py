@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from rnnspike.config import FitSettings
+from rnnspike.errors import RunError
 from rnnspike.neurons.registry import cell_spec
 from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Recording
@@ -19,16 +20,24 @@ from rnnspike.report.build import build_report
 from rnnspike.report.figures.export import write_figures
 from rnnspike.report.load import load_run
 from rnnspike.runs.batch import fit_recording
-from rnnspike.runs.job import Job
+from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.plan import make_job
-from rnnspike.runs.stored.population import read_population
+from rnnspike.runs.stored.population import TRIALS_FILE, read_population, read_single_trials
 from rnnspike.runs.stored.reopen import reopen
+from rnnspike.runs.stored.store import read_arrays, write_arrays
 from rnnspike.runs.tasks import ladder
 
 
 def settings(out: Path, **more: Any) -> FitSettings:
     return FitSettings(
-        **{"out": out, "models": ("coupling", "population-gru", "stack"), "replicates": 8, "effort": "fast", **more}
+        **{
+            "out": out,
+            "models": ("coupling", "population-gru", "stack"),
+            "replicates": 8,
+            "effort": "fast",
+            "save_intensities": True,
+            **more,
+        }
     )
 
 
@@ -124,7 +133,9 @@ def test_the_report_draws_gains_and_links(run: tuple[Job, list[dict[str, Any]]],
     assert 'id="p-shared"' in page and "each other&#39;s simulated spikes" in page
     drawn = {file.name for file in write_figures(load_run(run[0].folder), tmp_path)}
     assert any(name.endswith("others.svg") for name in drawn)
-    assert {f"population_{name}.svg" for name in ("gains", "links", "noise_correlations", "correlogram")} <= drawn
+    assert 'id="p-trial"' in page and 'id="p-states"' in page
+    names = ("gains", "links", "noise_correlations", "correlogram", "trial", "states")
+    assert {f"population_{name}.svg" for name in names} <= drawn
 
 
 def test_the_null_has_no_row_and_the_stack_takes_the_model(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
@@ -160,3 +171,59 @@ def test_units_observed_at_other_times_are_not_put_together(recording: Recording
     assert loaded.trials(["0"]).others.unit_ids == ("1",)
     assert loaded.trials(["2"]).others.unit_ids == ()
     assert loaded.trials(["0"]).others.left_out == {"2": "another observed time"}
+
+
+def test_single_trials_are_held_out_and_as_recorded(run: tuple[Job, list[dict[str, Any]]]) -> None:
+    job = run[0]
+    found, reopened, folds = read_single_trials(job.folder), reopen(job.folder), load_job(job).folds
+    assert found is not None and found["unit"].tolist() == ["1", "2", "3"]
+    assert set(folds[found["trial"]]) == {0} and len(found["trial"]) == (folds == 0).sum()
+    for k, unit in enumerate(found["unit"]):
+        recorded = reopened.trials(unit).spikes[found["trial"], :, 0]
+        mine = found["spike.unit"] == k
+        counts = np.zeros_like(recorded)
+        counts[found["spike.trial"][mine], found["spike.bin"][mine]] = 1
+        np.testing.assert_array_equal(counts, recorded)
+
+
+def test_gains_of_single_trials_are_ratios_of_expected_spikes(run: tuple[Job, list[dict[str, Any]]]) -> None:
+    found = read_single_trials(run[0].folder)
+    assert found is not None and found["model"].tolist() == ["coupling", "population-gru"]
+    start = np.rint((found["piece_s"] - found["window_s"][0]) / found["bin_s"]).astype(int)
+    for k, unit in enumerate(found["unit"]):
+        mu = read_arrays(run[0].folder / "units" / unit / "intensity.npz")
+        expected = {
+            name: [-np.expm1(-piece.astype(np.float64)).sum(axis=1) for piece in np.split(each, start[1:], axis=1)]
+            for name in ("glm", *found["model"])
+            for each in [mu[name][found["trial"]]]
+        }
+        for m, name in enumerate(found["model"]):
+            ratio = np.log2(np.array(expected[name]) / np.array(expected["glm"])).T
+            np.testing.assert_allclose(found["gain"][m, :, :, k], ratio, atol=1e-4)
+    assert np.abs(found["gain"][0, :, :, 0]).max() > 0.3  # unit 1 is driven by unit 0, or by what shares its spikes
+
+
+def test_states_of_single_trials_are_those_of_a_network_that_has_not_seen_them(
+    run: tuple[Job, list[dict[str, Any]]],
+) -> None:
+    found, reopened = read_single_trials(run[0].folder), reopen(run[0].folder)
+    assert found is not None and str(found["state.model"]) == "population-gru"
+    model = reopened.held_out_model("population-gru", "1", 0)
+    trials = reopened.trials("1").take(found["state.trial"])
+    hidden = model.cell.hidden(model.states(model.residuals(trials)))[:, model.n_warm_up(trials) :]
+    centred = hidden - hidden.mean(axis=(0, 1))
+    shares = np.linalg.svd(centred.reshape(-1, hidden.shape[-1]), compute_uv=False) ** 2
+    np.testing.assert_allclose(found["state.explained"], shares[:3] / shares.sum(), rtol=1e-3)
+    components = found["state.component"]
+    np.testing.assert_allclose(components.var(axis=(0, 1)), shares[:3] / hidden[..., 0].size, rtol=1e-3)
+    assert found["state.time_s"].shape == components.shape[1:2]
+
+
+def test_a_damaged_file_of_single_trials_is_reported(run: tuple[Job, list[dict[str, Any]]], tmp_path: Path) -> None:
+    found = read_single_trials(run[0].folder)
+    assert found is not None
+    for wrong in ({**found, "gain": found["gain"][0]}, {n: v for n, v in found.items() if n != "state.component"}):
+        write_arrays(tmp_path / TRIALS_FILE, wrong)
+        with pytest.raises(RunError, match=TRIALS_FILE):
+            read_single_trials(tmp_path)
+    assert read_single_trials(tmp_path / "elsewhere") is None
