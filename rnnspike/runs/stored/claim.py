@@ -15,12 +15,13 @@ from rnnspike.runs.job import Job
 from rnnspike.runs.stored.lock import RunLock, lock_file
 from rnnspike.runs.stored.store import write_json
 
-#: All that a fit, a report and ``dynamics`` write into a run directory.
+#: All that a fit, a report, ``dynamics`` and ``decode`` write into a run directory.
 WRITTEN = (
     *("done.json", "run.json", "settings.json", "findings.jsonl", "rows.jsonl", "rows.csv", "pairs.csv"),
-    "report.html",
+    *("coupling.csv", "population.json", "population.npz", "decode.jsonl", "decode.npz", "report.html"),
     *(f"units/*/{name}" for name in ("curves.npz", "per_trial.csv", "stack.json", "intensity.npz")),
     *("units/*/models/*/test*-stop*/**/*", "models/*/test*-stop*/**/*"),
+    "models/*/group*/test*-stop*/**/*",
     *("dynamics/rows.jsonl", "dynamics/summary.jsonl", "dynamics/*/*/*/*.npz", "dynamics/*/*/*/*.png"),
     "work/**/*",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rnnspike.report.load import load_run
 from rnnspike.runs.batch import fit_recording
 from rnnspike.runs.job import Job, load_job
 from rnnspike.runs.plan import make_job
+from rnnspike.runs.stored.claim import remove_run
 from rnnspike.runs.stored.population import TRIALS_FILE, read_population, read_single_trials
 from rnnspike.runs.stored.reopen import reopen
 from rnnspike.runs.stored.store import read_arrays, write_arrays
@@ -227,3 +229,9 @@ def test_a_damaged_file_of_single_trials_is_reported(run: tuple[Job, list[dict[s
         with pytest.raises(RunError, match=TRIALS_FILE):
             read_single_trials(tmp_path)
     assert read_single_trials(tmp_path / "elsewhere") is None
+
+
+def test_a_run_is_removed_with_all_that_is_in_it(run: tuple[Job, list[dict[str, Any]]], tmp_path: Path) -> None:
+    folder = shutil.copytree(run[0].folder, tmp_path / "run")
+    remove_run(folder)
+    assert list(folder.iterdir()) == []
