@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "rnnspike.cli.cosmooth",
         "How well each unit is predicted from the others, over whole trials held out.",
     ),
+    "decode": (
+        "rnnspike.cli.decode",
+        "Which condition was it: decoding of single trials, with chance and intervals.",
+    ),
     "score": ("rnnspike.cli.score", "Rates of any other model through the same held-out scores, checks and report."),
     "simulate": ("rnnspike.cli.simulate", "Trials from a fitted model or a simulated cell, as NWB."),
     "config": ("rnnspike.cli.config", "Settings in effect, and the source of each."),

@@ -304,6 +304,29 @@ COSMOOTH: tuple[Column, ...] = (
 )
 #: Version of those columns.
 COSMOOTH_SCHEMA = 1
+#: Columns of ``rnnspike decode``: one row per model.
+DECODE: tuple[Column, ...] = (
+    Column("schema", int, "Version of the columns."),
+    Column("recording", str, "Name of the recording."),
+    Column("model", str, "Model by whose likelihood conditions are decoded."),
+    Column("n_trials", int, "Held-out trials that were decoded."),
+    Column("n_conditions", int, "Conditions."),
+    Column("n_units", int, "Units that were decoded together."),
+    Column("prior", str, "uniform, or empirical: the share of each condition among these trials."),
+    *_with_interval("accuracy", "Share of trials whose most probable condition is theirs."),
+    Column("chance_accuracy", float, "The same of labels permuted within blocks of neighbouring trials."),
+    Column("accuracy_p", float, "Share of permutations that are as accurate."),
+    *_with_interval("information", "Mean log2 of the probability of a trial's condition over its prior.", "bits"),
+    Column("information_p", float, "Share of permutations that tell as much."),
+    *_with_interval("log_loss", "Mean of minus log2 of the probability of a trial's condition.", "bits"),
+    Column("over", str, "The model that it extends, among those decoded."),
+    *_with_interval("gain", "Information of the model minus that of `over`, on the same trials.", "bits"),
+    Column("gain_p", float, "p of no difference, by sign flips of the differences per trial."),
+    Column("message", str, "What to know about the row."),
+)
+DECODE_COLUMNS = tuple(column.name for column in DECODE)
+#: Version of those columns.
+DECODE_SCHEMA = 1
 #: Their types as they are read back; a gain is null where it is undefined.
 PAIR_TYPES = {column.name: float | None if column.type is float else column.type for column in PAIRS}
 #: Last columns of the tables of ``collect``: where a line comes from.
@@ -427,6 +450,15 @@ def reference() -> str:
         ),
         "",
         *_table(COSMOOTH),
+        "",
+        "## Decoding",
+        "",
+        (
+            "`rnnspike decode` writes one row per model, also into `decode.jsonl` of the run "
+            f"([decoding](decoding.md), schema {DECODE_SCHEMA})."
+        ),
+        "",
+        *_table(DECODE),
     ]
     return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -116,7 +116,9 @@ def everyone(trials: Trials, unit_ids: tuple[str, ...], rows: IntArray | None = 
     if trials.unit_ids == unit_ids and rows is None:
         return trials
     assert trials.others is not None and trials.others.bin is not None
-    return trials.others.bin(unit_ids).take(trials.session_index if rows is None else rows)
+    if rows is not None:
+        return trials.others.bin(unit_ids).take(rows)
+    return replace(trials.others.bin(unit_ids).take(trials.session_index), condition=trials.condition)
 
 
 def residuals(trials: Trials, base: FittedModel, clock: Clock, mean: FloatArray) -> FloatArray:

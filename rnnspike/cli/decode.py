@@ -1,0 +1,114 @@
+"""``rnnspike decode``: which condition was it, from single trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnspike.cli.options import command_line_only_from, format_option, log_from, log_options, only_flags
+from rnnspike.cli.terminal.output import Failures, RowWriter, label
+from rnnspike.cli.terminal.progress import progress_bar
+
+
+@click.command("decode")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option(
+    "--models",
+    "-m",
+    multiple=True,
+    help="Decode by this model (repeatable; default: psth, glm, population models and stack, as far as fitted).",
+)
+@click.option("--unit", "units", multiple=True, help="Only this unit (repeatable; default: all, together).")
+@click.option(
+    "--prior",
+    type=click.Choice(["uniform", "empirical"]),
+    default="uniform",
+    show_default=True,
+    help="Probability of each condition before the trial: all the same, or as often as it came.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of bootstrap and chance."
+)
+@click.option("--workers", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@only_flags
+@format_option
+@log_options
+@click.pass_context
+def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> None:
+    """Decode the condition of each held-out trial by the likelihood of its spikes under each condition.
+
+    All units are decoded together, by models that have not seen the trial. Chance: labels permuted within
+    blocks of neighbouring trials. Rows and arrays go into the run directory (decode.jsonl, decode.npz).
+
+    \b
+    Examples:
+      rnnspike decode rnnspike_runs/session
+      rnnspike decode rnnspike_runs/session --models psth --models glm --unit 3
+      rnnspike decode rnnspike_runs/* --prior empirical -j 4 --format jsonl
+    """
+    from rnnspike.errors import RunError
+    from rnnspike.runs.decoding import DecodeOptions, decode_run
+    from rnnspike.runs.engines.engine import engine_for
+    from rnnspike.runs.rows import DECODE_COLUMNS
+
+    log = log_from(values)
+    granted = command_line_only_from(values)
+    options = DecodeOptions(values["models"], values["units"], values["prior"], values["seed"], granted)
+    writer, failures = RowWriter(values["output_format"], DECODE_COLUMNS, render), Failures(log, RunError)
+    with engine_for(values["workers"]) as engine:
+        for run in runs:
+            with failures.alone(run):
+                with progress_bar(run.name, log) as progress:
+                    rows = decode_run(run, options, engine, progress)
+                writer.write_all(rows)
+                log.info(f"{run}: decode.jsonl and decode.npz are written; rnnspike report {run} shows them")
+    writer.close()
+    ctx.exit(failures.exit_code)
+
+
+def render(rows: list[dict[str, Any]]) -> Any:
+    """Return the rows as a table, and notes."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+
+    several = len({row["recording"] for row in rows}) > 1
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for name in (*(["recording"] if several else []), "model"):
+        table.add_column(name)
+    for heading in (
+        "trials",
+        "units",
+        "accuracy [95 %]",
+        "chance",
+        "p",
+        "information, bits [95 %]",
+        "gain, bits [95 %]",
+    ):
+        table.add_column(heading, justify="right")
+    table.add_column("over")
+    for row in rows:
+        cells = [
+            *([row["recording"]] if several else []),
+            row["model"],
+            str(row["n_trials"]),
+            str(row["n_units"]),
+            _cell(row, "accuracy"),
+            f"{row['chance_accuracy']:.3f}",
+            f"{row['accuracy_p']:.2g}",
+            _cell(row, "information"),
+            _cell(row, "gain"),
+            row["over"] or "–",
+        ]
+        table.add_row(*map(label, cells))
+    said = dict.fromkeys(f"{row['recording']}: {row['message']}" for row in rows if row["message"])
+    return Group(table, *map(label, said))
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    if row[name] is None:
+        return "–"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{row[name]:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
