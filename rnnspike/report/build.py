@@ -17,6 +17,7 @@ from rnnspike.names import visible
 from rnnspike.report import advice, catalogue, guide, tallies, words
 from rnnspike.report.cells import KIND_WORDS, page_columns
 from rnnspike.report.colours import all_colours
+from rnnspike.report.decoding import decoding_payload, decoding_sentence, decoding_table
 from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
 from rnnspike.report.packing import columnar, deflated, to_script
@@ -35,6 +36,7 @@ SCRIPTS = (
     "unit.js",
     "population.js",
     "trials.js",
+    "decode.js",
     "fit.js",
     "freerun.js",
     "network.js",
@@ -94,6 +96,8 @@ def render(run: Run) -> str:
         left_out=[row for row in run.rows if row["status"] != "ok"],
         population=any(row.get("population_gain") is not None for row in run.rows),
         states=run.single_trials is not None and "state.model" in run.single_trials,
+        decoding=decoding_table(run.decoding) if run.decoding else None,
+        decoding_sentence=decoding_sentence(run.decoding) if run.decoding else None,
         network=Markup(to_script(network)) if network else None,
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
@@ -138,6 +142,7 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "links": links_payload(run),
         "shared": shared_payload(run.population),
         "trials": trials_payload(run.single_trials),
+        "decoding": decoding_payload(run.decoding),
     }
 
 

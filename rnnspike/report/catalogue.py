@@ -129,6 +129,40 @@ SINGLE_TRIALS = (
     ),
 )
 
+DECODING = (
+    Figure(
+        "d-confusion",
+        "Confusion matrix",
+        "Share of the held-out trials of each condition (row) that are taken for each condition (column).",
+        "The most probable condition given all units' spikes, by a model that has not seen the trial.",
+        "A dark diagonal.",
+        "A dark column: a condition that trials are taken for whatever they are.",
+        paper=("decoding:confusion",),
+        wide=True,
+        tall=True,
+    ),
+    Figure(
+        "d-time",
+        "Information by time in the trial",
+        "What the spikes up to each time tell of the condition, bits, with the 95 % interval.",
+        "Mean over held-out trials of log2 of the probability of the trial's condition over its prior. It is at most "
+        "the mutual information of condition and spikes.",
+        "Rising from 0 when the stimulus begins.",
+        "Below 0: the model is sure and wrong. Above 0 from the start: earlier trials tell the condition.",
+        paper=("decoding:by_time",),
+    ),
+    Figure(
+        "d-units",
+        "Information by number of units",
+        "The same of random subsets of units: mean of subsets, bars from the lowest to the highest.",
+        "At most 20 subsets of a size; all single units where there are at most 20.",
+        "Rising and not yet flat: more units would tell more.",
+        "Falling: units that mislead when they are put together, as where their noise is shared and the model does "
+        "not know it.",
+        paper=("decoding:by_units",),
+    ),
+)
+
 FIT = (
     Figure(
         "f-ladder",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from rnnspike.runs.rows import COUPLING_TYPES, PAIR_TYPES, SESSION_TYPES
+from rnnspike.runs.stored.decoding import Decoding, read_decoding
 from rnnspike.runs.stored.directory import (
     FINDING,
     RESOLVED,
@@ -105,6 +106,11 @@ class Run:
     def single_trials(self) -> Curves | None:
         """Single trials of all units; None where fewer than two were fitted, or without population models."""
         return read_single_trials(self.folder)
+
+    @cached_property
+    def decoding(self) -> Decoding | None:
+        """What ``rnnspike decode`` found; None where it was not run."""
+        return read_decoding(self.folder)
 
     def unit_rows(self, unit: str) -> list[dict[str, Any]]:
         """Return a unit's rows.

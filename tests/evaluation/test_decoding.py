@@ -23,10 +23,8 @@ from rnnspike.evaluation.decoding import (
 )
 
 
-def poisson_trials(
-    n_trials: int, rates: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log-likelihoods (trial, condition, unit) of Poisson counts with known ``rates`` (condition, unit), and labels."""
+def poisson_trials(n_trials: int, rates: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods (trial, condition, unit) of Poisson counts of known ``rates`` (condition, unit), and labels."""
     label = rng.permutation(np.arange(n_trials) % len(rates))
     counts = rng.poisson(rates[label])
     return poisson.logpmf(counts[:, None, :], rates[None]), label
@@ -84,7 +82,9 @@ def test_labels_that_tell_nothing_are_at_chance() -> None:
     for _ in range(100):
         posterior = log2_posterior(rng.normal(size=(80, 4)), prior)
         found.append(chance(posterior, rng.integers(0, 4, 80), prior, rng, n=199))
-    accuracy, bits = (np.array([getattr(each, f"p_{name}") for each in found]) for name in ("accuracy", "information"))
+    accuracy, bits = (
+        np.array([getattr(each, f"p_{name}") for each in found]) for name in ("accuracy", "information")
+    )
     assert (accuracy < 0.05).mean() <= 0.1 and (bits < 0.05).mean() <= 0.1
     assert abs(np.mean([each.accuracy for each in found]) - 0.25) < 0.01
 

@@ -132,6 +132,16 @@ def test_what_cannot_be_decoded_is_refused(run: Path, recording: Recording, tmp_
         rnnspike.decode(alike)
 
 
+def test_the_page_shows_it(run: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    page = build_report(run, tmp_path / "page.html").read_text()
+    assert "90 held-out trials, 3 conditions, from the spikes of 3 units together" in page
+    assert f"{rows['glm']['accuracy']:.3f}" in page and 'id="d-confusion"' in page and "over psth-gain" in page
+    drawn = {file.name for file in write_figures(load_run(run), tmp_path)}
+    assert {f"decoding_{name}.svg" for name in ("confusion", "time", "units")} <= drawn
+    table = pd.read_csv(tmp_path / "decoding_confusion.csv")
+    assert table["n_trials"].sum() == 90
+
+
 def test_a_damaged_file_is_reported(run: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     found = read_decoding(run)
     assert found is not None and set(found.arrays) == set(ARRAYS)
