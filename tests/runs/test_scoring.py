@@ -119,6 +119,12 @@ def test_names_that_would_be_taken_for_others_are_refused(recording: Path, truth
         rnnspike.score(recording, {name: truth})
 
 
+@pytest.mark.parametrize("setting", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}, {"task_timeout": 60}])
+def test_settings_of_where_work_is_done_are_refused(recording: Path, truth: np.ndarray, setting: dict) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(setting))}: rates are scored in this process"):
+        rnnspike.score(recording, {"mine": truth}, **setting)
+
+
 def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "rates.npz", mine=truth * 1000)
     words = [
@@ -139,6 +145,9 @@ def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None
     assert "read as spikes/s" in done.stderr
     wrong = CliRunner().invoke(cli, [*words[:5], "mine"])
     assert wrong.exit_code == 2
+    named_glm = CliRunner().invoke(cli, [*words[:5], "glm=rates.npz"])
+    assert named_glm.exit_code == 3
+    assert "--intensity glm: is a model of the ladder (try my-glm)" in named_glm.stderr
     missing = CliRunner().invoke(cli, [*words[:5], f"mine={tmp_path / 'none.npy'}"])
     assert missing.exit_code == 3
     assert "there is no such file" in missing.stderr
