@@ -115,16 +115,16 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 def settings_given(configuration: Configuration, path: Path) -> dict[str, Any]:
     """Return the settings that were given for a recording, or for a run directory, which has its own, as options.
 
-    The bin width of a configuration is that of fits, which is much narrower.
+    Of a configuration, those of reading, trials, units and folds count; bin and seed are this command's own options.
     """
-    from rnnspike.runs.cosmooth import is_run
+    from rnnspike.runs.cosmooth import APPLIES, INHERITED, is_run
 
     settings, sources = configuration.resolve(path)
-    taken = {"flag"} if is_run(path) else {*sources.values()} - {"default"}
+    inherited = frozenset() if is_run(path) else INHERITED
     return {
         name: getattr(settings, name)
         for name, source in sources.items()
-        if name != "seed" and source in taken and (source == "flag" or name not in ("bin", "folds"))
+        if name in (APPLIES if source == "flag" else inherited) and source != "default"
     }
 
 
@@ -159,10 +159,12 @@ def show_recording(
     population = load_population(path, given, **command_line_only_from(values))
     log_findings(log, shown, population.findings, population.left_out)
     rows = []
-    with progress_bar(shown, log) as tell:
-        for row in cosmooth_rows(population, options, tell):
+    with progress_bar(shown, log) as progress:
+        for row in cosmooth_rows(population, options, progress):
             writer.write(row)
             rows.append(row)
+            if row["status"] == "skipped":
+                log.warning(f"{shown}: {row['method']} skipped: {row['message']}")
     if values["picture"] is not None:
         from rnnspike.report.figures.cosmooth import draw
 
