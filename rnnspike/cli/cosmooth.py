@@ -200,12 +200,12 @@ def render(rows: list[dict[str, Any]], score: str) -> Any:
             cells = [_cell(by_method.get(method), score) for method in methods]
             table.add_row(*map(label, [*names, *counts, *cells]), style="bold" if unit is None else "")
         table.add_section()
-    said = dict.fromkeys(
-        f"{'' if row['unit'] is None else 'unit ' + row['unit'] + ' '}({row['method']}): {row['message']}"
-        for row in rows
-        if row["message"]
-    )
+    said = dict.fromkeys(f"{_head(row)}: {row['message']}" for row in rows if row["message"])
     return Group(table, *map(label, said))
+
+
+def _head(row: dict[str, Any]) -> str:
+    return str(row["method"]) if row["unit"] is None else f"unit {row['unit']} ({row['method']})"
 
 
 def _cell(row: dict[str, Any] | None, score: str) -> str:

@@ -204,11 +204,11 @@ def fit_all(
     return failures.exit_code
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
-    """Return a summary of the results in one line."""
+def summary(rows: list[dict[str, Any]], done: str = "fitted") -> str:
+    """Return a summary of the results in one line; ``done`` is what was done with the units."""
     units = {row["unit"] for row in rows if row["status"] == "ok"}
     failed = [f"{row['unit']}/{row['model']}" for row in rows if row["status"] == "failed"]
-    text = counted(len(units), "unit{s} fitted")
+    text = counted(len(units), f"unit{{s}} {done}")
     return text + (f", {counted(len(failed), 'row{s} failed')} ({', '.join(failed[:5])})" if failed else "")
 
 

@@ -119,7 +119,7 @@ def run(path: Path, given: dict[str, str], configuration: Configuration, values:
     def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:
         writer.write_all(rows)
         where = f"report {job.folder / 'report.html'}" if job.settings.report else f"run {job.folder}"
-        log.info(f"{name}: {summary(rows)}; {where}")
+        log.info(f"{name}: {summary(rows, 'scored')}; {where}")
 
     start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     options = FitOptions(

@@ -43,10 +43,10 @@ def on_trials(table: RateTable | RateSeries, plan: TrialPlan) -> RateTable:
     if isinstance(table, RateSeries):
         table = _cut(table, plan)
     unit_ids = _unit_ids(table, plan)
+    _check_times(table, plan)
     rows, bins = _rows(table, plan), table.values.shape[1]
     if not bins or (bins % plan.grid.n_bins and plan.grid.n_bins % bins):
         raise _wrong_shape(table, plan)
-    _check_times(table, plan)
     kept = [unit_id for unit_id in plan.unit_ids if unit_id in unit_ids]
     if not kept:
         message = f"has units {_some(unit_ids)}, none of those of the run ({_some(plan.unit_ids)})"
@@ -58,19 +58,22 @@ def on_trials(table: RateTable | RateSeries, plan: TrialPlan) -> RateTable:
 
 
 def _check_times(table: RateTable, plan: TrialPlan) -> None:
-    """Raise RatesError where the bins of the file do not begin where equal bins of the window do."""
-    if table.times_s is None:
+    """Raise RatesError where the bins of the file are not those of the window."""
+    times_s = table.times_s
+    if times_s is None:
         return
-    (start_s, _), width_s = plan.window_s, plan.grid.n_bins * plan.bin_s / len(table.times_s)
-    expected_s = start_s + width_s * np.arange(len(table.times_s))
-    wrong = np.flatnonzero(~(np.abs(table.times_s - expected_s) <= SAME_TIME_S))
-    if len(wrong):
-        at = wrong[0]
+    n, (start_s, stop_s) = len(times_s), (plan.window_s[0], plan.window_s[0] + plan.grid.n_bins * plan.bin_s)
+    width_s = (times_s[-1] - times_s[0]) / (n - 1) if n > 1 else stop_s - start_s
+    uneven = np.flatnonzero(~(np.abs(times_s - times_s[0] - width_s * np.arange(n)) <= 2 * SAME_TIME_S))
+    if len(uneven):
+        raise RatesError(table.source, f"its bins are not evenly spaced: see the time {times_s[uneven[0]]:.9g} s")
+    expected_s = start_s + (stop_s - start_s) / n * np.arange(n)
+    if (np.abs(times_s - expected_s) > SAME_TIME_S).any():
         message = (
-            f"bin {at} begins at {table.times_s[at]:.9g} s from time zero, not at {expected_s[at]:.9g} s: bins of "
-            f"{1e3 * width_s:.6g} ms begin at the start of the window, {start_s:g} s"
+            f"its times are of bins of {1e3 * width_s:.6g} ms from {times_s[0]:.7g} to {times_s[-1] + width_s:.7g} s;"
+            f" the window of the run is from {start_s:g} to {stop_s:g} s, and a time is where a bin begins"
         )
-        raise RatesError(table.source, message, "the --window of the rates, or a column bin in place of the times")
+        raise RatesError(table.source, message, "the --window of the rates")
 
 
 def _cut(series: RateSeries, plan: TrialPlan) -> RateTable:

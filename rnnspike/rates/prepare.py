@@ -161,9 +161,12 @@ def _quantity(
         raise RatesError(table.source, "holds only zeros for the units of the run")
     near, said = level.off(chosen) <= np.log(MOST_OFF), level.in_words(chosen)
     if asked != "auto":
-        hint = f" (read as {IN_WORDS[nearest]}, {level.expected[nearest]:.4g}: --rates {nearest})"
-        hint = hint if nearest != chosen and level.off(nearest) <= np.log(MOST_OFF) else ""
-        return chosen, [] if near else [found("rates-level", f"{name}: {said}{hint}")]
+        if near:
+            return chosen, []
+        if level.off(nearest) > np.log(MOST_OFF):
+            return chosen, [found("rates-level", f"{name}: {said}")]
+        instead = f"as {IN_WORDS[nearest]} they would be {level.expected[nearest]:.4g}"
+        return chosen, [found("rates-level", f"{name}: {said}; {instead}", option=f"--rates {nearest}")]
     if not near:
         message = f"what its values are is not clear: read as {IN_WORDS[chosen]}, {said}"
         raise RatesError(table.source, message, "--rates")

@@ -136,8 +136,10 @@ def table_of(given: npt.NDArray[Any] | Mapping[str, Any], source: str, key: str 
     arrays = {name: np.asarray(each) for name, each in given.items()}
     found = [name for name in (VALUES if key is None else (key,)) if name in arrays]
     found = found or [name for name, each in arrays.items() if key is None and each.ndim == 3]
-    if not found or (key is None and len(found) > 1):
-        names = ", ".join(f"{name} {each.shape}" for name, each in arrays.items())
+    names = ", ".join(f"{name} {each.shape}" for name, each in arrays.items())
+    if key is not None and not found:
+        raise RatesError(source, f"has no array {key} (it has {names})")
+    if len(found) != 1:
         raise RatesError(source, f"which array holds the rates is not clear ({names})", f"{source.split(':')[0]}:KEY")
     values = _cube(arrays[found[0]], source)
     units, trial, start = (_named(arrays, names) for names in (UNITS, TRIALS, STARTS))
@@ -236,7 +238,10 @@ def _of_csv(source: str, frame: pd.DataFrame) -> RateTable:
         if len(gaps):
             raise RatesError(source, f"no line is of bin {gaps[0]}: bins count from 0, none is left out")
     else:
-        bins, at = np.unique((_numbers(frame[time], time, source) / SAME_TIME_S).round(), return_inverse=True)
+        written_s = _numbers(frame[time], time, source)
+        if not np.isfinite(written_s).all():
+            raise RatesError(source, f"a line has no {time}")
+        bins, at = np.unique((written_s / SAME_TIME_S).round(), return_inverse=True)
         times_s = np.asarray(bins * SAME_TIME_S, np.float64)
     if frame.duplicated(["trial", time, "unit"]).any():
         raise RatesError(source, "several lines are of the same trial, bin and unit")

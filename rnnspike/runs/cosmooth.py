@@ -120,13 +120,13 @@ class Population:
         """Return what is predicted from what; RecordingError where the bins do not allow it."""
         trials, n = self.loaded.plan.trials(self.unit_ids), len(self.unit_ids)
         n_forward = count_bins(forward_s, trials.bin_s)
-        if forward_s and not 1 <= n_forward < trials.n_bins:
-            low, high = trials.window_s
-            raise RecordingError(
-                self.loaded.recording.path,
-                f"{forward_s:g} s cannot be predicted of trials of {high - low:g} s in bins of {trials.bin_s:g} s",
-                "a shorter --forward",
-            )
+        path, (low, high), bin_s = self.loaded.recording.path, trials.window_s, trials.bin_s
+        if forward_s and n_forward < 1:
+            message = f"--forward {1e3 * forward_s:g}ms is less than a bin of {1e3 * bin_s:g} ms"
+            raise RecordingError(path, message, f"--forward {1e3 * bin_s:g}ms or a narrower --bin")
+        if n_forward >= trials.n_bins:
+            message = f"--forward {forward_s:g}s leaves nothing to predict from in trials of {high - low:g} s"
+            raise RecordingError(path, message, "a shorter --forward")
         groups = forward_groups(n) if forward_s else left_out_groups(n, self.doubled)
         return Task(trials, self.loaded.folds, groups, n_forward)
 
@@ -184,11 +184,11 @@ def _together(name: str, loaded: PlannedRecording) -> Population:
         by_time.setdefault(loaded.observed_time(unit), []).append(unit)
     kept = max(by_time.values(), key=len)
     if len(kept) < 2:
-        raise RecordingError(
-            loaded.recording.path,
-            "no two units were recorded in the same observed time",
-            "--units or --min-spikes 10",
+        alone = len(loaded.plan.unit_ids) == 1
+        why = (
+            "1 unit is left, and at least two are needed" if alone else "no two units were observed in the same time"
         )
+        raise RecordingError(loaded.recording.path, why, "--units or --min-spikes 10")
     apart = {unit: "another observed time" for unit in loaded.plan.unit_ids if unit not in kept}
     return Population(name, loaded, tuple(kept), apart)
 

@@ -65,7 +65,10 @@ def test_forward_prediction_has_its_own_score(session: Path, capsys) -> None:
     assert 0.0 < float(rows[-1]["fp_bps"]) < 0.5
     code, _, err = run(capsys, session, "--forward", "2s", "--method", "ridge")
     assert code == ExitCode.BAD_INPUT
-    assert "2 s cannot be predicted of trials of 0.6 s in bins of 0.01 s (try a shorter --forward)" in err
+    assert "--forward 2s leaves nothing to predict from in trials of 0.6 s (try a shorter --forward)" in err
+    code, _, err = run(capsys, session, "--forward", "3ms", "--method", "ridge")
+    assert code == ExitCode.BAD_INPUT
+    assert "--forward 3ms is less than a bin of 10 ms (try --forward 10ms or a narrower --bin)" in err
 
 
 def test_table_and_picture(session: Path, capsys, tmp_path: Path) -> None:
@@ -91,6 +94,8 @@ def test_segments_skip_the_average(session: Path, capsys) -> None:
 
 
 def test_more_latents_than_units_are_said_and_the_other_methods_go_on(session: Path, capsys) -> None:
+    code, out, _ = run(capsys, session, "--latents", 9, "--method", "gpfa", "--format", "table")
+    assert code == ExitCode.OK and "\ngpfa: 9 latents are more" in out
     code, out, err = run(capsys, session, "--latents", 9, "--method", "gpfa", "--method", "psth")
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == ExitCode.OK and [row["method"] for row in rows] == ["gpfa", *["psth"] * 6]
@@ -147,7 +152,8 @@ def test_a_run_lends_its_trials_and_folds(session: Path, capsys, tmp_path: Path)
 
 def test_one_unit_has_no_others(session: Path, capsys) -> None:
     code, _, err = run(capsys, session, "--units", "id == '1'")
-    assert code == ExitCode.BAD_INPUT and "no two units" in err
+    assert code == ExitCode.BAD_INPUT
+    assert "1 unit is left, and at least two are needed (try --units or --min-spikes 10)" in err
 
 
 def test_the_same_seed_gives_the_same_rows(session: Path) -> None:

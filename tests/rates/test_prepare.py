@@ -94,8 +94,13 @@ def test_resampling_is_reported(session: Session) -> None:
 
 
 def test_counts_said_to_be_hz_are_off_in_level(session: Session) -> None:
-    assert "--rates counts" in found(session, session[2], "hz")["rates-level"]
-    assert "--rates hz" in found(session, 1000 * session[2], "counts")["rates-level"]
+    plan, _, mu = session
+    _, findings = prepare("mine", RateTable("m", mu), plan, "hz")
+    too_low = next(each for each in findings if each.id == "rates-level")
+    assert too_low.option == "--rates counts" and "as expected counts per bin they would be" in too_low.message
+    _, findings = prepare("mine", RateTable("m", 1000 * mu), plan, "counts")
+    too_high = next(each for each in findings if each.id == "rates-level")
+    assert too_high.option == "--rates hz" and "as spikes/s they would be" in too_high.message
 
 
 @pytest.mark.parametrize("shift", [-2, -1, 1, 2])
@@ -227,14 +232,13 @@ def test_units_go_by_id(session: Session) -> None:
 @pytest.mark.parametrize(
     ("times", "why"),
     [
-        (lambda t: t + 0.5, "bin 0 begins at 0.5 s from time zero, not at 0 s: bins of 1 ms begin at the start"),
-        (lambda t: t + 0.0005, "bin 0 begins at 0.0005 s"),  # centres of bins
-        (lambda t: t * 1.01, "bin 1 begins at 0.00101 s from time zero, not at 0.001 s"),
-        (lambda t: np.where(t == t[7], t + 2e-6, t), "bin 7 begins at 0.007002 s"),
-        (lambda t: np.where(t == t[7], np.nan, t), "bin 7 begins at nan s"),
+        (lambda t: t + 0.5, "bins of 1 ms from 0.5 to 1.5 s; the window of the run is from 0 to 1 s"),
+        (lambda t: t + 0.0005, r"from 0.0005 to 1.0005 s; .* and a time is where a bin begins"),
+        (lambda t: t * 1.01, "bins of 1.01 ms from 0 to 1.01 s"),
+        (lambda t: np.where(t == t[7], t + 4e-6, t), "not evenly spaced: see the time 0.007004 s"),
     ],
 )
-def test_bins_that_begin_elsewhere_than_the_windows_are_refused(session: Session, times: object, why: str) -> None:
+def test_bins_that_are_not_those_of_the_window_are_refused(session: Session, times: object, why: str) -> None:
     plan, _, mu = session
     times_s = np.arange(1000) * plan.bin_s
     named = RateTable("a.csv", mu, times_s=times_s)
@@ -242,3 +246,10 @@ def test_bins_that_begin_elsewhere_than_the_windows_are_refused(session: Session
     np.testing.assert_array_equal(rates.mu(plan.unit_ids[0]), mu[:, :, 0])
     with pytest.raises(RatesError, match=why):
         prepare("mine", replace(named, times_s=times(times_s)), plan, "counts")  # type: ignore[operator]
+
+
+def test_a_longer_window_is_not_taken_for_narrower_bins(session: Session) -> None:
+    plan, _, mu = session
+    longer = RateTable("a.csv", np.concatenate([mu, mu], axis=1), times_s=np.arange(2000) * plan.bin_s)
+    with pytest.raises(RatesError, match=r"from 0 to 2 s; the window of the run is from 0 to 1 s"):
+        prepare("mine", longer, plan, "counts")

@@ -142,7 +142,7 @@ def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["model"] for row in rows} == {"constant", "psth", "psth-gain", "mine", "oracle"}
     assert all(row["nlb_bits_per_spike"] is not None for row in rows)
-    assert "read as spikes/s" in done.stderr
+    assert "read as spikes/s" in done.stderr and "cell.nwb: 2 units scored; run" in done.stderr
     wrong = CliRunner().invoke(cli, [*words[:5], "mine"])
     assert wrong.exit_code == 2
     named_glm = CliRunner().invoke(cli, [*words[:5], "glm=rates.npz"])
