@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     type=Duration("bin"),
     default=0.01,
     show_default="10ms",
-    help="Bin width; of a run directory that of the run where it is wider.",
+    help="Bin width; for a run directory that of the run, if wider.",
 )
 @read_options
 @click.option("--folds", type=click.IntRange(3, 20), default=5, show_default=True, help="Folds over trials.")
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     "--forward",
     "forward_s",
     type=Duration("forward"),
-    help="Predict this long an end of each trial from all units before it instead.",
+    help="Predict the last part of each trial, of this length, from the earlier spikes of all units instead.",
 )
 @click.option(
     "--sigma",
@@ -90,7 +90,7 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 
     A RECORDING may be a run directory: its trials and folds are then used. Up to 12 units are left out one by one,
     more in five groups. co_bps is in bits/spike over the mean of the evaluated bins, as in nlb_tools. psth is the
-    trial average, which is given the condition; ridge and gpfa are not.
+    trial average by condition; ridge and gpfa do not know the condition.
 
     \b
     Examples:

@@ -112,8 +112,8 @@ def run(path: Path, given: dict[str, str], configuration: Configuration, values:
     from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
 
     settings, sources = configuration.resolve(path)
-    own: dict[str, Any] = {} if sources["models"] == "flag" else {"models": BASELINES}
-    settings = settings.model_copy(update=own | ({} if sources["out"] == "flag" else {"out": OUT}))
+    own = {name: value for name, value in (("models", BASELINES), ("out", OUT)) if sources[name] != "flag"}
+    settings, sources = settings.model_copy(update=own), sources | dict.fromkeys(own, "default")
     writer, failures = RowWriter(values["output_format"], ROW_COLUMNS, render), Failures(log)
 
     def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:

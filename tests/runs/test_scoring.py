@@ -127,6 +127,7 @@ def test_settings_of_where_work_is_done_are_refused(recording: Path, truth: np.n
 
 def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "rates.npz", mine=truth * 1000)
+    (tmp_path / "fits.toml").write_text('models = ["glm"]\nout = "fits"\nworkers = 2\nreplicates = 0\n')
     words = [
         "score",
         str(recording),
@@ -137,14 +138,19 @@ def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None
         "--out",
         str(tmp_path / "o"),
     ]
-    done = CliRunner().invoke(cli, [*words, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    done = CliRunner().invoke(
+        cli, [*words, "--config", str(tmp_path / "fits.toml"), "--no-report", "--format", "jsonl"]
+    )
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["model"] for row in rows} == {"constant", "psth", "psth-gain", "mine", "oracle"}
     assert all(row["nlb_bits_per_spike"] is not None for row in rows)
     assert "read as spikes/s" in done.stderr and "cell.nwb: 2 units scored; run" in done.stderr
     wrong = CliRunner().invoke(cli, [*words[:5], "mine"])
-    assert wrong.exit_code == 2
+    assert wrong.exit_code == 2 and "'mine' is not NAME=FILE" in wrong.stderr
+    stored = json.loads((tmp_path / "o" / "cell" / "settings.json").read_text())["settings"]
+    assert stored["models"] == {"value": ["constant", "psth", "psth-gain"], "source": "default"}
+    assert stored["replicates"] == {"value": 0, "source": "fits.toml"}
     named_glm = CliRunner().invoke(cli, [*words[:5], "glm=rates.npz"])
     assert named_glm.exit_code == 3
     assert "--intensity glm: is a model of the ladder (try my-glm)" in named_glm.stderr
