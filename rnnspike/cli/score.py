@@ -119,7 +119,8 @@ def run(path: Path, given: dict[str, str], configuration: Configuration, values:
     def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:
         writer.write_all(rows)
         where = f"report {job.folder / 'report.html'}" if job.settings.report else f"run {job.folder}"
-        log.info(f"{name}: {summary(rows, 'scored')}; {where}")
+        scored = [row for row in rows if row["model"] in given]
+        log.info(f"{name}: {summary(scored, 'scored')}; {where}")
 
     start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     options = FitOptions(

@@ -203,6 +203,9 @@ def _of_hdf5(source: str, path: Path, key: str | None) -> RateTable | RateSeries
             if "data" not in place:
                 items = {name: h5.child(place, name) for name in place}
                 arrays = {name: each for name, each in items.items() if isinstance(each, h5py.Dataset)}
+                if not any(each.ndim > 1 for each in arrays.values()):
+                    message = f"no array of rates lies at {place.name}, which holds {', '.join(items) or 'nothing'}"
+                    raise RatesError(source, message, f"{path}:/PATH of an array, a group or a time series")
                 return table_of({name: _array(each) for name, each in arrays.items()}, source)
         return RateSeries(source, *load_series(path, [str(key or "/")]))
     except RecordingError as error:

@@ -126,6 +126,8 @@ def test_hdf5_by_path(tmp_path: Path) -> None:
     np.testing.assert_array_equal(lone.values, CUBE)
     assert group.unit_ids == ("a", "b", "c", "d")
     assert group.trial is not None and group.trial.tolist() == [1, 0]
+    with pytest.raises(RatesError, match=r"no array of rates lies at /, which holds model \(try .*a.h5:/PATH"):
+        read_rates(str(file))
     with pytest.raises(RatesError, match="no array or group at /none"):
         read_rates(f"{file}:/none")
     with pytest.raises(RatesError, match="not an HDF5 file"):

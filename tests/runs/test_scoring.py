@@ -151,6 +151,10 @@ def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None
     stored = json.loads((tmp_path / "o" / "cell" / "settings.json").read_text())["settings"]
     assert stored["models"] == {"value": ["constant", "psth", "psth-gain"], "source": "default"}
     assert stored["replicates"] == {"value": 0, "source": "fits.toml"}
+    np.savez(tmp_path / "one.npz", rates=truth[:, :, :1] * 1000, unit_ids=[rows[0]["unit"]])
+    one = [*words[:2], "--intensity", f"one={tmp_path / 'one.npz'}", "--out", str(tmp_path / "p")]
+    done = CliRunner().invoke(cli, [*one, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    assert "no rates of 1 of 2 units" in done.stderr and "cell.nwb: 1 unit scored; run" in done.stderr
     named_glm = CliRunner().invoke(cli, [*words[:5], "glm=rates.npz"])
     assert named_glm.exit_code == 3
     assert "--intensity glm: is a model of the ladder (try my-glm)" in named_glm.stderr
