@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rnnspike.config import FitSettings
+from rnnspike.config import ELSEWHERE, FitSettings
 from rnnspike.device import check_device
+from rnnspike.errors import ConfigError
 from rnnspike.runs.batch import fit_plan, fit_recording
 from rnnspike.runs.engines.engine import engine_for
 from rnnspike.runs.layout import base_of
@@ -79,7 +80,7 @@ def score(
         it; or a file (``rates.read.read_rates``). Bins are those of the run, or a multiple or divisor of them.
     quantity
         What the values are: ``hz`` (spikes/s), ``counts`` (expected counts of the array's bins), ``log-hz``,
-        ``log-counts``, or ``auto``: told from the spikes.
+        ``log-counts``, or ``auto``: inferred from the spikes.
     history
         Whether the rates depend on the unit's recorded past. Those that do not are run free and capture nothing.
     overwrite
@@ -88,7 +89,8 @@ def score(
         Called with (tasks done, tasks in all, what was done last).
     settings
         Fields of ``FitSettings``, as for ``fit``; ``models`` are the rungs beside the rates, by default
-        ``constant``, ``psth`` and ``psth-gain``; ``out`` is by default ``rnnspike_scores``.
+        ``constant``, ``psth`` and ``psth-gain``; ``out`` is by default ``rnnspike_scores``. Everything is computed
+        in this process: ``workers``, ``scheduler``, ``scheduler_file`` and ``task_timeout`` are refused.
 
     Returns
     -------
@@ -102,13 +104,15 @@ def score(
     RatesError
         Where rates do not fit the trials, or cannot be rates.
     ConfigError
-        Where a name is that of a model of the ladder.
+        Where a name is that of a model of the ladder, or for a setting that does not apply.
     RunError
         Where the run directory holds another run and ``overwrite`` is not asked for.
     """
     from rnnspike.report.build import write_report
     from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
 
+    if unused := sorted({*settings} & (ELSEWHERE - {"out"})):
+        raise ConfigError(f"{', '.join(unused)}: rates are scored in this process (leave this out)")
     chosen = FitSettings(**{"models": BASELINES, "out": OUT, **settings})
     plan = plan_scoring(Path(path), chosen, rates, ScoreOptions(quantity, history))
     fit_plan(plan, progress=progress, overwrite=overwrite, on_complete=write_report)

@@ -34,8 +34,8 @@ class RnnspikeError(Exception):
     cure = "rnnspike --debug shows where"
 
 
-class RecordingError(RnnspikeError):
-    """A recording cannot be read, or its contents cannot be used.
+class InputError(RnnspikeError):
+    """An input file cannot be read, or its contents cannot be used.
 
     Parameters
     ----------
@@ -44,44 +44,42 @@ class RecordingError(RnnspikeError):
     finding
         The problem, as text.
     option
-        The option that corrects it, with a value to try, if there is one.
+        The option that corrects it, with a value to try, or another thing to try, if there is one.
+    """
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, path: object, finding: str, option: str | None = None) -> None:
+        self.path, self.finding, self.option = str(path), finding, option
+        super().__init__(f"{path}: {finding}" + (f" (try {option})" if option else ""))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str | None, ...]]:
+        """Return how to rebuild the error in another process (pickle)."""
+        return type(self), (self.path, self.finding, self.option)
+
+
+class RecordingError(InputError):
+    """A recording cannot be read, or its contents cannot be used.
+
+    Parameters
+    ----------
+    path, finding, option
+        As of ``InputError``.
     finding_id
         Id of the finding (``recording.findings``), if it is one of those.
     """
 
-    exit_code = ExitCode.BAD_INPUT
-
     def __init__(self, path: object, finding: str, option: str | None = None, finding_id: str | None = None) -> None:
-        self.path, self.finding, self.option, self.finding_id = str(path), finding, option, finding_id
-        super().__init__(f"{path}: {finding}" + (f" (try {option})" if option else ""))
+        super().__init__(path, finding, option)
+        self.finding_id = finding_id
 
-    def __reduce__(self) -> tuple[type[RecordingError], tuple[str, str, str | None, str | None]]:
+    def __reduce__(self) -> tuple[type[InputError], tuple[str | None, ...]]:
         """Return how to rebuild the error in another process (pickle)."""
         return type(self), (self.path, self.finding, self.option, self.finding_id)
 
 
-class RatesError(RnnspikeError):
-    """Rates of another model cannot be read, or do not fit the trials.
-
-    Parameters
-    ----------
-    source
-        The file, as given by the user.
-    finding
-        The problem, as text.
-    cure
-        What corrects it, if there is one thing to try.
-    """
-
-    exit_code = ExitCode.BAD_INPUT
-
-    def __init__(self, source: str, finding: str, cure: str | None = None) -> None:
-        super().__init__(f"{source}: {finding}" + (f" (try {cure})" if cure else ""))
-        self._given = source, finding, cure
-
-    def __reduce__(self) -> tuple[type[RatesError], tuple[str, str, str | None]]:
-        """Return how to rebuild the error in another process (pickle)."""
-        return type(self), self._given
+class RatesError(InputError):
+    """Rates of another model cannot be read, or do not fit the trials."""
 
 
 class ConfigError(RnnspikeError):

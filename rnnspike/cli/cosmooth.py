@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     type=Duration("bin"),
     default=0.01,
     show_default="10ms",
-    help="Bin width; of a run directory that of the run where it is wider.",
+    help="Bin width; for a run directory that of the run, if wider.",
 )
 @read_options
 @click.option("--folds", type=click.IntRange(3, 20), default=5, show_default=True, help="Folds over trials.")
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     "--forward",
     "forward_s",
     type=Duration("forward"),
-    help="Predict this long an end of each trial from all units before it instead.",
+    help="Predict the last part of each trial, of this length, from the earlier spikes of all units instead.",
 )
 @click.option(
     "--sigma",
@@ -90,7 +90,7 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 
     A RECORDING may be a run directory: its trials and folds are then used. Up to 12 units are left out one by one,
     more in five groups. co_bps is in bits/spike over the mean of the evaluated bins, as in nlb_tools. psth is the
-    trial average, which is given the condition; ridge and gpfa are not.
+    trial average by condition; ridge and gpfa do not know the condition.
 
     \b
     Examples:
@@ -115,16 +115,16 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 def settings_given(configuration: Configuration, path: Path) -> dict[str, Any]:
     """Return the settings that were given for a recording, or for a run directory, which has its own, as options.
 
-    The bin width of a configuration is that of fits, which is much narrower.
+    Of a configuration, those of reading, trials, units and folds count; bin and seed are this command's own options.
     """
-    from rnnspike.runs.cosmooth import is_run
+    from rnnspike.runs.cosmooth import APPLIES, INHERITED, is_run
 
     settings, sources = configuration.resolve(path)
-    taken = {"flag"} if is_run(path) else {*sources.values()} - {"default"}
+    inherited = frozenset() if is_run(path) else INHERITED
     return {
         name: getattr(settings, name)
         for name, source in sources.items()
-        if name != "seed" and source in taken and (source == "flag" or name not in ("bin", "folds"))
+        if name in (APPLIES if source == "flag" else inherited) and source != "default"
     }
 
 
@@ -159,10 +159,12 @@ def show_recording(
     population = load_population(path, given, **command_line_only_from(values))
     log_findings(log, shown, population.findings, population.left_out)
     rows = []
-    with progress_bar(shown, log) as tell:
-        for row in cosmooth_rows(population, options, tell):
+    with progress_bar(shown, log) as progress:
+        for row in cosmooth_rows(population, options, progress):
             writer.write(row)
             rows.append(row)
+            if row["status"] == "skipped":
+                log.warning(f"{shown}: {row['method']} skipped: {row['message']}")
     if values["picture"] is not None:
         from rnnspike.report.figures.cosmooth import draw
 
@@ -198,12 +200,12 @@ def render(rows: list[dict[str, Any]], score: str) -> Any:
             cells = [_cell(by_method.get(method), score) for method in methods]
             table.add_row(*map(label, [*names, *counts, *cells]), style="bold" if unit is None else "")
         table.add_section()
-    said = dict.fromkeys(
-        f"{'' if row['unit'] is None else 'unit ' + row['unit'] + ' '}({row['method']}): {row['message']}"
-        for row in rows
-        if row["message"]
-    )
+    said = dict.fromkeys(f"{_head(row)}: {row['message']}" for row in rows if row["message"])
     return Group(table, *map(label, said))
+
+
+def _head(row: dict[str, Any]) -> str:
+    return str(row["method"]) if row["unit"] is None else f"unit {row['unit']} ({row['method']})"
 
 
 def _cell(row: dict[str, Any] | None, score: str) -> str:

@@ -15,10 +15,13 @@ from rnnspike.cli.options import (
     format_option,
     log_from,
     log_options,
+    overwrite_option,
     read_options,
     recordings_argument,
     recordings_from,
+    report_option,
     scheduler_options,
+    scoring_options,
     trial_options,
 )
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label
@@ -58,23 +61,8 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     default=True,
     help="Fit models that read the other units, where units were recorded together.",
 )
-@click.option("--folds", type=int, help="Outer folds over trials.  [default: 5; fast: 4]")
-@click.option(
-    "--fold-scheme",
-    type=click.Choice(["interleaved", "blocked"]),
-    help="How trials are assigned to folds; blocked for strong drift.",
-)
-@click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="Amount of training.")
-@click.option("--replicates", type=int, help="Free-run replicates, 0 for none.  [default: 200]")
-@click.option(
-    "--metrics",
-    multiple=True,
-    type=click.Choice(["nlb", "nemos"]),
-    help="Add scores by the definitions of a package (repeatable).",
-)
-@click.option("--save-intensities", is_flag=True, help="Store every held-out intensity (units/<id>/intensity.npz).")
+@scoring_options
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device on which networks are trained.")
-@click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -82,7 +70,7 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
 )
 @click.option("--workers", "-j", type=int, help="Processes.  [default: 1]")
 @scheduler_options
-@click.option("--report/--no-report", default=True, help="Write report.html.")
+@report_option
 @config_option
 @click.option(
     "--shard",
@@ -98,7 +86,7 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     help="When rows are written. As units are done, their verdicts are not corrected over units.",
 )
 @click.option("--wait", is_flag=True, help="Wait for a process that fits into the same run directory.")
-@click.option("--overwrite", is_flag=True, help="Delete the run that is in the run directory.")
+@overwrite_option
 @click.option("--dry-run", is_flag=True, help="List the tasks as jsonl without running them.")
 @click.option("--strict", is_flag=True, help="Exit with 4 if a recording has nothing usable.")
 @format_option
@@ -216,11 +204,11 @@ def fit_all(
     return failures.exit_code
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
-    """Return a summary of the results in one line."""
+def summary(rows: list[dict[str, Any]], done: str = "fitted") -> str:
+    """Return a summary of the results in one line; ``done`` is what was done with the units."""
     units = {row["unit"] for row in rows if row["status"] == "ok"}
     failed = [f"{row['unit']}/{row['model']}" for row in rows if row["status"] == "failed"]
-    text = counted(len(units), "unit{s} fitted")
+    text = counted(len(units), f"unit{{s}} {done}")
     return text + (f", {counted(len(failed), 'row{s} failed')} ({', '.join(failed[:5])})" if failed else "")
 
 

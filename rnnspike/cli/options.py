@@ -123,6 +123,32 @@ trial_options = _stack(
     _min_spikes,
 )  # fmt: skip
 
+#: How models are fitted and scored.
+scoring_options = _stack(
+    click.option("--folds", type=int, help="Outer folds over trials.  [default: 5; fast: 4]"),
+    click.option(
+        "--fold-scheme",
+        type=click.Choice(["interleaved", "blocked"]),
+        help="How trials are assigned to folds; blocked for strong drift.",
+    ),
+    click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="Amount of training."),
+    click.option("--replicates", type=int, help="Free-run replicates, 0 for none.  [default: 200]"),
+    click.option(
+        "--metrics",
+        multiple=True,
+        type=click.Choice(["nlb", "nemos"]),
+        help="Add scores by the definitions of a package (repeatable).",
+    ),
+    click.option(
+        "--save-intensities", is_flag=True, help="Store every held-out intensity (units/<id>/intensity.npz)."
+    ),
+    click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]"),
+)
+
+#: What is written, and whether it replaces what is there.
+report_option = click.option("--report/--no-report", default=True, help="Write report.html.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Delete the run that is in the run directory.")
+
 #: Parameters whose names differ from those of the settings.
 RENAMED = {
     "table": "trials",

@@ -15,7 +15,10 @@ from rnnspike.cli.options import (
     format_option,
     log_from,
     log_options,
+    overwrite_option,
     read_options,
+    report_option,
+    scoring_options,
     trial_options,
 )
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter
@@ -56,7 +59,7 @@ def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
     type=click.Choice(["auto", "hz", "counts", "log-hz", "log-counts"]),
     default="auto",
     show_default=True,
-    help="What the values are: spikes/s, expected counts per bin, or their logarithm; auto tells from the spikes.",
+    help="Spikes/s, expected counts per bin, or the log of either; auto infers which from the spikes.",
 )
 @click.option(
     "--history/--no-history",
@@ -72,26 +75,11 @@ def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
     multiple=True,
     help=f"Model to fit beside (repeatable): {', '.join(to_choose())}.  [default: constant, psth, psth-gain]",
 )
-@click.option("--folds", type=int, help="Outer folds over trials.  [default: 5; fast: 4]")
-@click.option(
-    "--fold-scheme",
-    type=click.Choice(["interleaved", "blocked"]),
-    help="How trials are assigned to folds; blocked for strong drift.",
-)
-@click.option("--effort", type=click.Choice(["fast", "standard", "thorough"]), help="Amount of training.")
-@click.option("--replicates", type=int, help="Free-run replicates, 0 for none.  [default: 200]")
-@click.option(
-    "--metrics",
-    multiple=True,
-    type=click.Choice(["nlb", "nemos"]),
-    help="Add scores by the definitions of a package (repeatable).",
-)
-@click.option("--save-intensities", is_flag=True, help="Store every held-out intensity (units/<id>/intensity.npz).")
-@click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
+@scoring_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of run directories.  [default: rnnspike_scores]")
-@click.option("--report/--no-report", default=True, help="Write report.html.")
+@report_option
 @config_option
-@click.option("--overwrite", is_flag=True, help="Delete the run that is in the run directory.")
+@overwrite_option
 @format_option
 @log_options
 @click.pass_context
@@ -121,19 +109,18 @@ def run(path: Path, given: dict[str, str], configuration: Configuration, values:
     from rnnspike.runs.batch import fit_planned
     from rnnspike.runs.engines.in_process import InProcess
     from rnnspike.runs.rows import ROW_COLUMNS
-    from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, check_name, plan_scoring
+    from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
 
-    for name in given:
-        check_name(name)
     settings, sources = configuration.resolve(path)
-    own: dict[str, Any] = {} if sources["models"] == "flag" else {"models": BASELINES}
-    settings = settings.model_copy(update=own | ({} if sources["out"] == "flag" else {"out": OUT}))
+    own = {name: value for name, value in (("models", BASELINES), ("out", OUT)) if sources[name] != "flag"}
+    settings, sources = settings.model_copy(update=own), sources | dict.fromkeys(own, "default")
     writer, failures = RowWriter(values["output_format"], ROW_COLUMNS, render), Failures(log)
 
     def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:
         writer.write_all(rows)
         where = f"report {job.folder / 'report.html'}" if job.settings.report else f"run {job.folder}"
-        log.info(f"{name}: {summary(rows)}; {where}")
+        scored = [row for row in rows if row["model"] in given]
+        log.info(f"{name}: {summary(scored, 'scored')}; {where}")
 
     start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     options = FitOptions(

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.errors import RatesError
-from rnnspike.rates.read import RateSeries, RateTable
-from rnnspike.trials.data import IntArray
+from rnnspike.rates.read import SAME_TIME_S, RateSeries, RateTable
+from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 from rnnspike.trials.plan import TrialPlan
+from rnnspike.wording import counted
 
 
 def on_trials(table: RateTable | RateSeries, plan: TrialPlan) -> RateTable:
@@ -42,35 +43,63 @@ def on_trials(table: RateTable | RateSeries, plan: TrialPlan) -> RateTable:
     if isinstance(table, RateSeries):
         table = _cut(table, plan)
     unit_ids = _unit_ids(table, plan)
+    _check_times(table, plan)
     rows, bins = _rows(table, plan), table.values.shape[1]
     if not bins or (bins % plan.grid.n_bins and plan.grid.n_bins % bins):
         raise _wrong_shape(table, plan)
     kept = [unit_id for unit_id in plan.unit_ids if unit_id in unit_ids]
     if not kept:
-        raise RatesError(table.source, f"has none of the units of the run ({_some(plan.unit_ids)})", "--units")
+        message = f"has units {_some(unit_ids)}, none of those of the run ({_some(plan.unit_ids)})"
+        raise RatesError(table.source, message, "--units")
     values = table.values if np.array_equal(rows, np.arange(len(table.values))) else table.values[rows]
     if tuple(kept) != unit_ids:
         values = values[:, :, [unit_ids.index(unit_id) for unit_id in kept]]
-    return replace(table, values=values, unit_ids=tuple(kept), trial=None, start_s=None)
+    return replace(table, values=values, unit_ids=tuple(kept), trial=None, start_s=None, times_s=None)
+
+
+def _check_times(table: RateTable, plan: TrialPlan) -> None:
+    """Raise RatesError where the bins of the file are not those of the window."""
+    times_s = table.times_s
+    if times_s is None:
+        return
+    n, (start_s, stop_s) = len(times_s), (plan.window_s[0], plan.window_s[0] + plan.grid.n_bins * plan.bin_s)
+    width_s = (times_s[-1] - times_s[0]) / (n - 1) if n > 1 else stop_s - start_s
+    uneven = np.flatnonzero(~(np.abs(times_s - times_s[0] - width_s * np.arange(n)) <= 2 * SAME_TIME_S))
+    if len(uneven):
+        raise RatesError(table.source, f"its bins are not evenly spaced: see the time {times_s[uneven[0]]:.9g} s")
+    expected_s = start_s + (stop_s - start_s) / n * np.arange(n)
+    if (np.abs(times_s - expected_s) > SAME_TIME_S).any():
+        message = (
+            f"its times are of bins of {1e3 * width_s:.6g} ms from {times_s[0]:.7g} to {times_s[-1] + width_s:.7g} s;"
+            f" the window of the run is from {start_s:g} to {stop_s:g} s, and a time is where a bin begins"
+        )
+        raise RatesError(table.source, message, "the --window of the rates")
 
 
 def _cut(series: RateSeries, plan: TrialPlan) -> RateTable:
-    """Return the samples of a time series in each trial's window: from the sample nearest to its start on."""
+    """Return the samples of a time series in each trial's window, that nearest to the start of each bin."""
     times_s = series.times_s
     if len(times_s) < 2 or not (np.diff(times_s) > 0).all():
         raise RatesError(series.source, "its times do not ascend")
     step_s, window_s = float(np.median(np.diff(times_s))), plan.grid.n_bins * plan.bin_s
     n_given = round(window_s / step_s)
-    if n_given < 1 or abs(n_given * step_s - window_s) > step_s / 2:
-        message = f"its samples of {1e3 * step_s:.4g} ms do not fill the window of {1e3 * window_s:.6g} ms"
+    if n_given < 1 or abs(n_given * step_s - window_s) > step_s / 10:
+        message = f"its samples of {1e3 * step_s:.6g} ms do not fill the window of {1e3 * window_s:.6g} ms"
         raise RatesError(series.source, message, "--window and --bin of whole samples")
-    first = np.searchsorted(times_s, plan.start_s - step_s / 2)  # (trial,)
-    index = first[:, None] + np.arange(n_given)
-    at_s = plan.start_s[:, None] + np.arange(n_given) * step_s
-    near = np.abs(times_s[np.minimum(index, len(times_s) - 1)] - at_s) <= step_s * (0.5 + 1e-6)
+    half_s = step_s * (0.5 + 1e-6)
+
+    def nearest(at_s: FloatArray) -> tuple[IntArray, BoolArray]:
+        index = np.minimum(np.searchsorted(times_s, at_s - half_s), len(times_s) - 1)
+        return index, np.abs(times_s[index] - at_s) <= half_s
+
+    first, has_first = nearest(plan.start_s)
+    start_s = np.where(has_first, times_s[first], plan.start_s)  # so that all bins of a trial are rounded alike
+    index, near = nearest(start_s[:, None] + step_s * np.arange(n_given))  # (trial, sample)
     if lost := int((~near.any(axis=1)).sum()):
-        raise RatesError(series.source, f"has no samples in {lost} of {plan.n_trials} trials: all trials are scored")
-    values = series.values[np.minimum(index, len(times_s) - 1)]
+        raise RatesError(
+            series.source, f"has no samples in {lost} of {counted(plan.n_trials, 'trial{s}')}: all trials are scored"
+        )
+    values = series.values[index]
     return RateTable(series.source, np.where(near[:, :, None], values, np.nan))
 
 
@@ -109,14 +138,12 @@ def _rows(table: RateTable, plan: TrialPlan) -> IntArray:
     by = "number" if table.trial is not None else "start time"
     matches = found.sum(axis=1)
     if (matches > 1).any():
-        raise RatesError(table.source, f"has {int((matches > 1).sum())} trials twice (by {by})")
+        raise RatesError(table.source, f"has {counted(int((matches > 1).sum()), 'trial{s}')} twice (by {by})")
     if (matches == 0).any():
         missing = np.flatnonzero(matches == 0)
         which = f"trial {missing[0]}, which starts at {plan.start_s[missing[0]]:.6g} s"
-        raise RatesError(
-            table.source,
-            f"lacks {len(missing)} of {plan.n_trials} trials by {by}, the first is {which}: all trials are scored",
-        )
+        of_all = f"{len(missing)} of {counted(plan.n_trials, 'trial{s}')}"
+        raise RatesError(table.source, f"lacks {of_all} by {by}, the first is {which}: all trials are scored")
     return np.asarray(found.argmax(axis=1), dtype=np.int64)
 
 

@@ -24,15 +24,16 @@ from rnnspike.observation import expected_counts
 from rnnspike.recording.data import Finding
 from rnnspike.recording.findings import found
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
+from rnnspike.wording import counted
 
-#: Shifts that are tried, in bins (of the file, where these are wider). One at the end is not told: blurred rates can
-#: fit best there.
+#: Shifts that are tried, in bins (of the file, where these are wider). One at the end is not reported: blurred
+#: rates can fit best there.
 SHIFTS = tuple(range(-4, 5))
 #: Lags at which rates are held against their earlier values, in bins.
 RISES = (1, 2, 4, 8, 16, 32)
 #: Standard errors beyond which a shift or a rise is no chance.
 SURE = 6.0
-#: Gain per spike of a shift that is worth a word, nats.
+#: Gain per spike from which a shift is reported, nats.
 WORTH_NATS = 0.005
 #: A jump of the log rate right after spikes, over that between any two bins: the rates depend on the last bin.
 REACTS = 3.0
@@ -114,14 +115,12 @@ class Evidence:
     def findings(self, name: str, history: bool) -> Iterator[Finding]:
         """Yield what there is to say of the rates of this name."""
         if self.n_zero:
-            units = f"of {self.units_zero} unit{'s' if self.units_zero > 1 else ''}"
-            message = (
-                f"{name}: the rates are 0 in {self.n_zero} bins {units} that hold a spike: each costs some 20 nats"
-            )
+            bins, units = counted(self.n_zero, "bin{s}"), counted(self.units_zero, "unit{s}")
+            message = f"{name}: the rates are 0 in {bins} of {units} with a spike: each costs some 20 nats"
             yield found("rates-zero", message, count=self.n_zero)
         if shift := self.shift(history):
             late = "late" if shift > 0 else "early"
-            message = f"{name}: these rates seem to be shifted by {abs(shift)} bin{'s' * (abs(shift) > 1)} ({late})"
+            message = f"{name}: these rates seem to be shifted by {counted(abs(shift), 'bin{s}')} ({late})"
             yield found("rates-shifted", message, count=abs(shift))
         if why := self.in_sample():
             yield found("rates-in-sample", f"{name}: these rates seem to have seen the spikes that are scored: {why}")

@@ -63,7 +63,7 @@ class GivenRates:
     def mu(self, unit_id: str) -> FloatArray:
         """Return the expected count of each bin of the run, (trial, bin)."""
         values = np.asarray(self.values[:, :, self.unit_ids.index(unit_id)], np.float64)
-        return expected_counts(values, self.quantity, self.n_bins, self.bin_s)
+        return counts_in_bins(values, self.quantity, self.n_bins, self.bin_s)
 
     def scored_mu(self, trials: Trials) -> FloatArray:
         """Return mu (trial, bin) of one unit's trials as it is scored.
@@ -75,7 +75,7 @@ class GivenRates:
         return np.where(trials.counts[:, :, 0] > 0, np.maximum(mu, MU_FLOOR), mu)
 
 
-def expected_counts(values: FloatArray, quantity: Quantity, n_bins: int, bin_s: float) -> FloatArray:
+def counts_in_bins(values: FloatArray, quantity: Quantity, n_bins: int, bin_s: float) -> FloatArray:
     """Return the expected counts (trial, n_bins) of values (trial, bin of the file) over the same window.
 
     Wider bins are divided evenly, narrower ones are added up: the expected count of the window is conserved. The
@@ -83,7 +83,7 @@ def expected_counts(values: FloatArray, quantity: Quantity, n_bins: int, bin_s: 
 
     Examples
     --------
-    >>> expected_counts(np.array([[100.0, 50.0]]), "hz", 4, 0.001)
+    >>> counts_in_bins(np.array([[100.0, 50.0]]), "hz", 4, 0.001)
     array([[0.1 , 0.1 , 0.05, 0.05]])
     """
     n_given = values.shape[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,12 +11,13 @@ from rnnspike import observation
 from rnnspike.errors import RatesError
 from rnnspike.rates.align import digest, on_trials
 from rnnspike.rates.checks import Evidence
-from rnnspike.rates.given import QUANTITIES, GivenRates, Quantity, expected_counts
+from rnnspike.rates.given import QUANTITIES, GivenRates, Quantity, counts_in_bins
 from rnnspike.rates.read import RateSeries, RateTable
 from rnnspike.recording.data import Finding
 from rnnspike.recording.findings import found
-from rnnspike.trials.data import FloatArray, Trials
+from rnnspike.trials.data import FloatArray
 from rnnspike.trials.plan import TrialPlan
+from rnnspike.wording import counted
 
 #: Expected over recorded spikes may differ by this factor: beyond, the values are not what they were taken for.
 MOST_OFF = 3.0
@@ -27,14 +27,12 @@ IN_WORDS: dict[Quantity, str] = {
     "log-hz": "the log of spikes/s",
     "log-counts": "the log of expected counts per bin",
 }
-ReadTrials = Callable[[tuple[str, ...]], Trials]
 
 
 def prepare(
     name: str,
     table: RateTable | RateSeries,
     plan: TrialPlan,
-    read_trials: ReadTrials,
     quantity: Quantity | Literal["auto"] = "auto",
     history: bool = True,
 ) -> tuple[GivenRates, list[Finding]]:
@@ -48,8 +46,6 @@ def prepare(
         What was read of its file.
     plan
         The run's trials, bins and units.
-    read_trials
-        Returns the trials of some units.
     quantity
         What the values are; ``auto``: what brings the expected spikes nearest to the recorded ones.
     history
@@ -63,7 +59,7 @@ def prepare(
     """
     aligned = _with_numbers(on_trials(table, plan))
     units = aligned.unit_ids or ()
-    chosen, findings = _quantity(name, aligned, _Level.of(aligned, plan, read_trials), quantity)
+    chosen, findings = _quantity(name, aligned, _Level.of(aligned, plan), quantity)
     rates = GivenRates(
         name,
         table.source,
@@ -78,11 +74,13 @@ def prepare(
     step = max(1, plan.grid.n_bins // aligned.values.shape[1])
     evidence = Evidence()
     for unit_id in units:
-        evidence.add(read_trials((unit_id,)), rates.mu(unit_id), step)
+        evidence.add(plan.trials((unit_id,)), rates.mu(unit_id), step)
     missing = [unit_id for unit_id in plan.unit_ids if unit_id not in units]
     if missing:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        message = f"{name}: no rates of {len(missing)} of {len(plan.unit_ids)} units ({some}), which are not scored"
+        message = (
+            f"{name}: no rates of {len(missing)} of {counted(len(plan.unit_ids), 'unit{s}')} ({some}); not scored"
+        )
         findings.append(found("rates-units-missing", message, count=len(missing)))
     findings += [*_resampled(name, aligned.values.shape[1], plan), *evidence.findings(name, history)]
     return rates, findings
@@ -115,15 +113,15 @@ class _Level:
     n_infinite: int = 0
 
     @classmethod
-    def of(cls, table: RateTable, plan: TrialPlan, read_trials: ReadTrials) -> _Level:
+    def of(cls, table: RateTable, plan: TrialPlan) -> _Level:
         """Sum over the units of the table, in observed bins."""
         level = cls(dict.fromkeys(QUANTITIES, 0.0))
         for unit_id in table.unit_ids or ():
-            values, trials = _values(table, unit_id), read_trials((unit_id,))
+            values, trials = _values(table, unit_id), plan.trials((unit_id,))
             observed, scored_as = trials.observed[:, :, 0], trials.observation
             level.n_spikes += int(trials.spikes[:, :, 0][observed].sum())
             for quantity in QUANTITIES:
-                mu = expected_counts(values, quantity, plan.grid.n_bins, plan.bin_s)[observed]
+                mu = counts_in_bins(values, quantity, plan.grid.n_bins, plan.bin_s)[observed]
                 level.expected[quantity] += float(observation.expected_counts(np.maximum(mu, 0.0), scored_as).sum())
                 if quantity == "counts":
                     level.n_negative += int((mu < 0).sum())
@@ -140,9 +138,8 @@ class _Level:
         return f"{self.expected[quantity]:.4g} spikes expected, {self.n_spikes} recorded"
 
     def nearest(self) -> Quantity:
-        """Return the reading nearest to the recorded spikes; logarithms only where values are negative."""
-        linear = min(QUANTITIES[:2], key=self.off)
-        return min(QUANTITIES, key=self.off) if self.n_negative else linear
+        """Return the reading nearest to the recorded spikes."""
+        return min(QUANTITIES, key=self.off)
 
 
 def _quantity(
@@ -150,7 +147,8 @@ def _quantity(
 ) -> tuple[Quantity, list[Finding]]:
     """Return what the values are and what to say of it; RatesError where they cannot be rates."""
     if level.n_unknown or level.n_infinite:
-        what = f"{level.n_unknown} scored bins without a number" if level.n_unknown else "infinite values"
+        unknown = counted(level.n_unknown, "scored bin{s} without a number")
+        what = unknown if level.n_unknown else "infinite values"
         raise RatesError(
             table.source, f"holds {what}: every observed bin is scored", "a --window with rates throughout"
         )
@@ -158,14 +156,17 @@ def _quantity(
     chosen = nearest if asked == "auto" else asked
     if level.n_negative and not chosen.startswith("log-"):
         cure = "--rates log-hz or log-counts where they are logarithms"
-        raise RatesError(table.source, f"holds {level.n_negative} negative rates", cure)
+        raise RatesError(table.source, f"holds {counted(level.n_negative, 'negative rate{s}')}", cure)
     if not level.expected[chosen] > 0:
         raise RatesError(table.source, "holds only zeros for the units of the run")
     near, said = level.off(chosen) <= np.log(MOST_OFF), level.in_words(chosen)
     if asked != "auto":
-        hint = f" (read as {IN_WORDS[nearest]}, {level.expected[nearest]:.4g}: --rates {nearest})"
-        hint = hint if nearest != chosen and level.off(nearest) <= np.log(MOST_OFF) else ""
-        return chosen, [] if near else [found("rates-level", f"{name}: {said}{hint}")]
+        if near:
+            return chosen, []
+        if level.off(nearest) > np.log(MOST_OFF):
+            return chosen, [found("rates-level", f"{name}: {said}")]
+        instead = f"as {IN_WORDS[nearest]} they would be {level.expected[nearest]:.4g}"
+        return chosen, [found("rates-level", f"{name}: {said}; {instead}", option=f"--rates {nearest}")]
     if not near:
         message = f"what its values are is not clear: read as {IN_WORDS[chosen]}, {said}"
         raise RatesError(table.source, message, "--rates")

@@ -22,7 +22,9 @@ VALUES = ("rates", "mu", "intensity", "values", "value", "rate")
 UNITS = ("unit_ids", "units", "unit")
 TRIALS = ("trial", "trials", "trial_ids")
 STARTS = ("start_s", "start_time")
-#: Times of bins that are apart by less are the same, s.
+#: Names of the column of bins in a CSV file: their numbers, or when they begin.
+TIMES = ("bin", "time", "time_s")
+#: Times of bins that differ by less are the same, s: they are written with six decimals or more.
 SAME_TIME_S = 1e-6
 HDF5 = (".h5", ".hdf5", ".nwb")
 SUFFIXES = (".npy", ".npz", ".csv", *HDF5)
@@ -44,6 +46,8 @@ class RateTable:
         (trial,) numbers of its trials, from 0 in order of time, as in ``per_trial.csv``; None where it does not say.
     start_s
         (trial,) session times at which its trials' windows start, s; None where it does not say.
+    times_s
+        (bin,) when each bin begins from time zero of the trial, s; None where it does not say.
     """
 
     source: str
@@ -51,6 +55,7 @@ class RateTable:
     unit_ids: tuple[str, ...] | None = None
     trial: npt.NDArray[np.int64] | None = None
     start_s: npt.NDArray[np.float64] | None = None
+    times_s: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def read_rates(given: str) -> RateTable | RateSeries:
         raise RatesError(given, f"rates are read from {', '.join(SUFFIXES)} files", "np.savez")
     try:
         if path.suffix.lower() == ".csv":
-            return _of_csv(given, pd.read_csv(path))
+            return _of_csv(given, _read_csv(path))
         if path.suffix.lower() in HDF5:
             return _of_hdf5(given, path, key)
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -131,8 +136,10 @@ def table_of(given: npt.NDArray[Any] | Mapping[str, Any], source: str, key: str 
     arrays = {name: np.asarray(each) for name, each in given.items()}
     found = [name for name in (VALUES if key is None else (key,)) if name in arrays]
     found = found or [name for name, each in arrays.items() if key is None and each.ndim == 3]
-    if not found or (key is None and len(found) > 1):
-        names = ", ".join(f"{name} {each.shape}" for name, each in arrays.items())
+    names = ", ".join(f"{name} {each.shape}" for name, each in arrays.items())
+    if key is not None and not found:
+        raise RatesError(source, f"has no array {key} (it has {names})")
+    if len(found) != 1:
         raise RatesError(source, f"which array holds the rates is not clear ({names})", f"{source.split(':')[0]}:KEY")
     values = _cube(arrays[found[0]], source)
     units, trial, start = (_named(arrays, names) for names in (UNITS, TRIALS, STARTS))
@@ -142,10 +149,33 @@ def table_of(given: npt.NDArray[Any] | Mapping[str, Any], source: str, key: str 
     return RateTable(
         source,
         values,
-        None if units is None else tuple(map(str, units.tolist())),
-        None if trial is None else trial.astype(np.int64),
-        None if start is None else start.astype(np.float64),
+        None if units is None else tuple(map(_unit_id, units.tolist())),
+        None if trial is None else _whole(trial, "trial", source),
+        None if start is None else _numbers(start, "start_s", source),
     )
+
+
+def _unit_id(given: object) -> str:
+    """Return the id of a unit, which may be text, bytes or a number: 1.0 is unit 1."""
+    if isinstance(given, bytes):
+        return given.decode()
+    return str(int(given) if isinstance(given, float) and given.is_integer() else given)
+
+
+def _numbers(given: npt.ArrayLike, what: str, source: str) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise RatesError(source, f"the values of {what} are not numbers") from None
+
+
+def _whole(given: npt.ArrayLike, what: str, source: str) -> npt.NDArray[np.int64]:
+    """Return numbers of trials or bins; RatesError where one is not a whole number from 0 on."""
+    numbers = _numbers(given, what, source)
+    wrong = numbers[~((numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers)))]
+    if len(wrong):
+        raise RatesError(source, f"the values of {what} must be whole numbers from 0 on; one is {wrong[0]:g}")
+    return numbers.astype(np.int64)
 
 
 def _cube(values: npt.NDArray[Any], source: str) -> npt.NDArray[Any]:
@@ -173,6 +203,9 @@ def _of_hdf5(source: str, path: Path, key: str | None) -> RateTable | RateSeries
             if "data" not in place:
                 items = {name: h5.child(place, name) for name in place}
                 arrays = {name: each for name, each in items.items() if isinstance(each, h5py.Dataset)}
+                if not any(each.ndim > 1 for each in arrays.values()):
+                    message = f"no array of rates lies at {place.name}, which holds {', '.join(items) or 'nothing'}"
+                    raise RatesError(source, message, f"{path}:/PATH of an array, a group or a time series")
                 return table_of({name: _array(each) for name, each in arrays.items()}, source)
         return RateSeries(source, *load_series(path, [str(key or "/")]))
     except RecordingError as error:
@@ -187,20 +220,34 @@ def _named(arrays: Mapping[str, npt.NDArray[Any]], names: tuple[str, ...]) -> np
     return next((arrays[name].reshape(-1) for name in names if name in arrays), None)
 
 
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a table in which unit ids are text (01 and NA are ids) and no other column is."""
+    missing = {name: ["", "nan", "NaN", "NA"] for name in (*VALUES, *TIMES, "trial")}
+    return pd.read_csv(path, dtype={"unit": str}, keep_default_na=False, na_values=missing)
+
+
 def _of_csv(source: str, frame: pd.DataFrame) -> RateTable:
     """Return the rates of a table with columns trial, unit, bin or time, and value; bins without a line are NaN."""
     value = next((name for name in VALUES if name in frame), None)
-    time = next((name for name in ("bin", "time", "time_s") if name in frame), None)
+    time = next((name for name in TIMES if name in frame), None)
     if value is None or time is None or not {"trial", "unit"} <= set(frame.columns):
         raise RatesError(source, f"needs columns trial, unit, bin or time, value; has {', '.join(frame.columns)}")
-    places = frame[time] if time == "bin" else (frame[time] / SAME_TIME_S).round()
-    trials, trial = np.unique(frame["trial"], return_inverse=True)
-    bins, at = np.unique(places, return_inverse=True)
-    units, unit = np.unique(frame["unit"].astype(str), return_inverse=True)
-    if len(bins) > 2 and np.ptp(np.diff(bins)) > 2:
-        raise RatesError(source, f"the values of {time} are not evenly spaced")
-    if len(frame) != len(np.unique(np.stack([trial, at, unit]), axis=1).T):
+    trials, trial = np.unique(_whole(frame["trial"], "trial", source), return_inverse=True)
+    units, unit = np.unique(frame["unit"].to_numpy(object).astype(str), return_inverse=True)
+    times_s: npt.NDArray[np.float64] | None = None
+    if time == "bin":
+        bins, at = np.unique(_whole(frame["bin"], "bin", source), return_inverse=True)
+        gaps = np.flatnonzero(bins != np.arange(len(bins)))
+        if len(gaps):
+            raise RatesError(source, f"no line is of bin {gaps[0]}: bins count from 0, none is left out")
+    else:
+        written_s = _numbers(frame[time], time, source)
+        if not np.isfinite(written_s).all():
+            raise RatesError(source, f"a line has no {time}")
+        bins, at = np.unique((written_s / SAME_TIME_S).round(), return_inverse=True)
+        times_s = np.asarray(bins * SAME_TIME_S, np.float64)
+    if frame.duplicated(["trial", time, "unit"]).any():
         raise RatesError(source, "several lines are of the same trial, bin and unit")
     values = np.full((len(trials), len(bins), len(units)), np.nan)
-    values[trial, at, unit] = frame[value]
-    return RateTable(source, values, tuple(map(str, units)), trials.astype(np.int64))
+    values[trial, at, unit] = _numbers(frame[value], value, source)
+    return RateTable(source, values, tuple(map(str, units)), trials, times_s=times_s)

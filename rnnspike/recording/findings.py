@@ -150,7 +150,7 @@ FINDINGS: dict[str, FindingKind] = {
         ),
         FindingKind("events-file", "info", "trials read from the events file"),
         FindingKind(
-            "rates-read-as", "warning", "given rates: what their values are was told from the spikes", "--rates"
+            "rates-read-as", "warning", "given rates: what their values are was inferred from the spikes", "--rates"
         ),
         FindingKind("rates-resampled", "warning", "given rates: resampled to the bins, expected counts conserved"),
         FindingKind("rates-units-missing", "warning", "given rates: not of all units"),

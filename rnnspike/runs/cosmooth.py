@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ import numpy as np
 from rnnspike.config import checked
 from rnnspike.errors import ConfigError, ModelError, RecordingError, RunError
 from rnnspike.evaluation.scores.cosmoothing import Score, scores
-from rnnspike.evaluation.scores.likelihood import evaluated_mean_null, log_likelihood
+from rnnspike.evaluation.scores.likelihood import MIN_SPIKES, evaluated_mean_null, log_likelihood
 from rnnspike.models.population.cosmoothing.average import psth
 from rnnspike.models.population.cosmoothing.gpfa import gpfa
 from rnnspike.models.population.cosmoothing.ridge import ridge
@@ -33,6 +34,14 @@ from rnnspike.trials.units import of_requested_units
 #: Width of the bins where none is asked for, s.
 BIN_S = 0.01
 METHODS = ("psth", "ridge", "gpfa")
+#: Settings that apply: those of reading, trials and units, and the folds.
+APPLIES = frozenset(
+    {"trials", "align", "window", "condition", "units", "segment", "min_spikes", "bin"}
+    | {"time_scale", "event_offset", "events", "units_table", "sampling_rate", "drop_duplicates"}
+    | {"allow_pickle", "follow_links", "folds", "fold_scheme"}
+)
+#: Those of them that a configuration gives; its bins are those of fits, which are narrower.
+INHERITED = APPLIES - {"bin"}
 
 
 @dataclass(frozen=True)
@@ -111,13 +120,13 @@ class Population:
         """Return what is predicted from what; RecordingError where the bins do not allow it."""
         trials, n = self.loaded.plan.trials(self.unit_ids), len(self.unit_ids)
         n_forward = count_bins(forward_s, trials.bin_s)
-        if forward_s and not 1 <= n_forward < trials.n_bins:
-            low, high = trials.window_s
-            raise RecordingError(
-                self.loaded.recording.path,
-                f"{forward_s:g} s cannot be predicted of trials of {high - low:g} s in bins of {trials.bin_s:g} s",
-                "a shorter --forward",
-            )
+        path, (low, high), bin_s = self.loaded.recording.path, trials.window_s, trials.bin_s
+        if forward_s and n_forward < 1:
+            message = f"--forward {1e3 * forward_s:g}ms is less than a bin of {1e3 * bin_s:g} ms"
+            raise RecordingError(path, message, f"--forward {1e3 * bin_s:g}ms or a narrower --bin")
+        if n_forward >= trials.n_bins:
+            message = f"--forward {forward_s:g}s leaves nothing to predict from in trials of {high - low:g} s"
+            raise RecordingError(path, message, "a shorter --forward")
         groups = forward_groups(n) if forward_s else left_out_groups(n, self.doubled)
         return Task(trials, self.loaded.folds, groups, n_forward)
 
@@ -130,20 +139,22 @@ def load_population(source: Path, given: Mapping[str, Any], **granted: bool) -> 
     source
         A recording or a run directory.
     given
-        Fields of ``FitSettings``; beside a run directory ``bin`` alone, by default that of the run or ``BIN_S``
-        where that is wider.
+        Fields of ``FitSettings`` (``APPLIES``); beside a run directory ``bin`` alone, by default that of the run or
+        ``BIN_S``, whichever is wider.
     granted
         Settings of ``config.ONLY_FLAGS`` with which the recording of a run is read again.
 
     Raises
     ------
     ConfigError
-        For other settings beside a run directory, or settings that cannot be used.
+        For settings that do not apply, or that cannot be used.
     RecordingError
         Where the recording cannot be used, or fewer than two units were recorded together.
     RunError
         Where a run directory cannot be.
     """
+    if unused := sorted({*given} - APPLIES):
+        raise ConfigError(f"{', '.join(unused)}: does not apply to co-smoothing (leave it out)")
     if not is_run(source):
         settings = checked({"bin": BIN_S, **given}, dict.fromkeys(given, "cosmooth"))
         settings = settings.model_copy(update={"observation": "poisson", "burn_in": 0.0})
@@ -173,11 +184,11 @@ def _together(name: str, loaded: PlannedRecording) -> Population:
         by_time.setdefault(loaded.observed_time(unit), []).append(unit)
     kept = max(by_time.values(), key=len)
     if len(kept) < 2:
-        raise RecordingError(
-            loaded.recording.path,
-            "no two units were recorded in the same observed time",
-            "--units or --min-spikes 10",
+        alone = len(loaded.plan.unit_ids) == 1
+        why = (
+            "1 unit is left, and at least two are needed" if alone else "no two units were observed in the same time"
         )
+        raise RecordingError(loaded.recording.path, why, "--units or --min-spikes 10")
     apart = {unit: "another observed time" for unit in loaded.plan.unit_ids if unit not in kept}
     return Population(name, loaded, tuple(kept), apart)
 
@@ -221,13 +232,17 @@ def cosmooth_rows(
             pooled, units = scored(task, options.method(name), options.seed)
         except ModelError as error:
             yield _row(options, {**head, "unit": None, "status": "skipped", "message": str(error)})
+            if progress:
+                progress(done, len(options.methods), f"{name} skipped")
             continue
         for u, (unit, score) in enumerate(zip(population.unit_ids, units, strict=True)):
-            read = 0 if name == "psth" else n_read[u]
-            message = None if name == "psth" else remarks.get(unit)
+            read, known = (0, None) if name == "psth" else (n_read[u], remarks.get(unit))
+            why_none = f"no score: fewer than {MIN_SPIKES} spikes are scored" if math.isnan(score.value) else None
+            message = "; ".join(filter(None, (known, why_none))) or None
             yield _row(options, {**head, "unit": unit, "n_read": read, "message": message, **_fields(options, score)})
         seconds = time.perf_counter() - began
-        yield _row(options, {**head, "unit": None, "seconds": seconds, **_fields(options, pooled)})
+        none = f"no score: no unit has {MIN_SPIKES} scored spikes" if math.isnan(pooled.value) else None
+        yield _row(options, {**head, "unit": None, "seconds": seconds, "message": none, **_fields(options, pooled)})
         if progress:
             progress(done, len(options.methods), name)
 
@@ -316,8 +331,8 @@ def cosmooth(
     progress
         Called with (methods done, methods in all, the last one).
     settings
-        Fields of ``FitSettings`` that concern the recording, its trials, units and folds; ``bin`` is 10 ms unless
-        given, and the only one that goes with a run directory.
+        Fields of ``FitSettings`` that concern the recording, its trials, units and folds (``APPLIES``); ``bin`` is
+        10 ms unless given, and the only one that goes with a run directory.
 
     Returns
     -------
@@ -329,7 +344,7 @@ def cosmooth(
     RecordingError
         Where the recording cannot be read, or fewer than two units were recorded together.
     ConfigError
-        For a method that there is not, or settings beside a run directory.
+        For a method that there is not, or settings that do not apply.
     """
     options = CosmoothOptions(methods, forward_s, sigmas_s, n_latents, seed)
     return list(cosmooth_rows(load_population(Path(path), settings), options, progress))

@@ -4,7 +4,7 @@ The job of such a run carries the rates (``Job.rates``). Its tasks are those of 
 bits/spike their null and capture its reference, and each unit's evaluation puts the given rates beside them
 (``fitting.predictions``): rows, pairs, curves and pages are those of a fit, on the same trials and folds. Nothing is
 fitted to the given rates. Whether their model saw the trials that are scored is for its author to say; what the
-spikes tell of it is a finding (``rates.checks``).
+spikes say about it is a finding (``rates.checks``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +43,7 @@ class ScoreOptions:
     Attributes
     ----------
     quantity
-        What the values are (``rates.given.QUANTITIES``); ``auto``: told from the spikes.
+        What the values are (``rates.given.QUANTITIES``); ``auto``: inferred from the spikes.
     history
         Whether the rates depend on the unit's recorded past.
     """
@@ -102,10 +101,9 @@ def plan_scoring(
     job, loaded = make_job(path, settings)
     found: list[Finding] = []
     rates = []
-    read_trials = lru_cache(maxsize=1)(loaded.plan.trials)
     for name, each in given.items():
         table = read_rates(str(each)) if isinstance(each, str | Path) else table_of(each, name)
-        prepared, more = prepare(name, table, loaded.plan, read_trials, options.quantity, options.history)
+        prepared, more = prepare(name, table, loaded.plan, options.quantity, options.history)
         rates.append(prepared)
         found += more
     own = [each.in_settings() for each in rates]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from rnnspike.errors import RatesError
-from rnnspike.rates.read import RateSeries, RateTable, read_rates, split_key
+from rnnspike.rates.read import RateSeries, RateTable, read_rates, split_key, table_of
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
 
@@ -33,7 +33,7 @@ def test_arrays_by_name(tmp_path: Path) -> None:
     assert table.trial is not None and table.trial.tolist() == [1, 0]
     with pytest.raises(RatesError, match=r"not clear \(lfads \(2, 3, 4\), other"):
         read_rates(str(file))
-    with pytest.raises(RatesError, match="not clear"):
+    with pytest.raises(RatesError, match=r"a.npz:none: has no array none \(it has lfads \(2, 3, 4\), other"):
         read_rates(f"{file}:none")
 
 
@@ -52,9 +52,35 @@ def test_long_form(tmp_path: Path, column: str) -> None:
     np.testing.assert_array_equal(table.values, CUBE)
     assert isinstance(table, RateTable)
     assert table.unit_ids == ("0", "1", "2", "3")
+    if column == "time":
+        np.testing.assert_allclose(table.times_s, place)
     pd.DataFrame([*lines, lines[0]]).to_csv(file, index=False)
     with pytest.raises(RatesError, match="same trial, bin and unit"):
         read_rates(str(file))
+
+
+def test_unit_ids_of_a_table_are_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("trial,bin,unit,value\n0,0,01,1.0\n0,0,1,2.0\n0,0,NA,3.0\n")
+    table = read_rates(str(tmp_path / "a.csv"))
+    assert isinstance(table, RateTable)
+    assert table.unit_ids == ("01", "1", "NA") and table.values.tolist() == [[[1.0, 2.0, 3.0]]]
+
+
+@pytest.mark.parametrize(
+    "ids", [np.array([b"7", b"8"]), np.array([7.0, 8.0]), np.array([7, 8]), np.array(["7", "8"])]
+)
+def test_unit_ids_of_an_array_may_be_bytes_or_numbers(ids: np.ndarray) -> None:
+    assert table_of({"rates": CUBE[:, :, :2], "unit_ids": ids}, "a").unit_ids == ("7", "8")
+
+
+@pytest.mark.parametrize("trial", [[0.5, 1.0], [-1, 0], [np.nan, 0], [np.inf, 0]])
+def test_trials_are_numbered_in_whole_numbers(tmp_path: Path, trial: list[float]) -> None:
+    with pytest.raises(RatesError, match=f"trial must be whole numbers from 0 on; one is {trial[0]:g}"):
+        table_of({"rates": CUBE, "trial": trial}, "a")
+    pd.DataFrame({"trial": trial, "bin": 0, "unit": 1, "value": 1.0}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(RatesError, match="must be whole numbers from 0 on"):
+        read_rates(str(tmp_path / "a.csv"))
+    assert table_of({"rates": CUBE, "trial": [1.0, 0.0]}, "a").trial.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +90,13 @@ def test_long_form(tmp_path: Path, column: str) -> None:
         ("a.npy", b"not an array", "cannot be read"),
         ("a.npz", b"", "cannot be read"),
         ("a.csv", b"trial,unit\n0,1\n", "needs columns"),
+        ("a.csv", b"trial,bin,unit,value\n0,1,1,.5\n0,2,1,.5\n", "no line is of bin 0: bins count from 0"),
+        ("a.csv", b"trial,bin,unit,value\n0,0,1,.5\n0,1,1,.5\n0,3,1,.5\n", "no line is of bin 2"),
+        ("a.csv", b"trial,bin,unit,value\n0,0.5,1,.5\n", "the values of bin must be whole numbers"),
+        ("a.csv", b"trial,bin,unit,value\n0,0,1,high\n", "the values of value are not numbers"),
+        ("a.csv", b"trial,bin,unit,value\nfirst,0,1,.5\n", "the values of trial are not numbers"),
+        ("a.csv", b"trial,time,unit,value\n0,10ms,1,.5\n", "the values of time are not numbers"),
+        ("a.csv", b"trial,time,unit,value\n0,0,1,.5\n0,,1,.5\n", "a line has no time"),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path: Path, name: str, content: bytes, why: str) -> None:
@@ -93,6 +126,8 @@ def test_hdf5_by_path(tmp_path: Path) -> None:
     np.testing.assert_array_equal(lone.values, CUBE)
     assert group.unit_ids == ("a", "b", "c", "d")
     assert group.trial is not None and group.trial.tolist() == [1, 0]
+    with pytest.raises(RatesError, match=r"no array of rates lies at /, which holds model \(try .*a.h5:/PATH"):
+        read_rates(str(file))
     with pytest.raises(RatesError, match="no array or group at /none"):
         read_rates(f"{file}:/none")
     with pytest.raises(RatesError, match="not an HDF5 file"):

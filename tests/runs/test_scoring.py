@@ -119,8 +119,15 @@ def test_names_that_would_be_taken_for_others_are_refused(recording: Path, truth
         rnnspike.score(recording, {name: truth})
 
 
+@pytest.mark.parametrize("setting", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}, {"task_timeout": 60}])
+def test_settings_of_where_work_is_done_are_refused(recording: Path, truth: np.ndarray, setting: dict) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(setting))}: rates are scored in this process"):
+        rnnspike.score(recording, {"mine": truth}, **setting)
+
+
 def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "rates.npz", mine=truth * 1000)
+    (tmp_path / "fits.toml").write_text('models = ["glm"]\nout = "fits"\nworkers = 2\nreplicates = 0\n')
     words = [
         "score",
         str(recording),
@@ -131,14 +138,26 @@ def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None
         "--out",
         str(tmp_path / "o"),
     ]
-    done = CliRunner().invoke(cli, [*words, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    done = CliRunner().invoke(
+        cli, [*words, "--config", str(tmp_path / "fits.toml"), "--no-report", "--format", "jsonl"]
+    )
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["model"] for row in rows} == {"constant", "psth", "psth-gain", "mine", "oracle"}
     assert all(row["nlb_bits_per_spike"] is not None for row in rows)
-    assert "read as spikes/s" in done.stderr
+    assert "read as spikes/s" in done.stderr and "cell.nwb: 2 units scored; run" in done.stderr
     wrong = CliRunner().invoke(cli, [*words[:5], "mine"])
-    assert wrong.exit_code == 2
+    assert wrong.exit_code == 2 and "'mine' is not NAME=FILE" in wrong.stderr
+    stored = json.loads((tmp_path / "o" / "cell" / "settings.json").read_text())["settings"]
+    assert stored["models"] == {"value": ["constant", "psth", "psth-gain"], "source": "default"}
+    assert stored["replicates"] == {"value": 0, "source": "fits.toml"}
+    np.savez(tmp_path / "one.npz", rates=truth[:, :, :1] * 1000, unit_ids=[rows[0]["unit"]])
+    one = [*words[:2], "--intensity", f"one={tmp_path / 'one.npz'}", "--out", str(tmp_path / "p")]
+    done = CliRunner().invoke(cli, [*one, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    assert "no rates of 1 of 2 units" in done.stderr and "cell.nwb: 1 unit scored; run" in done.stderr
+    named_glm = CliRunner().invoke(cli, [*words[:5], "glm=rates.npz"])
+    assert named_glm.exit_code == 3
+    assert "--intensity glm: is a model of the ladder (try my-glm)" in named_glm.stderr
     missing = CliRunner().invoke(cli, [*words[:5], f"mine={tmp_path / 'none.npy'}"])
     assert missing.exit_code == 3
     assert "there is no such file" in missing.stderr

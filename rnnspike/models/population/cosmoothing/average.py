@@ -1,4 +1,4 @@
-"""The trial average as a prediction: what the other units must tell more than (science.md#co-smoothing)."""
+"""The trial average as a prediction, with which the others are compared (science.md#co-smoothing)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnspike.errors import ModelError
 from rnnspike.models.baselines.binned import kernel
 from rnnspike.models.population.cosmoothing.eigenfunctions import Smoothness
 from rnnspike.models.population.cosmoothing.laplace import Loadings, Posterior, Stretches, infer, loaded
@@ -28,7 +29,8 @@ LATENTS, WORTH = (1, 2, 3, 5, 8), 0.02
 CHOOSING_STEPS, STEPS = 8, 12
 #: Newton steps of the loadings in each, and where they are fitted anew.
 LOADING_STEPS, FRESH_STEPS = 2, 6
-#: Longer trials are cut into equal stretches of at most so many bins, each with latents of its own.
+#: Longer trials are cut into equal stretches of at most so many bins, each with latents of its own; stretches are
+#: longer where the bins ahead would be more than half of the last one.
 STRETCH_BINS = 200
 #: Bins that a fit reads at the most, in evenly spaced trials, while the number is chosen, and then.
 CHOOSING_BINS, MOST_BINS = 20_000, 60_000
@@ -47,7 +49,15 @@ def gpfa(task: Task, n_latents: int | None = None) -> Iterator[Prediction]:
         What is predicted from what.
     n_latents
         Number of latents; None: chosen on validation trials in each fold.
+
+    Raises
+    ------
+    ModelError
+        For more latents than units.
     """
+    n_units = task.trials.n_units
+    if n_latents is not None and n_latents > n_units:
+        raise ModelError(f"{n_latents} latents are more than the {n_units} units (try --latents {n_units - 1})")
     for train, test in task.splits():
         n = n_latents or choose_latents(task.part(train))
         model = Gpfa.fit(task.part(evenly_spaced(train, MOST_BINS // task.trials.n_bins)), n, STEPS)
@@ -146,9 +156,11 @@ class Cut:
 
     @staticmethod
     def of(task: Task) -> Cut:
-        """Return the cut of trials as long as these: the bins ahead are at most half of a stretch."""
+        """Return the cut of trials as long as these: the bins ahead are at most half of a stretch if it can be."""
         n_bins = task.trials.n_bins
-        n_each = -(-n_bins // max(STRETCH_BINS, 2 * task.n_forward))
+        n_each = -(-n_bins // STRETCH_BINS)
+        if task.n_forward:
+            n_each = min(n_each, max(1, n_bins // (2 * task.n_forward)))
         length = -(-n_bins // n_each)
         return Cut(n_each, length, n_each * length - n_bins)
 

@@ -17,7 +17,7 @@ Float32Array = npt.NDArray[np.float32]
 SIGMAS_S, FOR_BIN_S = (0.03, 0.1), 0.01
 #: Share of a kernel that must have been observed for its mean to count: below, the unit's mean rate takes over.
 LEAST_SHARE = 1e-3
-#: Decay of what the past tells of the bins ahead, as a share of their number; the other column does not decay.
+#: Decay of the effect of the past on the bins ahead, as a share of their number; the other column does not decay.
 FADES = 1 / 3
 
 

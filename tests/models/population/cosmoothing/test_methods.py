@@ -13,7 +13,7 @@ from rnnspike.errors import ModelError
 from rnnspike.evaluation.scores.cosmoothing import co_bps
 from rnnspike.models.population.cosmoothing.average import psth
 from rnnspike.models.population.cosmoothing.eigenfunctions import Smoothness, n_needed, spectrum
-from rnnspike.models.population.cosmoothing.gpfa import Gpfa, choose_latents, gpfa
+from rnnspike.models.population.cosmoothing.gpfa import STRETCH_BINS, Cut, Gpfa, choose_latents, gpfa
 from rnnspike.models.population.cosmoothing.laplace import Loadings, Stretches, infer
 from rnnspike.models.population.cosmoothing.ridge import ridge
 from rnnspike.models.population.cosmoothing.task import Prediction, Task
@@ -94,6 +94,19 @@ def test_bins_that_were_not_observed_count_for_nothing(make_task, method: Method
 def test_long_trials_are_cut_for_gpfa_and_put_together_again(make_task) -> None:
     counts = shared_state(n_trials=8, n_bins=430)
     assert score(make_task(counts), ONE) > 0.1
+
+
+@pytest.mark.parametrize(("n_bins", "n_forward"), [(250, 100), (250, 20), (250, 200), (430, 0), (799, 200)])
+def test_the_bins_ahead_are_at_most_half_of_a_stretch(make_task, n_bins: int, n_forward: int) -> None:
+    cut = Cut.of(make_task(np.zeros((4, n_bins, 2), np.int64), n_forward))
+    assert cut.n_each * cut.n_bins - cut.n_pad == n_bins and 0 <= cut.n_pad < cut.n_each
+    assert cut.n_each == 1 or cut.n_bins >= 2 * n_forward
+    assert cut.n_bins <= max(STRETCH_BINS, 4 * n_forward)
+
+
+def test_more_latents_than_units_are_refused(make_task) -> None:
+    with pytest.raises(ModelError, match=r"7 latents are more than the 6 units \(try --latents 5\)"):
+        next(gpfa(make_task(shared_state(n_trials=8)), n_latents=7))
 
 
 def test_segments_have_no_average(make_task) -> None:
