@@ -196,7 +196,7 @@ def _population_figures(found: PopulationResult | None, looked: InputResult) -> 
         "n_in_rhythm": data.n_units if data.rhythm.period_s is not None else None,
         "phase_correlation": _known(found.phase_correlation),
         "phase_p": _known(found.phase_p),
-        "phase_source": found.phases.source if found.phases else None,
+        "phase_source": found.phases.source if found.phases and np.isfinite(found.phase_correlation) else None,
     }
 
 

@@ -105,7 +105,7 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
 
 def _agreement_text(modes: Sequence[Row] | None) -> str | None:
     """Say how far the slowest modes of the networks agree."""
-    told = []
+    texts = []
     for turns, words in ((False, "slowest mode that does not oscillate"), (True, "slowest oscillation")):
         of_kind = [mode for mode in modes or [] if mode["tau_ms_low"] is not None and _turns(mode) == turns]
         if not of_kind:
@@ -113,12 +113,16 @@ def _agreement_text(modes: Sequence[Row] | None) -> str | None:
         mode = of_kind[0]
         tau, low, high = (short(mode[f"tau_ms{end}"]) for end in ("", "_low", "_high"))
         hz = "" if not turns else f" at {short(mode['frequency_hz_low'])} to {short(mode['frequency_hz_high'])} Hz"
-        told.append(f"{words}{hz}: {tau} ms (95 % interval over {mode['n']} networks {low} to {high} ms)")
-    return "; ".join(told) or None
+        texts.append(f"{words}{hz}: {tau} ms (95 % interval over {mode['n']} networks {low} to {high} ms)")
+    return "; ".join(texts) or None
 
 
 def _completion_texts(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[str | None]:
+    if summary.get("n_patterns") is None:
+        return []
     texts = [_share_of(members, "completion_share", "have patterns")]
+    if texts == [None]:
+        texts = ["no network has two states to come to rest in: no pattern to complete"]
     if summary.get("completion_share") is not None:
         texts.append(f"{summary['completion_share']:.0%} are completed after half of the units are silenced (median)")
     if summary.get("phase_correlation") is not None:
