@@ -141,7 +141,9 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     """Return the networks to look at: members with different test folds first, so that no two share held-out data."""
     run = reopen(folder, **options.granted)
     for unknown in [unit for unit in options.units if unit not in (*run.units, ALL_UNITS)]:
-        raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(run.units[:20])})")
+        has_all = any(run.members(model, ALL_UNITS) for model in closed_loop() if MODELS[model].pooled)
+        known = [*run.units[:20], *([ALL_UNITS] if has_all else [])]
+        raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(known)})")
     for unknown in [model for model in options.models if model not in closed_loop()]:
         raise RunError(f"{folder}: {unknown} has no dynamics to analyse (--models takes {', '.join(closed_loop())})")
     models = options.models or closed_loop()
@@ -158,7 +160,8 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     ]
     if not tasks:
         names = list(dict.fromkeys(model for _, model in wanted))
-        raise RunError(f"{folder}: holds no fitted {' or '.join(names)} (fit it again with --models {names[-1]})")
+        example = "gru" if "gru" in names else names[0]
+        raise RunError(f"{folder}: holds no fitted {' or '.join(names)} (fit it again with --models {example})")
     return tasks
 
 

@@ -98,6 +98,8 @@ def test_rows_files_and_pictures_of_a_population(folder: Path) -> None:
         ({"units": (ALL_UNITS,), "models": ("gru",)}, "gru: one network per unit, none of all units"),
         ({"units": ("a",), "models": ("population-gru",)}, "population-gru: one network of all units, none per unit"),
         ({"units": (ALL_UNITS,), "models": ("population-lstm",)}, "holds no fitted population-lstm .fit it again"),
+        ({"models": ("gru", "population-lstm")}, "no fitted gru or population-lstm .fit it again with --models gru"),
+        ({"units": ("z",)}, "no fitted unit z .--unit; it has a, b/1, c, d, all"),
     ],
 )
 def test_networks_of_all_units_that_are_not_there_are_named(folder: Path, options: dict, text: str) -> None:
