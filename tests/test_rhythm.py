@@ -97,10 +97,12 @@ def test_wide_averages_are_those_of_the_direct_sum(n_bins: int, rng: np.random.G
     np.testing.assert_allclose(rhythm._gaussian(values, width), gaussian_filter1d(values, width), atol=1e-10)
 
 
-def cyclic(n_units: int, n_bins: int, period: float, rng: np.random.Generator) -> np.ndarray:
+def cyclic(
+    n_units: int, n_bins: int, period: float, rng: np.random.Generator, rate: float = 0.2, depth: float = 0.8
+) -> np.ndarray:
     """Counts (1, bin, unit) of units that fire in turn."""
     phase = 2 * np.pi * (np.arange(n_bins)[:, None] / period + np.arange(n_units) / n_units)
-    return rng.poisson(0.2 * (1 + 0.8 * np.cos(phase)))[None].astype(np.uint8)
+    return rng.poisson(rate * (1 + depth * np.cos(phase)))[None].astype(np.uint8)
 
 
 def test_components_do_not_depend_on_the_parts_they_are_summed_in(
@@ -123,8 +125,8 @@ def test_a_component_of_summed_bins_is_that_of_the_smooth_rates(rng: np.random.G
 
 
 def test_gaps_are_no_common_component(rng: np.random.Generator) -> None:
-    """Units that fire in turn, all unobserved for a third of the time: a silence would be common to all."""
-    observed = np.arange(6000)[None] % 300 < 200
-    counts = cyclic(6, 6000, 1500, rng) * observed[..., None]
+    """Units that fire in turn, all unobserved for half of the time: a silence would be common to all."""
+    observed = np.arange(6000)[None] % 600 < 300
+    counts = cyclic(6, 6000, 1500, rng, rate=2.0, depth=0.2) * observed[..., None]
     weights = first_components(counts, observed)[-1]
     assert abs(weights.sum()) < 0.2 * np.abs(weights).sum()
