@@ -5,13 +5,15 @@ Both come from the autocovariance of counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
+from scipy.signal import find_peaks, oaconvolve
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -23,6 +25,8 @@ WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FEWEST_AVERAGED, MOST_BINS = 5, 400
 #: Widths over which rates are smoothed for their first component: from bins to a share of a row.
 FINEST_RATE, COARSEST_RATE, N_RATES = 2.0, 1 / 60, 4
+#: Smoothed rates held at a time; width of a Gaussian, in bins, from which on it is convolved by Fourier transforms.
+MOST_RATES, WIDE = 1_000_000, 50.0
 #: Covariance of an oscillation, over its largest, from which on a lag counts.
 LEAST_OF_LARGEST = 0.2
 
@@ -105,7 +109,7 @@ def signal_rhythm(
 def _at_scale(spikes: FloatArray, mask: BoolArray, bin_s: float, longest_s: float) -> tuple[SpikeRhythm, float, int]:
     """Return the rhythm of periods up to ``longest_s``, its height and trough in standard deviations, bins summed."""
     factor = max(1, int(longest_s / bin_s / 400))  # a hundredth of a period is fine enough for a rhythm
-    summed, exposure = _coarser(spikes * mask, factor), _coarser(mask.astype(float), factor)
+    summed, exposure = coarser(spikes * mask, factor), coarser(mask.astype(float), factor)
     n_lags = int(2 * longest_s / (bin_s * factor))
     lag_s = np.arange(n_lags + 1, dtype=np.float64) * bin_s * factor
     if summed.sum() < 20 or n_lags < 8:
@@ -164,9 +168,10 @@ def _lagged(values: FloatArray, n: int, n_lags: int) -> FloatArray:
     return np.asarray(np.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0), n)[: n_lags + 1])
 
 
-def _coarser(values: FloatArray, factor: int) -> FloatArray:
+def coarser(values: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
+    """Sum values (row, bin, ...) over ``factor`` bins each; bins that are left over at the end are left out."""
     n = values.shape[1] // factor * factor
-    return np.asarray(values[:, :n].reshape(len(values), -1, factor).sum(axis=2))
+    return np.asarray(values[:, :n].reshape(len(values), -1, factor, *values.shape[2:]).sum(axis=2))
 
 
 def _period_in_lags(levels: FloatArray, noise: FloatArray) -> tuple[float | None, float]:
@@ -236,21 +241,47 @@ def history_reach(
 def first_components(counts: npt.ArrayLike, observed: BoolArray) -> list[FloatArray]:
     """Return the first principal components of the rates of counts (row, bin, unit), smoothed over several widths.
 
-    Each (unit,) are weights of the counts; ``observed`` is (row, bin). Of units that fire in turn they show the
-    rhythm, which is not in the units' sum.
+    Each (unit,) are weights of the counts; ``observed`` is (row, bin), and unobserved bins are left out. Of units
+    that fire in turn they show the rhythm, which is not in the units' sum.
     """
-    values: FloatArray = np.asarray(counts, dtype=np.float64)
+    values = np.asarray(counts)
     widest = max(FINEST_RATE, COARSEST_RATE * values.shape[1])
     widths = np.unique(np.geomspace(FINEST_RATE, widest, N_RATES).round(2))
     return [_first_component(values, observed, float(width)) for width in widths]
 
 
-def _first_component(counts: FloatArray, observed: BoolArray, width: float) -> FloatArray:
-    rates = gaussian_filter1d(counts, width, axis=1)[observed]
-    sd = np.maximum(rates.std(axis=0), 1e-12)
-    scores = (rates - rates.mean(axis=0)) / sd
-    axis = np.linalg.eigh(scores.T @ scores)[1][:, -1]
+def _first_component(counts: npt.NDArray[Any], observed: BoolArray, width: float) -> FloatArray:
+    """Return the weights (unit,) of the first component of rates smoothed over ``width`` bins."""
+    factor = max(1, int(width / FINEST_RATE))  # a smooth rate needs no finer bins, and so the work stays linear
+    n_units = counts.shape[2]
+    n, total, products = 0, np.zeros(n_units), np.zeros((n_units, n_units))
+    for rates in _smoothed_rates(counts, observed, width / factor, factor):
+        n += len(rates)
+        total += rates.sum(axis=0)
+        products += rates.T @ rates
+    covariance = products / max(n, 1) - np.outer(total, total) / max(n, 1) ** 2
+    sd = np.maximum(np.sqrt(np.maximum(np.diag(covariance), 0.0)), 1e-12)
+    axis = np.linalg.eigh(covariance / np.outer(sd, sd))[1][:, -1]
     return np.asarray(axis * np.sign(axis[np.abs(axis).argmax()]) / sd)
+
+
+def _smoothed_rates(counts: npt.NDArray[Any], observed: BoolArray, width: float, factor: int) -> Iterator[FloatArray]:
+    """Yield smoothed rates (observed bin, unit) in bins of ``factor`` bins, in parts of at most ``MOST_RATES``."""
+    n_rows, n_bins, n_units = counts.shape
+    beside = int(4 * width + 0.5) * factor  # what the Gaussian reads on each side
+    part = max(MOST_RATES // n_units // factor, 1) * factor
+    rows = max(1, part // n_bins)
+    for row in range(0, n_rows, rows):
+        for first in range(0, n_bins, part):
+            start, stop = max(first - beside, 0), min(first + part + beside, n_bins)
+            seen = observed[row : row + rows, start:stop, None]
+            spikes, exposure = (
+                gaussian_filter1d(coarser(each, factor).astype(np.float64), width, axis=1)
+                for each in (counts[row : row + rows, start:stop] * seen, seen)
+            )
+            own = slice((first - start) // factor, (first - start + part) // factor)
+            inside = coarser(seen, factor)[:, own, 0] > 0
+            yield (spikes[:, own] / np.maximum(exposure[:, own], 1e-12))[inside]
 
 
 def bin_for(reach_s: float) -> str:
@@ -266,5 +297,14 @@ def _residual(counts: FloatArray, mask: BoolArray, condition: IntArray) -> Float
         own = condition == each
         if own.sum() >= FEWEST_AVERAGED:
             average = left[own].sum(axis=0) / np.maximum(mask[own].sum(axis=0), 1)
-            left[own] = (left[own] - gaussian_filter1d(average, max(1.0, counts.shape[1] / 50))) * mask[own]
+            left[own] = (left[own] - _gaussian(average, max(1.0, counts.shape[1] / 50))) * mask[own]
     return left
+
+
+def _gaussian(values: FloatArray, width: float) -> FloatArray:
+    """Return values (bin,) smoothed over ``width`` bins, as by ``gaussian_filter1d`` but in n log n steps."""
+    if width < WIDE:
+        return np.asarray(gaussian_filter1d(values, width))
+    radius = int(4 * width + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
+    return np.asarray(oaconvolve(np.pad(values, radius, "symmetric"), kernel / kernel.sum(), "valid"))

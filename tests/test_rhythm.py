@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
-from rnnspike.rhythm import history_reach, spike_rhythm
+from rnnspike import rhythm
+from rnnspike.rhythm import first_components, history_reach, spike_rhythm
 
 BIN_S = 0.001
 
@@ -87,3 +89,44 @@ def test_lags_at_which_nothing_was_observed_twice_tell_nothing() -> None:
     observed[:, :60] = True
     counts = (rng.random(observed.shape) < 0.05) & observed
     assert history_reach(counts, 0.001, observed, oscillates=True) < 0.06
+
+
+@pytest.mark.parametrize("n_bins", [5000, 24_001])
+def test_wide_averages_are_those_of_the_direct_sum(n_bins: int, rng: np.random.Generator) -> None:
+    values, width = rng.normal(size=n_bins), n_bins / 50
+    np.testing.assert_allclose(rhythm._gaussian(values, width), gaussian_filter1d(values, width), atol=1e-10)
+
+
+def cyclic(
+    n_units: int, n_bins: int, period: float, rng: np.random.Generator, rate: float = 0.2, depth: float = 0.8
+) -> np.ndarray:
+    """Counts (1, bin, unit) of units that fire in turn."""
+    phase = 2 * np.pi * (np.arange(n_bins)[:, None] / period + np.arange(n_units) / n_units)
+    return rng.poisson(rate * (1 + depth * np.cos(phase)))[None].astype(np.uint8)
+
+
+def test_components_do_not_depend_on_the_parts_they_are_summed_in(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = cyclic(6, 5000, 400, rng)
+    observed = np.arange(5000)[None] % 900 < 800
+    whole = first_components(counts, observed)
+    monkeypatch.setattr(rhythm, "MOST_RATES", 6 * 700)
+    for found, expected in zip(first_components(counts, observed), whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_a_component_of_summed_bins_is_that_of_the_smooth_rates(rng: np.random.Generator) -> None:
+    counts = cyclic(6, 6000, 1500, rng)
+    rates = gaussian_filter1d(counts[0].astype(float), 100.0, axis=0)  # the widest: a sixtieth of the row
+    expected = np.linalg.eigh(np.corrcoef(rates.T))[1][:, -1] / rates.std(axis=0)
+    found = first_components(counts, np.ones((1, 6000), bool))[-1]
+    assert abs(np.corrcoef(found, expected)[0, 1]) > 0.999
+
+
+def test_gaps_are_no_common_component(rng: np.random.Generator) -> None:
+    """Units that fire in turn, all unobserved for half of the time: a silence would be common to all."""
+    observed = np.arange(6000)[None] % 600 < 300
+    counts = cyclic(6, 6000, 1500, rng, rate=2.0, depth=0.2) * observed[..., None]
+    weights = first_components(counts, observed)[-1]
+    assert abs(weights.sum()) < 0.2 * np.abs(weights).sum()

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from rnnspike.dynamics.eigenvalues import ComplexArray
 from rnnspike.dynamics.maps import ClosedLoop
+from rnnspike.models.protocol import MU_CEILING
 from rnnspike.observation import mu_of_probability
 from rnnspike.rhythm import period_of_curve
 from rnnspike.trials.data import FloatArray
@@ -76,12 +77,15 @@ def free_run(
 
 
 def spiking_step(system: ClosedLoop, state: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Return the states (trial, state) that follow, and the spikes per bin (trial, output) drawn in between."""
+    """Return the states (trial, state) that follow, and the spikes per bin (trial, output) drawn in between.
+
+    A bin is expected to hold at most ``MU_CEILING`` spikes, as in the free run of any model (science.md#free-run).
+    """
     network, readout, n = system.network, system.network.readout, system.network.bins_per_step
     assert readout is not None
     chance = readout.expected(state[:, network.hidden_columns])[:, : len(system.channels)]
     if readout.link == "exp":
-        drawn: FloatArray = rng.poisson(np.minimum(n * chance, 20.0)) / n
+        drawn: FloatArray = rng.poisson(n * np.minimum(chance, MU_CEILING)) / n
     else:
         drawn = (rng.random((n, *chance.shape)) < chance).mean(axis=0)
     inputs = np.broadcast_to(system.input, (len(state), network.n_input)).copy()

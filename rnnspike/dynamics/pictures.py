@@ -184,7 +184,7 @@ def _draw_gates(axes: Axes, result: DynamicsResult) -> None:
         return
     low, high = gates.min() / 1.1, gates.max() * 1.1
     axes.hist(gates, bins=np.geomspace(low, high, 20).tolist(), color="#009E73")
-    axes.set(xscale="log", xlabel="time constant of the gate (ms)", ylabel="units")
+    axes.set(xscale="log", xlabel="time constant of the gate (ms)", ylabel="hidden units")
     for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         which(lambda value, _: f"{value:.3g}")
     axes.tick_params(axis="x", which="both", labelsize=7)

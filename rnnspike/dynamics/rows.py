@@ -12,6 +12,7 @@ from rnnspike.dynamics.analyse import DynamicsResult, InputResult
 from rnnspike.dynamics.attractors.points import Points
 from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz, short
 from rnnspike.dynamics.memory.gradient_flow import history_warning
+from rnnspike.dynamics.population.completion import FEWEST_PATTERNS
 from rnnspike.dynamics.population.result import PopulationResult
 from rnnspike.trials.data import FloatArray
 
@@ -187,13 +188,15 @@ def _population_figures(found: PopulationResult | None, looked: InputResult) -> 
     half, data = found.completion.silenced(0.5), found.data
     return figures | {
         "n_patterns": found.completion.n_patterns,
-        "pattern_completion": [asdict(each) for each in found.completion.by_size],
+        "pattern_completion": [
+            {**asdict(each), "low": _known(each.low), "high": _known(each.high)} for each in found.completion.by_size
+        ],
         "completion_share": half.completed if half else None,
         "basin_size": _known(found.completion.basin_size),
         "n_in_rhythm": data.n_units if data.rhythm.period_s is not None else None,
         "phase_correlation": _known(found.phase_correlation),
         "phase_p": _known(found.phase_p),
-        "phase_source": found.phases.source if found.phases else None,
+        "phase_source": found.phases.source if found.phases and np.isfinite(found.phase_correlation) else None,
     }
 
 
@@ -335,8 +338,12 @@ def population_messages(found: PopulationResult) -> list[str]:
         text = f"{patterns.n_patterns} patterns: {half.completed:.0%} completed after half of the units are silenced"
         sentences.append(f"{text} (95 % interval {half.low:.0%} to {half.high:.0%})")
     if np.isfinite(patterns.basin_size):
-        size, low, high = (f"{each:.2g}" for each in (patterns.basin_size, patterns.basin_low, patterns.basin_high))
-        sentences.append(f"half of them come back from {size} of the way to another pattern ({low} to {high})")
+        if np.isfinite(patterns.basin_low):
+            interval = f"95 % interval {patterns.basin_low:.2g} to {patterns.basin_high:.2g}"
+        else:
+            interval = f"no interval: fewer than {FEWEST_PATTERNS} patterns make too few pairs"
+        size = f"{patterns.basin_size:.2g}"
+        sentences.append(f"half of them come back from {size} of the way to another pattern ({interval})")
     if found.phases is not None and np.isfinite(found.phase_correlation):
         sentences.append(
             f"phases of the units in the {found.phases.source} of {short(found.phases.period_s * 1e3)} ms against "
@@ -366,18 +373,15 @@ def tau_text(row: Mapping[str, Any]) -> str | None:
     if value is None:
         return describe_tau(float("inf"), note) if note else None
     text = describe_tau(value / 1e3, note)
-    low, high = row.get("slowest_tau_ms_low"), row.get("slowest_tau_ms_high")
-    if low is None or high is None or note or f"{short(low)}" == f"{short(high)}":
-        return text
-    return f"{text} ({short(low)}–{short(high)})"
+    return text if note else text + _range_text(row, "slowest_tau_ms")
 
 
 def spread_text(row: Mapping[str, Any], name: str) -> str | None:
     """Return a value for tables: the median, and the range over seeds where they differ."""
-    value, low, high = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
-    if value is None:
-        return None
-    text = f"{short(value)}"
-    if low is None or high is None or f"{short(low)}" == f"{short(high)}":
-        return text
-    return f"{text} ({short(low)}–{short(high)})"
+    value = row.get(name)
+    return None if value is None else short(value) + _range_text(row, name)
+
+
+def _range_text(row: Mapping[str, Any], name: str) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None or short(low) == short(high) else f" ({short(low)}–{short(high)})"

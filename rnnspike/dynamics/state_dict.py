@@ -182,12 +182,12 @@ def tell_cell(weight_hh: FloatArray, wanted: Architecture | None = None) -> Arch
     if wanted is not None and wanted not in ARCHITECTURES:
         raise ConfigError(f"--cell {wanted}: no such cell (there are {', '.join(ARCHITECTURES)})")
     rows, hidden = weight_hh.shape
-    told: dict[int, Architecture] = {1: "rnn", 3: "gru", 4: "lstm"}
+    by_gates: dict[int, Architecture] = {1: "rnn", 3: "gru", 4: "lstm"}
     n_gates = rows // hidden if hidden and rows % hidden == 0 else 0
-    if n_gates not in told:
+    if n_gates not in by_gates:
         raise ModelError(f"weight_hh is {rows} x {hidden}: not 1, 3 or 4 gates per unit, as the cells of --cell have")
     if wanted is None:
-        return told[n_gates]
+        return by_gates[n_gates]
     if len(GATES[wanted]) != n_gates:
         raise ModelError(f"--cell {wanted} has {len(GATES[wanted])} gates per unit, the weights have {n_gates}")
     return wanted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -23,39 +25,49 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return one row per recording, unit, model and input: medians over seeds, with ``_low`` and ``_high``.
 
     ``seed`` is null in these rows and ``n_seeds`` says how many networks they stand on; sentences are on the medians.
-    Lists and words that are not made from all are those of the first network.
+    Words are those of most networks that have any; numbers and lists are of the networks that have them.
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row.get(key) for key in ("recording", "unit", "model", "input")), []).append(row)
     summaries = []
     for members in groups.values():
-        summary: Row = {**members[0], **_medians(members), "seed": None, "n_seeds": len(members)}
+        summary: Row = {
+            name: _over_members(members, name) for name in dict.fromkeys(key for row in members for key in row)
+        }
+        summary |= {"seed": None, "n_seeds": len(members), "slowest_tau_note": _note(members)}
         for name in FIGURES:
             values = [row[name] for row in members if row.get(name) is not None]
             summary[name] = float(np.median(values)) if values else None
             summary[f"{name}_low"], summary[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
         summary["frequencies_hz"] = shared_frequencies([row.get("frequencies_hz") or [] for row in members])
-        if summary.get("modes"):
-            summary["modes"] = summarise_modes([row["modes"] for row in members])
-        if summary.get("leading_modes"):
-            summary["leading_modes"] = agreement([row["leading_modes"] for row in members])
-        if summary.get("pattern_completion"):
-            summary["pattern_completion"] = mean_completion([row["pattern_completion"] for row in members])
+        for name, over_networks in OF_LISTS.items():
+            if summary.get(name) is not None:
+                summary[name] = over_networks([row.get(name) or [] for row in members])
         summary |= summary_sentences(members, summary)
         summaries.append({name: summary[name] for name in COLUMNS if name in summary})
     return summaries
 
 
-def _medians(members: Sequence[Mapping[str, Any]]) -> Row:
-    """Return the medians of what is a number in every member that has it; what all agree on stays as it is."""
-    medians: Row = {}
-    for name in members[0]:
-        values = [row[name] for row in members if row.get(name) is not None]
-        numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-        if values and numbers and len(set(values)) > 1:
-            medians[name] = float(np.median(values))
-    return medians
+def _over_members(members: Sequence[Mapping[str, Any]], name: str) -> Any:
+    """Return one value for the members that have any: what all agree on, the median, or what most of them have."""
+    values = [row[name] for row in members if row.get(name) is not None]
+    if not values or isinstance(values[0], list) or len(set(values)) == 1:
+        return values[0] if values else None
+    if isinstance(values[0], bool):
+        return sum(values) > len(values) / 2
+    return _commonest(values) if isinstance(values[0], str) else float(np.median(values))
+
+
+def _commonest(values: Sequence[Any]) -> Any:
+    return Counter(values).most_common(1)[0][0]
+
+
+def _note(members: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the guard of the slowest decay that most of the networks have which have a point, be it none."""
+    notes = [(row.get("slowest_tau_ms"), row.get("slowest_tau_note")) for row in members]
+    own: str | None = _commonest([note for value, note in notes if value is not None or note] or [None])
+    return own
 
 
 def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> Row:
@@ -93,7 +105,7 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
 
 def _agreement_text(modes: Sequence[Row] | None) -> str | None:
     """Say how far the slowest modes of the networks agree."""
-    told = []
+    texts = []
     for turns, words in ((False, "slowest mode that does not oscillate"), (True, "slowest oscillation")):
         of_kind = [mode for mode in modes or [] if mode["tau_ms_low"] is not None and _turns(mode) == turns]
         if not of_kind:
@@ -101,12 +113,16 @@ def _agreement_text(modes: Sequence[Row] | None) -> str | None:
         mode = of_kind[0]
         tau, low, high = (short(mode[f"tau_ms{end}"]) for end in ("", "_low", "_high"))
         hz = "" if not turns else f" at {short(mode['frequency_hz_low'])} to {short(mode['frequency_hz_high'])} Hz"
-        told.append(f"{words}{hz}: {tau} ms (95 % interval over {mode['n']} networks {low} to {high} ms)")
-    return "; ".join(told) or None
+        texts.append(f"{words}{hz}: {tau} ms (95 % interval over {mode['n']} networks {low} to {high} ms)")
+    return "; ".join(texts) or None
 
 
 def _completion_texts(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[str | None]:
+    if summary.get("n_patterns") is None:
+        return []
     texts = [_share_of(members, "completion_share", "have patterns")]
+    if texts == [None]:
+        texts = ["no network has two states to come to rest in: no pattern to complete"]
     if summary.get("completion_share") is not None:
         texts.append(f"{summary['completion_share']:.0%} are completed after half of the units are silenced (median)")
     if summary.get("phase_correlation") is not None:
@@ -132,7 +148,7 @@ def _gradient_summary(members: Sequence[Mapping[str, Any]], summary: Mapping[str
 
 def _rhythm_summary(members: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the verdict over networks, the same whatever the input: that of their own loops."""
-    period_ms = members[0].get("data_period_ms")
+    period_ms = _over_members(members, "data_period_ms")
     if period_ms is None:
         return None
     learned = sum(bool(row.get("rhythm_learned")) for row in members)
@@ -149,13 +165,16 @@ def _rhythm_summary(members: Sequence[Mapping[str, Any]]) -> str | None:
 def agreement(by_network: Sequence[Sequence[Row]]) -> list[Row]:
     """Return the leading modes over networks, rank by rank: medians with ``_low`` and ``_high``.
 
-    Modes that oscillate are ranked among themselves, and so are those that do not. Time constants have 95 % intervals
-    of the mean over networks (Student's, of the logarithm); null where fewer than three decay.
+    Modes that oscillate are ranked among themselves, and so are those that do not; ranks that at least half of the
+    networks have are kept. Time constants have 95 % intervals of the mean over networks (Student's, of the
+    logarithm); null where fewer than three decay.
     """
     found = []
     for turns in (False, True):
         kinds = [[mode for mode in network if _turns(mode) == turns] for network in by_network]
-        found += [_over_networks([network[rank] for network in kinds]) for rank in range(min(map(len, kinds)))]
+        for rank in range(max(map(len, kinds), default=0)):
+            having = [network[rank] for network in kinds if len(network) > rank]
+            found += [_over_networks(having)] if 2 * len(having) >= len(kinds) else []
     return sorted(found, key=lambda mode: -np.inf if mode["tau_ms"] is None else -mode["tau_ms"])
 
 
@@ -198,6 +217,23 @@ def mean_completion(by_network: Sequence[Sequence[Row]]) -> list[Row]:
     return found
 
 
+def shares_by_rank(by_network: Sequence[Sequence[float]]) -> list[float]:
+    """Return the median share of orbits at the most visited attractor, the next one, ...; 0 where there is none."""
+    ranked = zip_longest(*(sorted(network, reverse=True) for network in by_network), fillvalue=0.0)
+    return [float(np.median(shares)) for shares in ranked]
+
+
+def returns_by_size(by_network: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the medians of what came back after displacements, size by size."""
+    rows = [row for network in by_network for row in network]
+    sizes = dict.fromkeys(row["size"] for row in rows)
+    same = {size: [row for row in rows if row["size"] == size] for size in sizes}
+    return [
+        {name: _over_members(members, name) for name in ("size", "returned", "return_ms")}
+        for members in same.values()
+    ]
+
+
 def shared_frequencies(by_seed: Sequence[Sequence[float]]) -> list[float]:
     """Return medians of the frequencies that at least half of the seeds have, within 10 % of one another."""
     found: list[float] = []
@@ -207,3 +243,13 @@ def shared_frequencies(by_seed: Sequence[Sequence[float]]) -> list[float]:
         if 2 * len(near) >= len(by_seed) and all(abs(f - frequency) > 0.1 * f for f in found):
             found.append(float(f"{np.median(near):.5g}"))
     return found
+
+
+#: What makes one list of those of the networks, column by column.
+OF_LISTS: dict[str, Callable[[Sequence[Any]], list[Any]]] = {
+    "modes": summarise_modes,
+    "leading_modes": agreement,
+    "pattern_completion": mean_completion,
+    "basin_shares": shares_by_rank,
+    "completion": returns_by_size,
+}

@@ -1,4 +1,4 @@
-"""The dynamics of the networks of a run, or of a user's own network files: analysed, stored, told as rows."""
+"""The dynamics of the networks of a run, or of a user's own network files: analysed, stored, reported as rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rnnspike.models.population.blocks import common_reach
 from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.models.registry import MODELS, closed_loop, load
 from rnnspike.recording.data import Recording
-from rnnspike.rhythm import SpikeRhythm, history_reach, spike_rhythm
+from rnnspike.rhythm import SpikeRhythm, coarser, history_reach, spike_rhythm
 from rnnspike.runs.engines.engine import Engine, completed
 from rnnspike.runs.engines.in_process import InProcess
 from rnnspike.runs.fitting.training import model_folder
@@ -141,7 +141,9 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     """Return the networks to look at: members with different test folds first, so that no two share held-out data."""
     run = reopen(folder, **options.granted)
     for unknown in [unit for unit in options.units if unit not in (*run.units, ALL_UNITS)]:
-        raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(run.units[:20])})")
+        has_all = any(run.members(model, ALL_UNITS) for model in closed_loop() if MODELS[model].pooled)
+        known = [*run.units[:20], *([ALL_UNITS] if has_all else [])]
+        raise RunError(f"{folder}: has no fitted unit {unknown} (--unit; it has {', '.join(known)})")
     for unknown in [model for model in options.models if model not in closed_loop()]:
         raise RunError(f"{folder}: {unknown} has no dynamics to analyse (--models takes {', '.join(closed_loop())})")
     models = options.models or closed_loop()
@@ -149,14 +151,26 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     wanted = [(unit, model) for unit in single for model in models if not MODELS[model].pooled]
     if not options.units or ALL_UNITS in options.units:
         wanted += [(ALL_UNITS, model) for model in models if MODELS[model].pooled]
+    if not wanted:
+        raise RunError(f"{folder}: {_no_such_network(options)}")
     tasks = [
         NetworkTask(run.job, unit, model, *member, options, pictures=options.pictures and k == 0)
         for unit, model in wanted
         for k, member in enumerate(_different_folds(run.members(model, unit), options.n_members))
     ]
     if not tasks:
-        raise RunError(f"{folder}: holds no fitted {' or '.join(models)} (fit it again with --models gru)")
+        names = list(dict.fromkeys(model for _, model in wanted))
+        example = "gru" if "gru" in names else names[0]
+        raise RunError(f"{folder}: holds no fitted {' or '.join(names)} (fit it again with --models {example})")
     return tasks
+
+
+def _no_such_network(options: DynamicsOptions) -> str:
+    """Say why none of the models asked for is a network of any of the units asked for."""
+    models = " and ".join(options.models)
+    if ALL_UNITS in options.units:
+        return f"{models}: one network per unit, none of all units (leave out --unit {ALL_UNITS}, or name a unit)"
+    return f"{models}: one network of all units, none per unit (--unit {ALL_UNITS})"
 
 
 def _different_folds(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
@@ -210,9 +224,9 @@ def _population(task: NetworkTask, member: str, rng: np.random.Generator) -> tup
     model = load(task.model, model_folder(task.job, task.model, task.unit, None) / member)
     assert isinstance(model, FittedSharedState)
     trials = unit_trials(task.job, model.unit_ids)
-    window_s = trials.n_bins * trials.bin_s + model.n_warm_up(trials) * model.clock.width * trials.bin_s
+    window_s = model.clock.training_bins(trials.n_bins) * trials.bin_s
     held_out = trials.take(load_job(task.job).folds == task.test)
-    rhythm, history_s = population_own(task.job, model.unit_ids)
+    rhythm, history_s = population_own(task.job, model.unit_ids, model.clock.width)
     return analyse_population(model, held_out, rhythm, history_s, rng, _analysis_options(task, window_s)), 0
 
 
@@ -221,16 +235,21 @@ def _analysis_options(task: NetworkTask, window_s: float) -> AnalysisOptions:
 
 
 @lru_cache(maxsize=2)
-def population_own(job: Job, unit_ids: tuple[str, ...]) -> tuple[PopulationRhythm, float]:
-    """Return the rhythm of all units' spikes, and how far back (s) past spikes affect their rates."""
+def population_own(job: Job, unit_ids: tuple[str, ...], width: int) -> tuple[PopulationRhythm, float]:
+    """Return the rhythm of all units' spikes, and how far back (s) past spikes affect their rates.
+
+    Spikes are counted in blocks of ``width`` bins, the steps of the network.
+    """
     trials = unit_trials(job, unit_ids)
-    reach_s = common_reach(trials)
+    block_s, reach_s = width * trials.bin_s, common_reach(trials)
     if trials.has_repeats:
-        counts, observed = trials.spikes.astype(np.float64), trials.observed
+        counts = coarser(trials.spikes, width)
+        observed = coarser(np.asarray(trials.observed.all(axis=2)), width) == width
     else:
-        whole = [session_counts(load_job(job), unit_id, trials) for unit_id in unit_ids]
-        counts, observed = (np.stack(each, axis=2) for each in zip(*whole, strict=True))
-    return population_rhythm(counts, np.asarray(observed.all(axis=2)), trials.bin_s), reach_s
+        whole = [session_counts(load_job(job), unit_id, trials, block_s) for unit_id in unit_ids]
+        counts = np.stack([each.astype(np.uint16) for each, _ in whole], axis=2)
+        observed = np.logical_and.reduce([each for _, each in whole])
+    return population_rhythm(counts, observed, block_s), reach_s
 
 
 @lru_cache(maxsize=4)
@@ -242,19 +261,19 @@ def spikes_own(job: Job, unit: str) -> tuple[SpikeRhythm, float]:
     history_s = history_reach(counts[:, :, 0], trials.bin_s, observed[:, :, 0], trials.condition)
     if trials.has_repeats:
         return spike_rhythm(trials.spikes[:, :, 0], trials.bin_s, observed=trials.observed[:, :, 0]), history_s
-    counts_s, observed_s = session_counts(loaded, unit, trials)
+    counts_s, observed_s = session_counts(loaded, unit, trials, trials.bin_s)
     return spike_rhythm(counts_s, trials.bin_s, observed=observed_s), history_s
 
 
-def session_counts(loaded: PlannedRecording, unit: str, trials: Trials) -> tuple[FloatArray, BoolArray]:
+def session_counts(loaded: PlannedRecording, unit: str, trials: Trials, bin_s: float) -> tuple[FloatArray, BoolArray]:
     """Return a unit's counts over the whole session, (1, bin), and where it was observed: pieces cut no rhythm."""
     recording: Recording = loaded.recording
     spikes = recording.unit(unit)
     first = float(trials.start_s.min())
     last = float(trials.start_s.max()) + trials.n_bins * trials.bin_s
-    edges: FloatArray = first + trials.bin_s * np.arange(round((last - first) / trials.bin_s) + 1, dtype=np.float64)
+    edges: FloatArray = first + bin_s * np.arange(round((last - first) / bin_s) + 1, dtype=np.float64)
     counts = np.histogram(spikes.spike_times_s, edges)[0][None].astype(np.float64)
-    return counts, recording.observes(spikes, edges[:-1] + trials.bin_s / 2)[None]
+    return counts, recording.observes(spikes, edges[:-1] + bin_s / 2)[None]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from rnnspike.dynamics.loop import LoopModes, free_run, noise_free_period
+from rnnspike.dynamics.loop import LoopModes, free_run, noise_free_period, spiking_step
 from rnnspike.dynamics.maps import ClosedLoop
 from rnnspike.dynamics.network import Network, single
 from rnnspike.models.networks.cell import Readout
@@ -47,3 +49,12 @@ def test_decay_alone_has_no_period():
 def test_a_damped_turn_peaks_after_a_turn():
     values = np.exp([-1 / 50 + 2j * np.pi / 30, -1 / 50 - 2j * np.pi / 30])
     assert LoopModes(values, np.array([0.5, 0.5])).period_bins(100) == pytest.approx(31, abs=1.5)
+
+
+@pytest.mark.parametrize(("per_bin", "drawn_of"), [(6.0, 6.0), (1e6, 100.0)])
+def test_blocks_hold_as_many_spikes_as_the_network_expects(per_bin, drawn_of, rng):
+    """Of 10 bins each; a bin is expected to hold 100 at most."""
+    network = Network(oscillator(50, 80).layers, BIN_S, Readout(np.zeros((1, 2)), np.log([per_bin]), "exp"))
+    loop = ClosedLoop(replace(network, bins_per_step=10), np.zeros(2))
+    _, drawn = spiking_step(loop, np.zeros((500, 2)), rng)
+    assert drawn.mean() == pytest.approx(drawn_of, rel=0.05)

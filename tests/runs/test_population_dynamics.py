@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from rnnspike.config import resolve_settings
+from rnnspike.errors import RunError
 from rnnspike.models.baselines.psth import flat_or_psth
 from rnnspike.models.combine.bag import PerUnit
 from rnnspike.models.networks.cell import Cell
@@ -70,6 +71,8 @@ def test_rows_files_and_pictures_of_a_population(folder: Path) -> None:
     assert (base["n_stable"], loop["n_stable"]) == (1, 2) and loop["n_patterns"] == 2
     assert loop["bin_ms"] == 5 and base.get("n_patterns") is None
     assert 0.3 < loop["basin_size"] < 0.7 and 0 <= loop["completion_share"] <= 1
+    assert "(no interval: fewer than 5 patterns make too few pairs)" in loop["message"]
+    assert all((each["low"] is None) == (each["kind"] == "towards") for each in loop["pattern_completion"])
     kinds = {each["kind"] for each in loop["pattern_completion"]}
     assert kinds == {"towards", "displaced", "silenced"}
     summary = next(row for row in rows if row["seed"] is None and row["input"] == "closed-loop")
@@ -87,3 +90,18 @@ def test_rows_files_and_pictures_of_a_population(folder: Path) -> None:
     assert (member / "trials.png").is_file() and len(list(member.parent.rglob("trials.png"))) == 1
     payload = network_payload(folder / "dynamics", list(UNITS))
     assert payload is not None and payload["networks"][0]["unit"] == ALL_UNITS
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"units": (ALL_UNITS,), "models": ("gru",)}, "gru: one network per unit, none of all units"),
+        ({"units": ("a",), "models": ("population-gru",)}, "population-gru: one network of all units, none per unit"),
+        ({"units": (ALL_UNITS,), "models": ("population-lstm",)}, "holds no fitted population-lstm .fit it again"),
+        ({"models": ("gru", "population-lstm")}, "no fitted gru or population-lstm .fit it again with --models gru"),
+        ({"units": ("z",)}, "no fitted unit z .--unit; it has a, b/1, c, d, all"),
+    ],
+)
+def test_networks_of_all_units_that_are_not_there_are_named(folder: Path, options: dict, text: str) -> None:
+    with pytest.raises(RunError, match=text):
+        network_tasks(folder, DynamicsOptions(**options))

@@ -14,11 +14,12 @@ import numpy as np
 from rnnspike.dynamics.analyse import NamedInput, Orbits
 from rnnspike.dynamics.fitted import MOST_TRIALS, Case
 from rnnspike.dynamics.network import Network
-from rnnspike.dynamics.state_dict import initialised_like
-from rnnspike.models.networks.cell import Readout
+from rnnspike.models.networks.cell import Cell, Readout
 from rnnspike.models.population.blocks import Blocks, delayed
+from rnnspike.models.population.network import PopulationNetwork
 from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.models.protocol import LOG_MU_RANGE
+from rnnspike.models.registry import build
 from rnnspike.observation import Observation, expected_counts
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 from rnnspike.trials.split import spread_over
@@ -37,7 +38,7 @@ def population_case(model: FittedSharedState, trials: Trials, rng: np.random.Gen
     mu = model.base.intensity(some)
     mean = np.asarray(mu.mean(axis=(0, 1)))
     network = network_of(model, mean, some.observation, some.bin_s)
-    blocks, first = Blocks.of(some, mu, model.clock, model.mean), model.n_warm_up(some)
+    blocks, first = Blocks.of(some, mu, model.clock, model.mean), model.clock.warm_up
     inputs = delayed(blocks.residual) / model.clock.width
     states = network.run(np.zeros((some.n_trials, network.n_state)), inputs)
     gain = model.read(states[..., network.hidden_columns], list(range(some.n_units)))
@@ -45,8 +46,7 @@ def population_case(model: FittedSharedState, trials: Trials, rng: np.random.Gen
     orbits = Orbits(states[:, first:], inputs[:, first:], slope[:, first:])
     loop = NamedInput("closed-loop", -expected_counts(mean, some.observation), tuple(range(some.n_units)))
     inputs_of = (NamedInput("base", np.zeros(some.n_units)), loop)
-    untrained = replace(initialised_like(network, rng), readout=None)
-    return Case(network, orbits, inputs_of, untrained, 0)
+    return Case(network, orbits, inputs_of, untrained_network(model, network, rng), 0)
 
 
 def network_of(model: FittedSharedState, mean: FloatArray, observation: Observation, bin_s: float) -> Network:
@@ -59,8 +59,22 @@ def network_of(model: FittedSharedState, mean: FloatArray, observation: Observat
         "cloglog" if observation == "bernoulli" else "exp",
         highest=np.maximum(log_mean, np.minimum(model.highest, LOG_MU_RANGE[1])),
     )
-    per_bin = replace(cell, weight_ih=cell.weight_ih * model.scale * width)
-    return Network((per_bin,), width * bin_s, readout, model.unit_ids, bins_per_step=width)
+    return Network((per_bin(cell, model),), width * bin_s, readout, model.unit_ids, bins_per_step=width)
+
+
+def per_bin(cell: Cell, model: FittedSharedState) -> Cell:
+    """Return a cell of a shared state that takes residuals per bin, not those of a block on the model's scale."""
+    return replace(cell, weight_ih=cell.weight_ih * model.scale * model.clock.width)
+
+
+def untrained_network(model: FittedSharedState, network: Network, rng: np.random.Generator) -> Network:
+    """Return the network with initial weights of the model's training, without a readout (initially zero)."""
+    from rnnspike.models.population.train import initial_cell
+
+    trained = build(model.name)
+    assert isinstance(trained, PopulationNetwork)
+    cell = initial_cell(trained.architecture, model.cell.n_input, model.clock.warm_up, rng, trained.with_memory)
+    return replace(network, layers=(per_bin(cell, model),), readout=None)
 
 
 def shown_states(
@@ -70,4 +84,4 @@ def shown_states(
     some = trials.take(spread_over(trials.condition, most))
     inputs = delayed(model.residuals(some)) / model.clock.width
     states = network.run(np.zeros((some.n_trials, network.n_state)), inputs)
-    return states[:, model.n_warm_up(some) :], some.condition
+    return states[:, model.clock.warm_up :], some.condition

@@ -5,7 +5,7 @@ See science.md#population-loop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binomtest
@@ -14,7 +14,7 @@ from rnnspike.dynamics.attractors.basins import SETTLED, Basins
 from rnnspike.dynamics.attractors.fixed_points import Scale
 from rnnspike.dynamics.attractors.points import Points
 from rnnspike.dynamics.maps import ClosedLoop, iterate
-from rnnspike.trials.data import BoolArray, FloatArray
+from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 
 #: Disturbances: shares of the way to another pattern, spreads of the visited states in a random direction, and
 #: shares of the units silenced.
@@ -25,6 +25,8 @@ SIZES: dict[str, tuple[float, ...]] = {
 }
 #: Steps for which units are silenced, most steps after it, and patterns disturbed by each size.
 N_SILENT, MOST_STEPS, N_PATTERNS = 50, 1000, 64
+#: Patterns from which on disturbances towards another one have an interval: of fewer they are copies of a few.
+FEWEST_PATTERNS = 5
 #: Distance of two ends, in spreads of the patterns, up to which they are the same pattern.
 SAME = 0.2
 
@@ -33,7 +35,7 @@ SAME = 0.2
 class Disturbed:
     """Patterns disturbed by one ``size`` of a ``kind`` of ``SIZES``.
 
-    ``completed`` is the share of them that came back, with its 95 % interval (Wilson).
+    ``completed`` is the share of them that came back, with its 95 % interval (Wilson); NaN where there is none.
     """
 
     kind: str
@@ -48,8 +50,8 @@ class PatternCompletion:
     """How far patterns may be disturbed.
 
     ``n_patterns`` states of rest that differ; ``by_size`` each disturbance, none where fewer than two patterns
-    differ. ``basin_size`` with its 95 % interval (bootstrap over patterns) is the share of the way to another pattern
-    from which half of them come back; NaN without patterns.
+    differ. ``basin_size`` is the share of the way to another pattern from which half of them come back, with its 95 %
+    interval (bootstrap over patterns) from ``FEWEST_PATTERNS`` on; NaN where there is none.
     """
 
     n_patterns: int
@@ -69,35 +71,44 @@ def complete_patterns(
     """Disturb the states in which the loop comes to rest, and see which come back.
 
     A pattern is completed where it ends, after as many steps as one that was not disturbed, within ``SAME`` of that
-    one. Silenced units show no spikes to the network for ``N_SILENT`` steps, while the others fire as it expects.
-    ``visited`` (sample, state) gives the spread.
+    one. Silenced units, at least one, show no spikes to the network for ``N_SILENT`` steps, while the others fire as
+    it expects. ``visited`` (sample, state) gives the spread.
     """
     distinct = resting_states(points, basins)
     if len(distinct) < 2:
         return PatternCompletion(len(distinct), (), np.nan, np.nan, np.nan)
     n_steps, spread = min(basins.n_steps, MOST_STEPS), Scale.of(visited).spread
     same = SAME * float(np.sqrt(((distinct - distinct.mean(axis=0)) ** 2).sum(axis=1).mean()))
-    own = np.arange(max(N_PATTERNS, len(distinct))) % len(distinct)
-    patterns = distinct[own]
-    other = distinct[(own + rng.integers(1, len(distinct), size=len(own))) % len(distinct)]
-    disturbed = [patterns + share * (other - patterns) for share in SIZES["towards"]]
+    own, other = pairs_of_patterns(len(distinct), rng)
+    patterns, others = distinct[own], distinct[other]
+    disturbed = [patterns + share * (others - patterns) for share in SIZES["towards"]]
     disturbed += [_displaced(patterns, size * spread, rng) for size in SIZES["displaced"]]
-    disturbed += [_silenced(system, patterns, share, rng) for share in SIZES["silenced"]]
+    n_silent = [max(1, round(share * len(system.channels))) for share in SIZES["silenced"]]
+    disturbed += [_silenced(system, patterns, n, rng) for n in n_silent]
     undisturbed = iterate(system, patterns, N_SILENT)  # the silenced ones have come as far
     ends = iterate(system, np.concatenate([patterns, undisturbed, *disturbed]), n_steps)
-    at_rest, later, *others = ends.reshape(2 + len(disturbed), *patterns.shape)
+    at_rest, later, *after = ends.reshape(2 + len(disturbed), *patterns.shape)
     kinds = [(kind, size) for kind, sizes in SIZES.items() for size in sizes]
     back = [
         np.linalg.norm(end - (later if kind == "silenced" else at_rest), axis=1) < same
-        for end, (kind, _) in zip(others, kinds, strict=True)
+        for end, (kind, _) in zip(after, kinds, strict=True)
     ]
-    towards = np.array(back[: len(SIZES["towards"])])  # (size, pattern)
-    return PatternCompletion(
-        len(distinct),
-        tuple(_shared(*kind, each) for kind, each in zip(kinds, back, strict=True)),
-        half_way(towards.mean(axis=1)),
-        *_basin_interval(towards, rng),
-    )
+    n_towards = len(SIZES["towards"])
+    towards = np.array(back[:n_towards])[:, : len(distinct) * (len(distinct) - 1)]  # (size, pair), no pair twice
+    by_size = [_shared(*kind, each) for kind, each in zip(kinds, [*towards, *back[n_towards:]], strict=True)]
+    size, low, high = half_way(towards.mean(axis=1)), np.nan, np.nan
+    if len(distinct) < FEWEST_PATTERNS:
+        by_size[:n_towards] = [replace(each, low=np.nan, high=np.nan) for each in by_size[:n_towards]]
+    else:
+        low, high = _basin_interval(towards, own[: towards.shape[1]], rng)
+    return PatternCompletion(len(distinct), tuple(by_size), size, low, high)
+
+
+def pairs_of_patterns(n_patterns: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """Return which pattern is disturbed, and towards which other one, (disturbance,): each pair before any again."""
+    own, turn = np.arange(N_PATTERNS) % n_patterns, np.arange(N_PATTERNS) // n_patterns
+    steps = rng.permuted(np.tile(np.arange(1, n_patterns), (n_patterns, 1)), axis=1)
+    return own, (own + steps[own, turn % (n_patterns - 1)]) % n_patterns
 
 
 def resting_states(points: Points, basins: Basins) -> FloatArray:
@@ -116,12 +127,12 @@ def _displaced(patterns: FloatArray, length: float, rng: np.random.Generator) ->
     return np.asarray(patterns + length * direction / np.linalg.norm(direction, axis=1, keepdims=True))
 
 
-def _silenced(system: ClosedLoop, states: FloatArray, share: float, rng: np.random.Generator) -> FloatArray:
-    """Return states (pattern, state) after ``N_SILENT`` steps without the spikes of a share of the units."""
+def _silenced(system: ClosedLoop, states: FloatArray, n_silent: int, rng: np.random.Generator) -> FloatArray:
+    """Return states (pattern, state) after ``N_SILENT`` steps without the spikes of some of the units."""
     n_units = len(system.channels)
     ranks = rng.permuted(np.tile(np.arange(n_units), (len(states), 1)), axis=1)
     silent = np.zeros((len(states), system.network.n_input), dtype=bool)
-    silent[:, list(system.channels)] = ranks < round(share * n_units)
+    silent[:, list(system.channels)] = ranks < n_silent
     for _ in range(N_SILENT):
         states = system.network.step(states, np.where(silent, system.input, system.fed(states)))
     return states
@@ -146,9 +157,13 @@ def half_way(share: FloatArray) -> float:
     return float(np.interp((shares[k - 1] - 0.5) / (shares[k - 1] - shares[k]), [0, 1], way[k - 1 : k + 1]))
 
 
-def _basin_interval(back: BoolArray, rng: np.random.Generator, n_draws: int = 500) -> tuple[float, float]:
-    """Return the 95 % interval of ``half_way`` over patterns (size, pattern)."""
-    n = back.shape[1]
-    sizes = np.array([half_way(back[:, rng.integers(n, size=n)].mean(axis=1)) for _ in range(n_draws)])
+def _basin_interval(
+    back: BoolArray, own: IntArray, rng: np.random.Generator, n_draws: int = 500
+) -> tuple[float, float]:
+    """Return the 95 % interval of ``half_way`` of what came back (size, pair) over the patterns ``own`` (pair,)."""
+    of_pattern = np.eye(own.max() + 1)[own]  # (pair, pattern)
+    came_back, n_pairs, n = back @ of_pattern, of_pattern.sum(axis=0), of_pattern.shape[1]
+    draws = rng.integers(n, size=(n_draws, n))
+    sizes = np.array([half_way(came_back[:, drawn].sum(axis=1) / n_pairs[drawn].sum()) for drawn in draws])
     low, high = np.quantile(sizes, [0.025, 0.975])
     return float(low), float(high)

@@ -6,8 +6,10 @@ See science.md#population-loop.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rnnspike.dynamics.attractors.basins import Basins
 from rnnspike.dynamics.attractors.points import Points
@@ -21,6 +23,8 @@ from rnnspike.trials.data import BoolArray, FloatArray
 
 #: Free runs, and turns of the rhythm in each.
 N_FREE, N_TURNS = 8, 20
+#: Spikes of free runs held at a time: fewer runs of long rhythms.
+MOST_DRAWN = 20_000_000
 #: Permutations of the units' phases.
 N_PERMUTED = 1999
 
@@ -48,36 +52,48 @@ class NetworkPhases:
     source: str
 
 
-def population_rhythm(counts: FloatArray, observed: BoolArray, bin_s: float) -> PopulationRhythm:
-    """Return the rhythm of all units' counts (row, bin, unit), each row without gaps but for unobserved (row, bin).
+def population_rhythm(counts: npt.NDArray[Any], observed: BoolArray, bin_s: float) -> PopulationRhythm:
+    """Return the rhythm of all units' counts (row, bin, unit) of any number type; unobserved (row, bin) are left out.
 
     The rates are smoothed over several widths; of the first components the one with the strongest rhythm is taken.
     """
     components = first_components(counts, observed)
-    found = [(signal_rhythm(counts @ weights, bin_s, observed=observed), weights) for weights in components]
+    found = [(signal_rhythm(weighted(counts, weights), bin_s, observed=observed), weights) for weights in components]
     rhythm, weights = max(found, key=lambda each: each[0].strength)
     if rhythm.period_s is None:
         return PopulationRhythm(rhythm, weights, np.zeros(0, complex), 0)
     own = [spike_rhythm(each, bin_s, observed=observed).period_s for each in np.moveaxis(counts, 2, 0)]
     alike = [period is not None and abs(period / rhythm.period_s - 1) <= WITHIN for period in own]
-    phase = phases_in(counts, counts @ weights, rhythm.period_s / bin_s)
+    phase = phases_in(counts, weighted(counts, weights), rhythm.period_s / bin_s, observed)
     return PopulationRhythm(rhythm, weights, phase, sum(alike))
 
 
-def phases_in(counts: FloatArray, signal: FloatArray, period: float) -> ComplexArray:
+def weighted(counts: npt.NDArray[Any], weights: FloatArray) -> FloatArray:
+    """Return the weighted sum (row, bin) of counts (row, bin, unit), which are not copied to float64 as a whole."""
+    return np.asarray(np.einsum("rbu,u->rb", counts, weights))
+
+
+def phases_in(
+    counts: npt.NDArray[Any], signal: FloatArray, period: float, observed: BoolArray | None = None
+) -> ComplexArray:
     """Return amplitude and phase, complex (unit,), of counts (row, bin, unit) in a signal (row, bin).
 
-    ``period`` in bins. The signal's own phase is that of its part at half to one and a half times its frequency, so
-    that a rhythm may drift; a unit that follows the signal has phase 0, one that precedes it a positive one.
+    ``period`` in bins; unobserved (row, bin) are left out, default none. The signal's own phase is that of its part
+    at half to one and a half times its frequency, so that a rhythm may drift; a unit that follows the signal has
+    phase 0, one that precedes it a positive one.
     """
-    n = signal.shape[1]
-    spectrum = np.fft.fft(signal - signal.mean(axis=1, keepdims=True), axis=1)
-    turns = np.fft.fftfreq(n) * period
-    analytic = np.fft.ifft(spectrum * ((turns > 0.5) & (turns < 1.5)), axis=1)
+    seen = np.ones(signal.shape, bool) if observed is None else observed
+    mean = (signal * seen).sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    spectrum = np.fft.fft((signal - mean) * seen, axis=1)
+    turns = np.fft.fftfreq(signal.shape[1]) * period
+    analytic = np.fft.ifft(spectrum * ((turns > 0.5) & (turns < 1.5)), axis=1)[seen]
     back = np.conj(analytic) / np.maximum(np.abs(analytic), 1e-300)
-    standardised = (counts - counts.mean(axis=(0, 1))) / np.maximum(counts.std(axis=(0, 1)), 1e-12)
-    phase: ComplexArray = np.einsum("rb,rbu->u", back, standardised) / back.size
-    return phase
+    units = [back @ _standardised(counts[..., unit][seen]) for unit in range(counts.shape[2])]
+    return np.asarray(units, dtype=np.complex128) / max(len(back), 1)
+
+
+def _standardised(values: npt.NDArray[Any]) -> FloatArray:
+    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-12))
 
 
 def free_run_phases(
@@ -89,13 +105,14 @@ def free_run_phases(
     """
     bin_s = system.network.bin_s
     n_turn = round(period_s / bin_s)
-    state = np.zeros((N_FREE, system.network.n_state))
-    drawn = np.empty((N_FREE, N_TURNS * n_turn, len(weights)))
+    n_free = int(np.clip(MOST_DRAWN // (N_TURNS * n_turn * len(weights)), 1, N_FREE))
+    state = np.zeros((n_free, system.network.n_state))
+    drawn = np.empty((n_free, N_TURNS * n_turn, len(weights)), np.float32)
     for k in range(-n_turn, drawn.shape[1]):
         state, spikes = spiking_step(system, state, rng)
         if k >= 0:
             drawn[:, k] = spikes
-    return NetworkPhases(phases_in(drawn, drawn @ weights, period_s / bin_s), period_s, "free run")
+    return NetworkPhases(phases_in(drawn, weighted(drawn, weights), period_s / bin_s), period_s, "free run")
 
 
 def network_phases(network: Network, basins: Basins, points: Points, point: int | None) -> NetworkPhases | None:

@@ -24,9 +24,9 @@ def draw_trials(found: PopulationResult, plane: Plane, bin_s: float, path: Path,
     """Draw single trials on the plane of the visited states, left by condition with means, right by time."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.8))
+    figure = Figure(figsize=(13, 4.8))
     by_condition, by_time = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.12, top=0.84, wspace=0.18)
+    figure.subplots_adjust(left=0.06, right=0.98, bottom=0.12, top=0.84, wspace=0.55)
     at = plane.project(found.states)  # (trial, block, 2)
     _draw_conditions(by_condition, at, found)
     _draw_time(by_time, at, bin_s)
@@ -48,9 +48,10 @@ def _draw_conditions(axes: Axes, at: FloatArray, found: PopulationResult) -> Non
             axes.plot(*trial.T, color=colour, lw=0.5, alpha=0.4)
         label = f"{in_picture(found.conditions[condition])} ({len(own)})"
         axes.plot(*own.mean(axis=0).T, color=colour, lw=2, label=label)
-    left = len(present) - N_COLOURS
-    axes.set_title("held-out trials by condition" + (f", {left} more" if left > 0 else ""), fontsize=10, loc="left")
-    axes.legend(fontsize=7, title="mean (trials)", title_fontsize=7)
+    shown = f" (the first {N_COLOURS} of {len(present)})" if len(present) > N_COLOURS else ""
+    axes.set_title(f"held-out trials by condition{shown}", fontsize=10, loc="left")
+    title = "mean (number of trials)"
+    axes.legend(fontsize=7, title=title, title_fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
 
 def _draw_time(axes: Axes, at: FloatArray, bin_s: float) -> None:
@@ -61,4 +62,4 @@ def _draw_time(axes: Axes, at: FloatArray, bin_s: float) -> None:
     time_s = np.tile(bin_s * np.arange(some.shape[1] - 1), len(some))
     lines = axes.add_collection(LineCollection(list(pieces), cmap="viridis", array=time_s, lw=0.6, alpha=0.7))
     axes.figure.colorbar(lines, ax=axes, label="time in the window (s)")
-    axes.set_title("the same by time", fontsize=10, loc="left")
+    axes.set_title("held-out trials by time", fontsize=10, loc="left")

@@ -7,11 +7,10 @@ parts at the same strengths, by a few Newton steps from its optimum.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import numpy as np
 
 from rnnspike.errors import ConfigError
+from rnnspike.models.combine.bag import PerUnit
 from rnnspike.models.glm.fitted import FittedGlm
 from rnnspike.models.glm.penalised import Point, refine
 from rnnspike.models.protocol import FittedModel
@@ -35,14 +34,6 @@ def cross_fitted(model: FittedGlm, train: Trials) -> FloatArray:
         left_out = np.flatnonzero(parts == part)
         mu[left_out] = refitted(model, train.take(np.flatnonzero(parts != part))).intensity(train.take(left_out))
     return mu
-
-
-@runtime_checkable
-class PerUnit(Protocol):
-    """A model of several units, one for each."""
-
-    def member(self, unit_id: str) -> FittedModel:
-        """Return the model of a unit."""
 
 
 def cross_fitted_units(base: FittedModel, train: Trials) -> FloatArray:

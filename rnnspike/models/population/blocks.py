@@ -13,13 +13,16 @@ from rnnspike.trials.data import FloatArray, IntArray, Trials
 
 #: Widths of a block, s; the first is taken of which the units' memory holds at most ``MOST_BLOCKS``.
 WIDTHS_S, MOST_BLOCKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2), 200
-#: Blocks that are read to find how far that memory reaches.
-MOST_READ = 4_000_000
+#: Blocks that are read to find how far that memory reaches; the longest sequence in training, without its warm-up.
+MOST_READ, LONGEST = 4_000_000, 200
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Steps of a network: ``width`` bins each, and ``warm_up`` of them before the window, as the burn-in allows."""
+    """Steps of a network: ``width`` bins each, and ``warm_up`` of them before the window.
+
+    The warm-up is as long as the units' memory requires, whatever the burn-in: what is not recorded is unknown.
+    """
 
     width: int
     warm_up: int
@@ -30,8 +33,16 @@ class Clock:
         reach_s = common_reach(trials)
         width_s = next((each for each in WIDTHS_S if reach_s <= MOST_BLOCKS * each), WIDTHS_S[-1])
         width = max(1, round(width_s / trials.bin_s))
-        reach = min(-(-round(2 * reach_s / trials.bin_s) // width), MOST_BLOCKS)
-        return Clock(width, min(reach, trials.n_burn_in // width))
+        return Clock(width, min(-(-round(2 * reach_s / trials.bin_s) // width), MOST_BLOCKS))
+
+    def training_bins(self, n_bins: int) -> int:
+        """Return the length of the sequences, warm-up included, that windows of ``n_bins`` are cut to in training."""
+        return self.width * (self.warm_up + piece_length(-(-n_bins // self.width)))
+
+
+def piece_length(n_blocks: int) -> int:
+    """Return the length of equal pieces of ``n_blocks``, at most ``LONGEST`` each."""
+    return n_blocks // -(-n_blocks // LONGEST)
 
 
 def common_reach(trials: Trials) -> float:
@@ -87,11 +98,15 @@ class Blocks:
 
 
 def _warm_up(trials: Trials, clock: Clock, mean: FloatArray) -> FloatArray:
-    """Return spikes less their mean rate in the blocks before the window, (trial, block, unit)."""
-    n = min(clock.warm_up, trials.n_burn_in // clock.width) * clock.width
+    """Return spikes less their mean rate in the blocks before the window, (trial, block, unit).
+
+    0, the residual of what is not known, before the burn-in and where that was not observed.
+    """
+    n_known = min(clock.warm_up, trials.n_burn_in // clock.width)
     counts, observed = trials.past_and_window()
-    past = slice(trials.n_burn_in - n, trials.n_burn_in)
-    return _summed(np.where(observed[:, past], counts[:, past] - mean, 0.0), clock.width)
+    past = slice(trials.n_burn_in - n_known * clock.width, trials.n_burn_in)
+    known = _summed(np.where(observed[:, past], counts[:, past] - mean, 0.0), clock.width)
+    return np.pad(known, ((0, 0), (clock.warm_up - n_known, 0), (0, 0)))
 
 
 def mean_counts(trials: Trials) -> FloatArray:

@@ -137,7 +137,7 @@ class SharedTogether:
         places = [model.index(unit_id) for unit_id in trials.unit_ids]
         own = SideBySide.of([model.base.member(unit_id) for unit_id in trials.unit_ids], trials, trial)
         everyone = len(places) == len(model.unit_ids)
-        recorded, before = model.recorded_residuals(trials), model.n_warm_up(trials)
+        recorded, before = model.recorded_residuals(trials), model.clock.warm_up
         state = model.states(recorded[:, : before + 1])[trial, before].astype(np.float64)
         beside = np.zeros((0, 0, 0)) if everyone else recorded[:, before:]
         return cls(model, own, places, beside, trials, trial, state, np.zeros((len(trial), len(places))))

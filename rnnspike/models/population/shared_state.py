@@ -76,7 +76,7 @@ class FittedSharedState:
     def log_gain(self, trials: Trials, units: list[int]) -> FloatArray:
         """Return what the shared state adds to these units, (trial, block, unit)."""
         found = self.residuals(trials)
-        first = self.n_warm_up(trials)
+        first = self.clock.warm_up
         if not self.shuffled:
             return self.read(self.cell.hidden(self.states(found))[:, first:], units)
         own = self.recorded_residuals(trials)
@@ -86,10 +86,6 @@ class FittedSharedState:
             seen[:, :, unit] = own[:, :, unit]
             gains.append(self.read(self.cell.hidden(self.states(seen))[:, first:], [unit]))
         return np.concatenate(gains, axis=2)
-
-    def n_warm_up(self, trials: Trials) -> int:
-        """Return the blocks that the network reads before the window of these trials."""
-        return min(self.clock.warm_up, trials.n_burn_in // self.clock.width)
 
     def residuals(self, trials: Trials) -> FloatArray:
         """Return the residuals of all units (trial, warm-up + block, unit).
@@ -116,7 +112,7 @@ class FittedSharedState:
         Its own are 0 from the window on.
         """
         found = self.residuals(trials)
-        before = self.n_warm_up(trials)
+        before = self.clock.warm_up
         if self.shuffled:
             found[:, :before, unit] = self.recorded_residuals(trials)[:, :before, unit]
         found[:, before:, unit] = 0.0

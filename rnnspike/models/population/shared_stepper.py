@@ -38,7 +38,7 @@ class SharedStepper:
     @classmethod
     def of(cls, model: FittedSharedState, base: Stepper, trials: Trials, unit: int) -> SharedStepper:
         """Return a stepper with one row per trial of a single unit."""
-        n, before = trials.n_trials, model.n_warm_up(trials)
+        n, before = trials.n_trials, model.clock.warm_up
         residual = model.others_residuals(trials, unit)
         state = model.states(residual[:, : before + 1])[:, before].astype(np.float64)
         known = residual[:, before:], trials.observed[:, :, 0]

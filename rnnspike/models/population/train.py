@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from rnnspike.models.networks.cell import GATES, Architecture
-from rnnspike.models.population.blocks import Blocks
+from rnnspike.models.networks.cell import GATES, Architecture, Cell
+from rnnspike.models.population.blocks import Blocks, piece_length
 from rnnspike.trials.data import FloatArray
 
 Network = tuple[dict[str, npt.NDArray[Any]], FloatArray, FloatArray]
@@ -18,8 +19,8 @@ Case = tuple[FloatArray, Blocks]
 
 #: torch's layer of each architecture.
 LAYERS: dict[Architecture, type[torch.nn.GRU] | type[torch.nn.LSTM]] = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
-#: Hidden units, sequences of a batch, the longest one in training (blocks).
-N_HIDDEN, BATCH, LONGEST = 32, 32, 200
+#: Hidden units, sequences of a batch.
+N_HIDDEN, BATCH = 32, 32
 #: Epochs by effort; more of them where they would make fewer updates than the second figure.
 EPOCHS = {"fast": 10, "standard": 20, "thorough": 40}
 FEWEST_UPDATES = {"fast": 100, "standard": 300, "thorough": 600}
@@ -41,7 +42,7 @@ class _Net(torch.nn.Module):
         torch.nn.init.zeros_(self.readout.bias)
 
     def _begin_with_memory(self, architecture: Architecture, longest: int) -> None:
-        """Set the gates that keep the state to time constants up to ``longest`` steps (Tallec & Ollivier 2018)."""
+        """Set the gates that keep the state to time constants of 2 to ``longest`` steps (Tallec & Ollivier 2018)."""
         kept = torch.log(1 + torch.rand(N_HIDDEN) * max(longest - 2, 1))
         by_gate = {"f": kept, "i": -kept} if architecture == "lstm" else {"z": kept}
         parameters = dict(self.layer.named_parameters())
@@ -79,7 +80,7 @@ def train_network(
     architecture
         One of ``LAYERS``.
     warm_up
-        Blocks that precede each sequence and are not scored, where they are known.
+        Blocks that precede each sequence and are not scored.
     cases
         What the network reads and the blocks that it predicts, (trial, block, unit), of the training trials and then
         of each validation set.
@@ -91,9 +92,25 @@ def train_network(
         Begin with gates that keep the state over up to ``warm_up`` steps: slow rhythms need it, and what is left by a
         model with spike history is learned better without.
     """
+    with _seeded(rng):
+        return _train(architecture, warm_up, *cases[0], cases[1:], effort, device, with_memory)
+
+
+def initial_cell(
+    architecture: Architecture, n_units: int, warm_up: int, rng: np.random.Generator, with_memory: bool
+) -> Cell:
+    """Return a cell as it is before training; the arguments are those of ``train_network``."""
+    with _seeded(rng):
+        net = _Net(architecture, n_units, warm_up if with_memory else None)
+    return Cell.from_torch(architecture, _arrays(net)[0])
+
+
+@contextmanager
+def _seeded(rng: np.random.Generator) -> Iterator[None]:
+    """Draw torch's seed from a generator, and leave its global state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
-        return _train(architecture, warm_up, *cases[0], cases[1:], effort, device, with_memory)
+        yield
 
 
 def _train(
@@ -154,13 +171,13 @@ def _tensor(values: FloatArray, device: str) -> torch.Tensor:
 
 
 def _pieces(warm_up: int, *arrays: FloatArray) -> list[FloatArray]:
-    """Return sequences (trial, warm-up + block, unit) cut into pieces of equal length: at most ``LONGEST`` blocks.
+    """Return sequences (trial, warm-up + block, unit) cut into pieces of equal length (``piece_length``).
 
     Each piece follows the ``warm_up`` blocks before it, of which nothing is scored: the first array is read, the
     others are 0 there. A few blocks at the end are left out.
     """
     n_blocks = arrays[0].shape[1] - warm_up
-    length = n_blocks // -(-n_blocks // LONGEST)
+    length = piece_length(n_blocks)
     starts = range(0, n_blocks - length + 1, length)
     read, *scored = (np.concatenate([each[:, k : k + warm_up + length] for k in starts]) for each in arrays)
     for each in scored:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,33 +13,46 @@ from rnnspike.dynamics.attractors.fixed_points import SearchOptions
 from rnnspike.dynamics.loop import free_run
 from rnnspike.dynamics.maps import ClosedLoop
 from rnnspike.dynamics.network import Network
-from rnnspike.dynamics.population.case import network_of
-from rnnspike.dynamics.population.completion import _silenced, complete_patterns, half_way
+from rnnspike.dynamics.population.case import network_of, untrained_network
+from rnnspike.dynamics.population.completion import (
+    PatternCompletion,
+    _silenced,
+    complete_patterns,
+    half_way,
+    pairs_of_patterns,
+)
 from rnnspike.dynamics.population.phases import (
     circular_correlation,
     free_run_phases,
     network_phases,
+    phases_in,
     population_rhythm,
+    weighted,
 )
 from rnnspike.dynamics.rows import leading_modes, slowest_point
-from rnnspike.dynamics.summary import agreement, mean_completion
+from rnnspike.dynamics.summary import agreement, mean_completion, summarise
 from rnnspike.models.combine.bag import PerUnit
 from rnnspike.models.networks.cell import Cell, Readout
 from rnnspike.models.population.blocks import Clock
 from rnnspike.models.population.shared_state import FittedSharedState
+from rnnspike.rhythm import first_components
 
 MEAN, BIN_S, WIDTH = 0.2, 0.01, 5
 
 
+def fitted(cell: Cell, weight: np.ndarray, name: str = "population-gru", warm_up: int = 0) -> FittedSharedState:
+    """A fitted shared state of units that fire ``MEAN`` spikes per bin, with blocks of ``WIDTH`` bins."""
+    ones = np.ones(len(weight))
+    base = PerUnit(tuple(str(unit) for unit in range(len(weight))), ())
+    read = 2 * ones, MEAN * ones, weight, 0 * ones, ones, ones
+    return FittedSharedState(name, base, cell, *read, Clock(WIDTH, warm_up))
+
+
 def population(architecture: str, w_x: np.ndarray, w_h: np.ndarray, weight: np.ndarray) -> Network:
-    """A fitted shared state of units that fire ``MEAN`` spikes per bin, as a network of blocks of ``WIDTH`` bins."""
-    none, ones = np.zeros(len(w_h)), np.ones(len(weight))
-    cell = Cell(architecture, w_x, w_h, none, none)
-    ids = tuple(str(unit) for unit in range(len(weight)))
-    model = FittedSharedState(
-        "population-gru", PerUnit(ids, ()), cell, 2 * ones, MEAN * ones, weight, 0 * ones, ones, ones, Clock(WIDTH, 0)
-    )
-    return network_of(model, MEAN * ones, "poisson", BIN_S)
+    """The network of a fitted shared state."""
+    none = np.zeros(len(w_h))
+    model = fitted(Cell(architecture, w_x, w_h, none, none), weight)
+    return network_of(model, np.full(len(weight), MEAN), "poisson", BIN_S)
 
 
 def closed(network: Network, visited: np.ndarray) -> DynamicsResult:
@@ -46,6 +62,14 @@ def closed(network: Network, visited: np.ndarray) -> DynamicsResult:
     orbits = Orbits(visited[None], np.zeros((1, len(visited), n_units)))
     inputs = [NamedInput("base", np.zeros(n_units)), loop]
     return analyse(network, orbits, inputs, np.random.default_rng(0), signal=np.ones(n_units), options=options)
+
+
+def completed(result: DynamicsResult) -> PatternCompletion:
+    looked = result.inputs[-1]
+    loop = looked.input.map_of(result.network)
+    assert isinstance(loop, ClosedLoop)
+    visited, rng = result.orbits.visited, np.random.default_rng(0)
+    return complete_patterns(loop, looked.points, looked.basins, visited, rng)
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +143,11 @@ def test_no_rate_passes_the_highest_of_training(hopfield: DynamicsResult) -> Non
 
 
 def test_a_pattern_comes_back_when_half_of_its_units_are_silenced(hopfield: DynamicsResult) -> None:
-    looked = hopfield.inputs[-1]
-    loop = looked.input.map_of(hopfield.network)
-    assert isinstance(loop, ClosedLoop)
-    visited = hopfield.orbits.visited
-    found = complete_patterns(loop, looked.points, looked.basins, visited, np.random.default_rng(0))
+    found = completed(hopfield)
     assert found.n_patterns == 2
     by_size = {(each.kind, each.size): each for each in found.by_size}
     assert all(by_size["towards", share].completed == (share < 0.5) for share in (0.1, 0.4, 0.6, 0.9))
-    assert found.basin_low <= found.basin_size <= found.basin_high and 0.4 < found.basin_size < 0.6
+    assert 0.4 < found.basin_size < 0.6
     small = by_size["displaced", 0.1]
     assert small.completed == 1 and small.high == 1 and 0.9 < small.low < 1
     # half of the displacements go to the side of the other pattern, and far enough
@@ -140,16 +160,51 @@ def test_silenced_units_move_the_state_as_their_missing_spikes_say(hopfield: Dyn
     loop = looked.input.map_of(hopfield.network)
     assert isinstance(loop, ClosedLoop)
     pattern = looked.points.attractors[:1]
-    none = _silenced(loop, pattern, 1.0, np.random.default_rng(0))
+    none = _silenced(loop, pattern, 8, np.random.default_rng(0))
     np.testing.assert_allclose(none, 0, atol=1e-12)
-    np.testing.assert_allclose(_silenced(loop, pattern, 0.0, np.random.default_rng(0)), pattern, atol=1e-9)
+    np.testing.assert_allclose(_silenced(loop, pattern, 0, np.random.default_rng(0)), pattern, atol=1e-9)
+
+
+def test_of_two_patterns_there_are_only_two_ways_and_no_interval(hopfield: DynamicsResult) -> None:
+    found = completed(hopfield)
+    towards = [each for each in found.by_size if each.kind == "towards"]
+    assert {each.completed for each in towards} <= {0.0, 0.5, 1.0}
+    assert all(np.isnan([each.low, each.high]).all() for each in towards)
+    assert np.isnan([found.basin_low, found.basin_high]).all()
+    assert all(each.low < each.high for each in found.by_size if each.kind != "towards")
+
+
+def test_of_many_patterns_the_interval_is_over_patterns() -> None:
+    """Three pairs of patterns that do not touch one another: up to eight states of rest."""
+    groups = np.kron(np.eye(3), np.array([[1.0], [1.0], [-1.0], [-1.0]]))  # (unit, pair)
+    network = population("rnn", 0.6 * groups.T / (4 * MEAN * WIDTH), np.zeros((3, 3)), 1.5 * groups)
+    found = completed(closed(network, np.random.default_rng(0).uniform(-0.9, 0.9, (200, 3))))
+    n_pairs = found.n_patterns * (found.n_patterns - 1)
+    assert 5 <= found.n_patterns <= 8
+    assert found.basin_low <= found.basin_size <= found.basin_high and 0.4 < found.basin_size < 0.6
+    towards = next(each for each in found.by_size if each.kind == "towards")
+    assert towards.completed == 1
+    assert towards.low == pytest.approx(n_pairs / (n_pairs + 1.96**2), abs=1e-3)  # Wilson
+
+
+@pytest.mark.parametrize("n_patterns", [2, 5, 8, 20, 64])
+def test_every_way_from_a_pattern_to_another_comes_before_any_again(n_patterns: int) -> None:
+    own, other = pairs_of_patterns(n_patterns, np.random.default_rng(0))
+    first = list(zip(own, other, strict=True))[: n_patterns * (n_patterns - 1)]
+    assert len(own) == 64 and len(set(first)) == len(first) and (own != other).all() and other.max() < n_patterns
+
+
+def test_a_quarter_of_two_units_is_one() -> None:
+    """The pattern is lost where the unit that fires in it is silenced, and kept where the other one is."""
+    pattern = np.array([1.0, -1.0])
+    network = population("rnn", 0.6 * pattern[None] / (2 * MEAN * WIDTH), np.zeros((1, 1)), 1.5 * pattern[:, None])
+    found = completed(closed(network, np.linspace(-0.9, 0.9, 200)[:, None]))
+    quarter = found.silenced(0.25)
+    assert quarter is not None and 0.3 < quarter.completed < 0.7
 
 
 def test_one_state_is_no_pattern(rotation: DynamicsResult) -> None:
-    looked = rotation.inputs[-1]
-    loop = looked.input.map_of(rotation.network)
-    assert isinstance(loop, ClosedLoop)
-    found = complete_patterns(loop, looked.points, looked.basins, rotation.orbits.visited, np.random.default_rng(0))
+    found = completed(rotation)
     assert found.n_patterns == 1 and found.silenced(0.5) is None and np.isnan(found.basin_size)
 
 
@@ -190,6 +245,41 @@ def test_units_that_fire_at_random_have_no_common_rhythm() -> None:
     assert population_rhythm(counts, np.ones((1, 2400), bool), 0.05).rhythm.period_s is None
 
 
+def test_what_was_counted_in_unobserved_bins_changes_nothing() -> None:
+    counts, phase = turning(12, 6.0, 240)
+    observed = np.arange(counts.shape[1])[None] % 500 < 350
+    silent, busy = (np.where(observed[..., None], counts, fill) for fill in (0, 9))
+    found = [population_rhythm(each, observed, 0.05) for each in (silent, busy)]
+    assert found[0].rhythm.period_s == pytest.approx(6.0, rel=0.03)
+    np.testing.assert_allclose(found[0].phase, found[1].phase)
+    assert circular_correlation(np.angle(found[0].phase), phase, np.random.default_rng(0))[0] > 0.9
+
+
+def test_a_long_session_is_not_copied() -> None:
+    """Of 8 million counts in a byte each, no part is held in float64 but a few units and bins at a time."""
+    counts = np.random.default_rng(0).poisson(0.1, (1, 400_000, 20)).astype(np.uint8)
+    observed = np.ones(counts.shape[:2], bool)
+    tracemalloc.start()
+    weights = first_components(counts, observed)[-1]
+    phases_in(counts, weighted(counts, weights), 200.0, observed)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 * counts.size
+
+
+@pytest.mark.parametrize(("name", "memory"), [("population-lstm", False), ("population-lstm-drive", True)])
+def test_the_untrained_network_reads_on_the_scale_of_the_trained_one(name: str, memory: bool) -> None:
+    n_hidden, rng = 32, np.random.default_rng(0)
+    cell = Cell("lstm", *(np.zeros(shape) for shape in ((128, 3), (128, n_hidden), 128, 128)))
+    model = fitted(cell, np.zeros((3, n_hidden)), name, warm_up=100)
+    model = replace(model, scale=np.array([1.0, 2.0, 40.0]))
+    (found,) = untrained_network(model, network_of(model, np.full(3, MEAN), "poisson", BIN_S), rng).layers
+    largest = np.abs(found.weight_ih).max(axis=0) / (model.scale * WIDTH)
+    np.testing.assert_allclose(largest, 1 / np.sqrt(n_hidden), rtol=0.1)  # torch's U(-1, 1) / sqrt(hidden)
+    kept = found.bias_ih[n_hidden : 2 * n_hidden]  # of the forget gates
+    assert (kept.max() > 3) == memory
+
+
 def test_agreement_is_an_interval_over_networks() -> None:
     modes = [[{"tau_ms": tau, "growth_ms": None, "frequency_hz": 2.0}] for tau in (90.0, 100.0, 111.0)]
     (mode,) = agreement(modes)
@@ -211,6 +301,49 @@ def test_oscillations_are_compared_with_oscillations() -> None:
     slowest, oscillation = agreement(modes)
     assert (slowest["tau_ms"], slowest["frequency_hz_high"]) == (70, 0)
     assert (oscillation["tau_ms"], oscillation["frequency_hz_low"]) == (60, 22)
+
+
+def test_a_network_without_a_point_takes_nothing_from_the_others() -> None:
+    """The first of three has no fixed point: no mode, no pattern, no phases."""
+    key = {"recording": "s", "unit": "all", "model": "population-gru", "input": "closed-loop"}
+    empty = {
+        **key,
+        "n_fixed": 0,
+        "n_patterns": 0,
+        "slowest_tau_ms": None,
+        "slowest_tau_note": None,
+        "growing_share": 0.0,
+        "leading_modes": [],
+        "pattern_completion": [],
+        "phase_source": None,
+        "basin_shares": [],
+        "completion": [{"size": 0.1, "returned": 0.0, "return_ms": None}],
+        "rhythm_learned": False,
+    }
+    full = {
+        **empty,
+        "n_fixed": 3,
+        "n_patterns": 2,
+        "slowest_tau_ms": 100.0,
+        "slowest_tau_note": "> window",
+        "leading_modes": [{"tau_ms": 100.0, "growth_ms": None, "frequency_hz": 0.0}],
+        "pattern_completion": [{"kind": "silenced", "size": 0.5, "completed": 0.8, "low": 0.7, "high": 0.9}],
+        "phase_source": "free run",
+        "basin_shares": [0.25, 0.75],
+        "completion": [{"size": 0.1, "returned": 1.0, "return_ms": 30.0}],
+        "rhythm_learned": True,
+    }
+    for members in ([empty, full, full], [full, full, empty]):
+        (found,) = summarise(members)
+        assert (found["n_fixed"], found["n_patterns"], found["slowest_tau_ms"]) == (3, 2, 100)
+        assert found["slowest_tau_note"] == "> window" and found["phase_source"] == "free run"
+        assert [mode["n"] for mode in found["leading_modes"]] == [2]
+        assert found["pattern_completion"][0]["completed"] == 0.8 and found["basin_shares"] == [0.75, 0.25]
+        assert found["completion"] == [{"size": 0.1, "returned": 1.0, "return_ms": 30.0}]
+        assert found["rhythm_learned"] is True
+        assert "1 of 3 networks have no fixed point" in found["message"]
+    (found,) = summarise([empty])
+    assert "no network has two states to come to rest in: no pattern to complete" in found["message"]
 
 
 def test_completion_over_networks_is_a_mean_and_a_range() -> None:

@@ -12,21 +12,25 @@ import pytest
 from rnnspike.errors import ModelError
 from rnnspike.evaluation.scores.likelihood import log_likelihood
 from rnnspike.models.combine.bag import PerUnit
+from rnnspike.models.networks.cell import GATES
 from rnnspike.models.population.blocks import Blocks, Clock, common_reach, mean_counts
 from rnnspike.models.population.network import (
     PopulationGru,
     PopulationLstm,
+    PopulationLstmOnDrive,
     ShuffledPopulationGru,
     earned_shares,
     shuffled_blocks,
 )
 from rnnspike.models.population.shared_state import FittedSharedState
-from rnnspike.models.registry import build, load
+from rnnspike.models.population.train import initial_cell
+from rnnspike.models.registry import MODELS, build, load
 from rnnspike.observation import loss_by_log_mu
 from rnnspike.runs.job import PlannedRecording
 from rnnspike.trials.data import Trials
 
 UNITS = ["0", "1", "2"]
+NETWORKS = [name for name, each in MODELS.items() if each.path.startswith("population.network:")]
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +44,17 @@ def models(whole: Trials, planned: PlannedRecording) -> dict[str, FittedSharedSt
     rng, glms = np.random.default_rng(0), []
     for unit in range(3):
         glms += build("glm").fit(train.unit(unit), [validation.unit(unit)], rng)
-    fitted = {"glm": (PerUnit(tuple(UNITS), glms, "glm"),)}
+    drives = [build("drive").fit(train.unit(unit), [validation.unit(unit)], rng)[0] for unit in range(3)]
+    fitted = {"glm": (PerUnit(tuple(UNITS), glms, "glm"),), "drive": (PerUnit(tuple(UNITS), drives, "drive"),)}
     found = {}
-    for cls in (PopulationGru, ShuffledPopulationGru, PopulationLstm):
+    for cls in (PopulationGru, ShuffledPopulationGru, PopulationLstm, PopulationLstmOnDrive):
         (model,) = cls("fast").fit(train, [validation], np.random.default_rng(0), fitted)
         assert isinstance(model, FittedSharedState)
         found[cls.name] = model
     return found
 
 
-@pytest.fixture(params=["population-gru", "population-lstm"])
+@pytest.fixture(params=["population-gru", "population-lstm", "population-lstm-drive"])
 def model(models: dict[str, FittedSharedState], request: pytest.FixtureRequest) -> FittedSharedState:
     """With a read-out of its own, whatever it earned."""
     weight = np.random.default_rng(0).normal(0, 0.3, (3, 32))
@@ -65,6 +70,27 @@ def test_the_driven_unit_gains_and_shuffled_trials_do_not(
     gain = {name: (each - base) / test.spikes.sum(axis=(0, 1)) / np.log(2) for name, each in scores.items()}
     assert gain["population-gru"][1] > 0.015 and gain["population-lstm"][1] > 0.015
     assert abs(gain["population-gru-shuffled"][1]) < 0.01
+
+
+def test_on_the_drive_it_finds_the_refractoriness_that_the_drive_lacks(
+    models: dict[str, FittedSharedState], whole: Trials, planned: PlannedRecording
+) -> None:
+    model, test = models["population-lstm-drive"], whole.take(planned.folds == 1)
+    assert model.base.name == "drive"
+    gain = log_likelihood(model.intensity(test), test) - log_likelihood(model.base.intensity(test), test)
+    assert (gain.sum(axis=0) > 2.0).any()
+
+
+def test_with_memory_the_gates_that_keep_the_state_begin_with_long_time_constants() -> None:
+    """The LSTM's forget gate and the GRU's z begin at 1 - 1 / tau, tau spread evenly up to the warm-up."""
+    for architecture, gate in (("lstm", "f"), ("gru", "z")):
+        rows = slice(*(32 * (GATES[architecture].index(gate) + k) for k in (0, 1)))
+        rng = np.random.default_rng(0)
+        with_memory, without = (initial_cell(architecture, 3, 100, rng, each) for each in (True, False))
+        tau = 1 + np.exp(with_memory.bias_ih[rows])
+        assert 2 <= tau.min() < 20 and 80 < tau.max() <= 100 and tau.mean() == pytest.approx(51, abs=12)
+        assert np.abs(without.bias_ih[rows]).max() <= 2 / np.sqrt(32)
+    assert all(build(name).with_memory == name.startswith("population-lstm-drive") for name in NETWORKS)
 
 
 def test_a_unit_alone_is_predicted_as_among_the_others(
@@ -113,7 +139,10 @@ def test_the_warm_up_reads_the_past_as_residuals_of_the_mean_rate(whole: Trials)
     some, mean = whole.take(range(4)), mean_counts(whole)
     found = Blocks.of(some, np.full(some.counts.shape, 0.01), Clock(5, 40), mean).residual[:, :40]
     np.testing.assert_allclose(found[:, -1], some.burn_in[:, -5:].sum(axis=1) - 5 * mean)
-    assert Blocks.of(some, np.full(some.counts.shape, 0.01), Clock(5, 200), mean).residual.shape[1] == 100 + 200
+    longer = Blocks.of(some, np.full(some.counts.shape, 0.01), Clock(5, 200), mean).residual
+    assert longer.shape[1] == 200 + 200  # the burn-in has 100 blocks; nothing is known before it
+    assert not longer[:, :100].any()
+    np.testing.assert_array_equal(longer[:, 160:200], found)
 
 
 @pytest.mark.parametrize(("period_s", "width_s"), [(0.2, 0.005), (16.0, 0.1)])
@@ -129,6 +158,9 @@ def test_steps_are_as_fine_as_the_memory_of_the_units_allows(whole: Trials, peri
     clock = Clock.of(some)
     assert clock.width * bin_s == pytest.approx(width_s)
     assert common_reach(some) > period_s
+    # the memory is that of the spikes, however short the burn-in
+    short = replace(some, burn_in=some.burn_in[:, :0], burn_in_observed=some.burn_in_observed[:, :0])
+    assert Clock.of(short).warm_up * bin_s * Clock.of(short).width > 2 * min(period_s, 4.0)
 
 
 def test_shuffled_blocks_keep_each_unit_s_own_data_together(rng: np.random.Generator) -> None:
