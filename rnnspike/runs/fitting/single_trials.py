@@ -104,7 +104,7 @@ def _states(job: Job, loaded: PlannedRecording, units: Sequence[str], held: IntA
     name, model = found
     rows = held[spread_over(loaded.plan.condition[held], STATE_TRIALS)]
     trials = loaded.trials([model.unit_ids[0]]).take(rows)
-    hidden = model.cell.hidden(model.states(model.residuals(trials)))[:, model.n_warm_up(trials) :]
+    hidden = model.cell.hidden(model.states(model.residuals(trials)))[:, model.clock.warm_up :]
     flat = hidden.reshape(-1, hidden.shape[-1]).astype(np.float64)
     values, vectors = np.linalg.eigh(np.cov(flat.T))
     axes = vectors[:, ::-1][:, :3]

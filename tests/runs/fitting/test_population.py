@@ -212,7 +212,7 @@ def test_states_of_single_trials_are_those_of_a_network_that_has_not_seen_them(
     assert found is not None and str(found["state.model"]) == "population-gru"
     model = reopened.held_out_model("population-gru", "1", 0)
     trials = reopened.trials("1").take(found["state.trial"])
-    hidden = model.cell.hidden(model.states(model.residuals(trials)))[:, model.n_warm_up(trials) :]
+    hidden = model.cell.hidden(model.states(model.residuals(trials)))[:, model.clock.warm_up :]
     centred = hidden - hidden.mean(axis=(0, 1))
     shares = np.linalg.svd(centred.reshape(-1, hidden.shape[-1]), compute_uv=False) ** 2
     np.testing.assert_allclose(found["state.explained"], shares[:3] / shares.sum(), rtol=1e-3)
