@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from rnnspike.cli.options import command_line_only_from, format_option, log_from, log_options, only_flags
 from rnnspike.cli.terminal.output import Failures, RowWriter, label
 from rnnspike.cli.terminal.progress import progress_bar
+from rnnspike.wording import counted
 
 
 @click.command("decode")
@@ -78,23 +80,13 @@ def render(rows: list[dict[str, Any]]) -> Any:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for name in (*(["recording"] if several else []), "model"):
         table.add_column(name)
-    for heading in (
-        "trials",
-        "units",
-        "accuracy [95 %]",
-        "chance",
-        "p",
-        "information, bits [95 %]",
-        "gain, bits [95 %]",
-    ):
+    for heading in ("accuracy [95 %]", "chance", "p", "bits [95 %]", "gain [95 %]"):
         table.add_column(heading, justify="right")
     table.add_column("over")
     for row in rows:
         cells = [
             *([row["recording"]] if several else []),
             row["model"],
-            str(row["n_trials"]),
-            str(row["n_units"]),
             _cell(row, "accuracy"),
             f"{row['chance_accuracy']:.3f}",
             f"{row['accuracy_p']:.2g}",
@@ -103,8 +95,13 @@ def render(rows: list[dict[str, Any]]) -> Any:
             row["over"] or "–",
         ]
         table.add_row(*map(label, cells))
+    heads = dict.fromkeys(
+        f"{row['recording']}: {row['n_conditions']} conditions, {counted(row['n_trials'], 'held-out trial{s}')}, "
+        f"{counted(row['n_units'], 'unit{s}')} together; {math.log2(row['n_conditions']):.2f} bits would be all"
+        for row in rows
+    )
     said = dict.fromkeys(f"{row['recording']}: {row['message']}" for row in rows if row["message"])
-    return Group(table, *map(label, said))
+    return Group(*map(label, heads), table, *map(label, said))
 
 
 def _cell(row: dict[str, Any], name: str) -> str:

@@ -1,8 +1,9 @@
 r"""Which condition was it? Decoding of single trials by the likelihood of models that have not seen them.
 
-.. math:: p(c \mid y) \propto p(c) \prod_u p(y_u \mid c, \mathrm{past})
+.. math:: p(c \mid y) \propto p(c) \prod_u p(y_u \mid c, \mathrm{past})^\beta
 
-over units u, which are independent in a bin given the past of all (science.md#decoding).
+over units u, which are independent in a bin given the past of all, with a temperature from other folds
+(science.md#decoding).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ N_DRAWS, N_FLIPS, N_PERMUTATIONS = 2000, 4999, 4999
 BLOCK_TRIALS, PER_CONDITION = 20, 2
 #: Subsets of units of one size.
 N_SUBSETS = 20
+#: Powers that are tried; with 0 the spikes tell nothing.
+TEMPERATURES = np.concatenate([[0.0], 2.0 ** np.linspace(-6, 1, 36)])
 #: A condition is never less probable than this, log2: one impossible spike is not worth more than that.
 LEAST_LOG2 = -1000.0
 
@@ -57,6 +60,33 @@ def log2_posterior(log_likelihood: FloatArray, prior: FloatArray) -> FloatArray:
     joint = np.where(impossible, 0.0, log_likelihood) + log_prior
     found = (joint - logsumexp(joint, axis=-1, keepdims=True)) / math.log(2)
     return np.asarray(np.maximum(found, LEAST_LOG2))
+
+
+def tempered(
+    log_likelihood: FloatArray, label: IntArray, prior: FloatArray, fold: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log2 posteriors of likelihoods to a power, and that power by fold (..., fold).
+
+    A model that leaves out what units share, or drift, counts the same evidence several times over: it is too sure.
+    The power of a fold is the one with most information on the trials of all others.
+
+    Parameters
+    ----------
+    log_likelihood
+        (..., trial, condition), nats.
+    label, fold
+        (trial,) the condition of each, and the fold in which it was held out.
+    prior
+        (condition,).
+    """
+    with np.errstate(invalid="ignore"):
+        below = np.nan_to_num(log_likelihood - log_likelihood.max(axis=-1, keepdims=True), nan=0.0, neginf=-np.inf)
+    below = np.maximum(below, LEAST_LOG2 * math.log(2))  # so that the power 0 takes it away
+    bits = np.stack([information(log2_posterior(power * below, prior), label, prior) for power in TEMPERATURES])
+    folds, place = np.unique(fold, return_inverse=True)
+    best = [bits[..., place != k].mean(axis=-1).argmax(axis=0) for k in range(len(folds))]
+    power = np.moveaxis(TEMPERATURES[np.array(best)], 0, -1)  # (..., fold)
+    return log2_posterior(power[..., place][..., None] * below, prior), power
 
 
 def information(log2_posterior: FloatArray, label: IntArray, prior: FloatArray) -> FloatArray:
@@ -176,7 +206,7 @@ def subset_sizes(n_units: int) -> list[int]:
 
 
 def by_number_of_units(
-    log_likelihood: FloatArray, label: IntArray, prior: FloatArray, rng: np.random.Generator
+    log_likelihood: FloatArray, label: IntArray, prior: FloatArray, fold: IntArray, rng: np.random.Generator
 ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
     """Yield a number of units, and accuracy and information (subset,) by random subsets of so many.
 
@@ -184,7 +214,7 @@ def by_number_of_units(
     ----------
     log_likelihood
         Of each unit alone, (trial, condition, unit), nats.
-    label
+    label, fold
         (trial,).
     prior
         (condition,).
@@ -198,7 +228,7 @@ def by_number_of_units(
             chosen = [np.array([unit]) for unit in range(n_units)]
         else:
             chosen = [rng.permutation(n_units)[:size] for _ in range(n)]
-        found = [log2_posterior(log_likelihood[:, :, units].sum(axis=2), prior) for units in chosen]
+        found = [tempered(log_likelihood[:, :, units].sum(axis=2), label, prior, fold)[0] for units in chosen]
         right = np.array([(each.argmax(axis=1) == label).mean() for each in found])
         yield size, right, np.array([information(each, label, prior).mean() for each in found])
 

@@ -9,6 +9,7 @@ from rnnspike.report.cells import p_text
 from rnnspike.report.packing import packed, rounded
 from rnnspike.report.words import short_labels
 from rnnspike.runs.stored.decoding import Decoding
+from rnnspike.wording import counted
 
 #: Arrays that are packed where they are long.
 PACKED = ("confusion", "time.information", "time.information_low", "time.information_high", "time.accuracy")
@@ -42,13 +43,14 @@ def decoding_sentence(found: Decoding) -> str:
     prior = "every condition as likely" if row["prior"] == "uniform" else "conditions as likely as they were frequent"
     return (
         f"The condition of {row['n_trials']} held-out trials, {row['n_conditions']} conditions, from the spikes of "
-        f"{row['n_units']} units together, {prior} before the trial. Chance: labels permuted within blocks of "
+        f"{counted(row['n_units'], 'unit{s}')} together, {prior} before the trial. The likelihood is taken to a "
+        "power, the temperature, that was chosen on other folds. Chance: labels permuted within blocks of "
         "neighbouring trials."
     )
 
 
 def decoding_table(found: Decoding) -> list[list[str]]:
-    """Return the cells of a table: model, accuracy, chance, p, information, gain over the model extended, p."""
+    """Return the cells of a table: model, accuracy, chance, p, information, temperature, gain, p."""
     return [
         [
             row["model"],
@@ -56,6 +58,7 @@ def decoding_table(found: Decoding) -> list[list[str]]:
             f"{row['chance_accuracy']:.3f}",
             p_text(row["accuracy_p"]),
             _interval(row, "information"),
+            f"{row['temperature']:.2f}",
             f"{_interval(row, 'gain', '+')} over {row['over']}" if row["over"] else "–",
             p_text(row["gain_p"]),
         ]

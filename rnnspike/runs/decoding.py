@@ -21,6 +21,7 @@ from rnnspike.evaluation.decoding import (
     confusion,
     information,
     log2_posterior,
+    tempered,
 )
 from rnnspike.evaluation.scores.likelihood import log_likelihood
 from rnnspike.models.population.shared_state import FittedSharedState
@@ -326,7 +327,9 @@ def _decoded(
     prior = np.full(n_conditions, 1 / n_conditions)
     if options.prior == "empirical":
         prior = np.bincount(label, minlength=n_conditions) / len(label)
-    whole = {name: log2_posterior(found[name][1][held, :, -1], prior) for name in models}
+    fold = run.loaded.folds[held]
+    decoded = {name: tempered(found[name][1][held, :, -1], label, prior, fold) for name in models}
+    whole = {name: posterior for name, (posterior, _) in decoded.items()}
     bits = {name: information(whole[name], label, prior) for name in models}
     seeds = run.job.id, "decoding", options.seed
     bootstrap = DecodingBootstrap(len(label), rng_for(*seeds))
@@ -346,18 +349,20 @@ def _decoded(
                 "n_units": len(units),
                 "prior": options.prior,
                 **_scores(whole[name], bits[name], label, prior, bootstrap, rng_for(*seeds, name)),
+                **_untempered(found[name][1][held, :, -1], label, prior, bootstrap),
+                **_range("temperature", decoded[name][1]),
                 **_gain(base, bits[name] - bits[base] if base else None, bootstrap),
                 "message": "; ".join(remarks) or None,
             }
         )
-        curves.append(_curves(found[name], held, label, prior, bootstrap, rng_for(*seeds, name, "units")))
+        curves.append(_curves(found[name], held, label, prior, fold, bootstrap, rng_for(*seeds, name, "units")))
     arrays: dict[str, npt.ArrayLike] = {
         "model": np.array(models, dtype=str),
         "unit": np.array(units, dtype=str),
         "conditions": np.array(plan.conditions, dtype=str),
         "trial": np.flatnonzero(held),
         "condition": label,
-        "fold": run.loaded.folds[held],
+        "fold": fold,
         "log2_posterior": np.array([whole[name] for name in models], np.float32),
         "confusion": np.array([confusion(whole[name], label) for name in models]),
         "time_s": plan.window_s[0] + plan.bin_s * np.append(_piece_starts(plan.grid.n_bins)[1:], plan.grid.n_bins),
@@ -397,6 +402,21 @@ def _gain(base: str | None, difference: FloatArray | None, bootstrap: DecodingBo
     return {"over": base, **_interval("gain", found), "gain_p": float(bootstrap.p(difference[:, None])[0])}
 
 
+def _untempered(
+    log_likelihood: FloatArray, label: IntArray, prior: FloatArray, bootstrap: DecodingBootstrap
+) -> dict[str, float]:
+    bits = information(log2_posterior(log_likelihood, prior), label, prior)
+    return _interval("untempered_information", bootstrap.means(bits[:, None]))
+
+
+def _range(name: str, by_fold: FloatArray) -> dict[str, float]:
+    return {
+        name: float(np.median(by_fold)),
+        f"{name}_low": float(by_fold.min()),
+        f"{name}_high": float(by_fold.max()),
+    }
+
+
 def _interval(name: str, found: Any) -> dict[str, float]:
     return {name: float(found.value[0]), f"{name}_low": float(found.low[0]), f"{name}_high": float(found.high[0])}
 
@@ -406,14 +426,15 @@ def _curves(
     held: npt.NDArray[np.bool_],
     label: IntArray,
     prior: FloatArray,
+    fold: IntArray,
     bootstrap: DecodingBootstrap,
     rng: np.random.Generator,
 ) -> dict[str, npt.ArrayLike]:
     """Return accuracy and information by time in the trial, and by number of units."""
     by_unit, by_time = (each[held] for each in likelihoods)
-    posterior = log2_posterior(np.moveaxis(by_time, 2, 0), prior)  # (piece, trial, condition)
+    posterior, _ = tempered(np.moveaxis(by_time, 2, 0), label, prior, fold)  # (piece, trial, condition)
     over_time = bootstrap.means(information(posterior, label, prior).T)
-    subsets = list(by_number_of_units(by_unit, label, prior, rng))
+    subsets = list(by_number_of_units(by_unit, label, prior, fold, rng))
     return {
         "time.information": over_time.value,
         "time.information_low": over_time.low,

@@ -20,6 +20,7 @@ from rnnspike.evaluation.decoding import (
     information,
     log2_posterior,
     subset_sizes,
+    tempered,
 )
 
 
@@ -65,6 +66,31 @@ def test_the_true_likelihood_tells_the_mutual_information() -> None:
     assert wrong.mean() < bits.mean()
 
 
+def test_the_temperature_mends_likelihoods_that_are_too_sure_on_other_folds() -> None:
+    rng = np.random.default_rng(6)
+    rates, prior, fold = np.array([[2.0], [4.0], [8.0]]), np.full(3, 1 / 3), np.arange(900) % 5
+    likelihood, label = poisson_trials(900, rates, rng)
+    true = likelihood.sum(axis=2)
+    best = information(log2_posterior(true, prior), label, prior).mean()
+    for factor in (1.0, 4.0):
+        posterior, power = tempered(factor * true, label, prior, fold)
+        assert power.shape == (5,) and np.all(np.abs(np.log(factor * power)) < 0.4)
+        assert information(posterior, label, prior).mean() == pytest.approx(best, abs=0.02)
+    fooled = rng.normal(size=(900, 3)) * 5
+    assert information(log2_posterior(fooled, prior), label, prior).mean() < -1
+    posterior, power = tempered(fooled, label, prior, fold)
+    assert abs(information(posterior, label, prior).mean()) < 0.02 and power.max() < 0.1
+    changed = true.copy()
+    changed[fold == 0] = 0.0  # what is decoded in a fold does not choose its power
+    assert tempered(changed, label, prior, fold)[1][0] == tempered(true, label, prior, fold)[1][0]
+
+
+def test_an_impossible_spike_does_not_undo_a_power_of_0() -> None:
+    likelihood, label = np.array([[-np.inf, -1.0]] * 4 + [[-np.inf, -np.inf]]), np.array([0, 0, 0, 0, 1])
+    posterior, power = tempered(likelihood, label, np.array([0.5, 0.5]), np.array([0, 1, 0, 1, 1]))
+    assert np.isfinite(posterior).all() and power.tolist() == [0.0, 0.0]
+
+
 def test_means_have_nominal_intervals_and_few_trials_none() -> None:
     rng = np.random.default_rng(2)
     held = 0
@@ -101,12 +127,12 @@ def test_more_units_tell_more() -> None:
     rng = np.random.default_rng(4)
     rates, prior = rng.gamma(2.0, 2.0, size=(3, 6)), np.full(3, 1 / 3)
     likelihood, label = poisson_trials(600, rates, rng)
-    found = list(by_number_of_units(likelihood, label, prior, rng))
+    found = list(by_number_of_units(likelihood, label, prior, np.arange(600) % 5, rng))
     assert [size for size, _, _ in found] == subset_sizes(6) == [1, 2, 4, 6]
     assert [len(right) for _, right, _ in found] == [6, 15, 15, 1]
     means = [bits.mean() for _, _, bits in found]
     assert means == sorted(means)
-    whole = log2_posterior(likelihood.sum(axis=2), prior)
+    whole, _ = tempered(likelihood.sum(axis=2), label, prior, np.arange(600) % 5)
     assert found[-1][1][0] == (whole.argmax(axis=1) == label).mean()
     assert found[-1][2][0] == pytest.approx(information(whole, label, prior).mean())
     table = confusion(whole, label)

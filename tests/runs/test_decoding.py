@@ -68,6 +68,7 @@ def test_rows_have_their_columns_and_are_stored(run: Path, rows: dict[str, dict[
         assert tuple(row) == DECODE_COLUMNS
         assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
         assert row["information"] == pytest.approx(np.log2(3) - row["log_loss"])
+        assert row["temperature_low"] <= row["temperature"] <= row["temperature_high"]
     assert read_jsonl(run / "decode.jsonl", {"model": str}) == list(rows.values())
     assert rows["psth"]["over"] is None and rows["glm"]["over"] == "psth-gain" and rows["stack"]["over"] == "glm"
 

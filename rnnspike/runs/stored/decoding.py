@@ -30,6 +30,7 @@ ROW: Form = {
     "information_low": float | None,
     "information_high": float | None,
     "information_p": float,
+    "temperature": float,
     "over": str | None,
     "gain": float | None,
     "gain_low": float | None,
