@@ -117,7 +117,7 @@ SINGLE_TRIALS = (
     ),
     Figure(
         "p-states",
-        "State space",
+        "States of the population",
         "The network's hidden units in held-out trials, on their first two principal components: left by condition "
         "(thin: trials; thick: means; dotted: the trial chosen above), right by time.",
         "One network and the trials that it has not seen. The components of another network are others.",

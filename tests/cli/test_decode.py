@@ -1,0 +1,61 @@
+"""``rnnspike decode``: table, formats, refusals; several runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import rnnspike
+from rnnspike.cli.main import main
+from rnnspike.errors import ExitCode
+from rnnspike.neurons.registry import cell_spec
+from rnnspike.neurons.session import SessionOptions, simulate_session
+from rnnspike.recording.write import write_nwb
+from rnnspike.runs.rows import DECODE_COLUMNS
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = SessionOptions(48, duration_s=0.5, inter_trial_s=0.3, n_conditions=2, seed=1)
+    path = tmp_path_factory.mktemp("session") / "two.nwb"
+    write_nwb(path, simulate_session([cell_spec("refractory"), cell_spec("adapting")], options).recording)
+    settings = {"condition": ("condition",), "effort": "fast", "replicates": 0, "report": False}
+    return rnnspike.fit(path, models=("psth", "renewal"), out=tmp_path_factory.mktemp("runs"), **settings)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["decode", *(str(argument) for argument in arguments)])
+    captured = capsys.readouterr()
+    return int(left.value.code or 0), captured.out, captured.err
+
+
+def test_the_table_says_what_was_decoded(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, fitted, "--format", "table")
+    assert code == ExitCode.OK
+    assert "two: 2 conditions, 48 held-out trials, 2 units together; 1.00 bits would be all" in out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  p")] == ["psth", "psth-gain"]
+    assert "decode.jsonl and decode.npz are written" in err
+
+
+def test_rows_as_jsonl_and_csv(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, fitted, "--models", "renewal", "--unit", "1", "--format", "jsonl")
+    row = json.loads(out)
+    assert code == ExitCode.OK and row["model"] == "renewal" and row["n_units"] == 1
+    assert out == (fitted / "decode.jsonl").read_text()
+    _, out, _ = run(capsys, fitted, "--format", "csv")
+    assert tuple(next(csv.reader(io.StringIO(out)))) == DECODE_COLUMNS
+
+
+def test_a_run_that_cannot_be_decoded_does_not_stop_the_others(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, tmp_path, fitted, "--format", "jsonl")
+    assert code == ExitCode.SOME_FAILED and len(out.splitlines()) == 2 and str(tmp_path) in err
+    code, out, err = run(capsys, fitted, "-m", "gru")
+    assert code == ExitCode.BAD_INPUT and out == ""
+    assert "gru was not fitted (--models; it has constant, psth, psth-gain, renewal)" in err
