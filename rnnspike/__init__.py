@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rnnspike.recording.read import read_recording
     from rnnspike.report.build import build_report
     from rnnspike.runs.cosmooth import cosmooth
-    from rnnspike.runs.decoding import decode
+    from rnnspike.runs.decoding.conditions import decode
     from rnnspike.runs.dynamics import analyse_run
     from rnnspike.runs.simulation import simulate_run
     from rnnspike.runs.stored.directory import read_rows
@@ -60,7 +60,7 @@ _WHERE = {
     "simulate_run": "runs.simulation",
     "compare_stored": "runs.stored.tables",
     "analyse_run": "runs.dynamics",
-    "decode": "runs.decoding",
+    "decode": "runs.decoding.conditions",
     "cosmooth": "runs.cosmooth",
     "build_report": "report.build",
 }

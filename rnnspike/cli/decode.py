@@ -51,7 +51,7 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
       rnnspike decode rnnspike_runs/* --prior empirical -j 4 --format jsonl
     """
     from rnnspike.errors import RunError
-    from rnnspike.runs.decoding import DecodeOptions, decode_run
+    from rnnspike.runs.decoding.conditions import DecodeOptions, decode_run
     from rnnspike.runs.engines.engine import engine_for
     from rnnspike.runs.rows import DECODE_COLUMNS
 

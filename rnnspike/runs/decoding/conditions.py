@@ -13,16 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.errors import RunError
-from rnnspike.evaluation.decoding import (
-    DecodingBootstrap,
-    accuracy_interval,
-    by_number_of_units,
-    chance,
-    confusion,
-    information,
-    log2_posterior,
-    tempered,
-)
+from rnnspike.evaluation.decoding.conditions import accuracy_interval, by_number_of_units, chance, confusion
+from rnnspike.evaluation.decoding.posterior import DecodingBootstrap, information, log2_posterior, tempered
 from rnnspike.evaluation.scores.likelihood import log_likelihood
 from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.models.protocol import FittedModel

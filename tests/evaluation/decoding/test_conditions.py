@@ -9,17 +9,19 @@ import pytest
 from scipy.stats import poisson
 from statsmodels.stats.proportion import proportion_confint
 
-from rnnspike.evaluation.decoding import (
-    LEAST_LOG2,
-    DecodingBootstrap,
+from rnnspike.evaluation.decoding.conditions import (
     accuracy_interval,
     blocks,
     by_number_of_units,
     chance,
     confusion,
+    subset_sizes,
+)
+from rnnspike.evaluation.decoding.posterior import (
+    LEAST_LOG2,
+    DecodingBootstrap,
     information,
     log2_posterior,
-    subset_sizes,
     tempered,
 )
 

@@ -12,7 +12,7 @@ import pytest
 
 import rnnspike
 from rnnspike.errors import RunError
-from rnnspike.evaluation.decoding import information, log2_posterior
+from rnnspike.evaluation.decoding.posterior import information, log2_posterior
 from rnnspike.neurons.registry import cell_spec
 from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Recording
@@ -20,7 +20,7 @@ from rnnspike.recording.write import write_nwb
 from rnnspike.report.build import build_report
 from rnnspike.report.figures.export import write_figures
 from rnnspike.report.load import load_run
-from rnnspike.runs.decoding import Part, part_likelihoods
+from rnnspike.runs.decoding.conditions import Part, part_likelihoods
 from rnnspike.runs.rows import DECODE_COLUMNS
 from rnnspike.runs.stored.decoding import ARRAYS, ARRAYS_FILE, read_decoding
 from rnnspike.runs.stored.reopen import reopen

@@ -1,4 +1,4 @@
-r"""Which condition was it? Decoding of single trials by the likelihood of models that have not seen them.
+r"""What the spikes of single trials tell, by the likelihood of models that have not seen them.
 
 .. math:: p(c \mid y) \propto p(c) \prod_u p(y_u \mid c, \mathrm{past})^\beta
 
@@ -9,12 +9,9 @@ over units u, which are independent in a bin given the past of all, with a tempe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, stdtrit
-from scipy.stats import binomtest
 
 from rnnspike.evaluation.scores.resampling import (
     MIN_TRIALS,
@@ -26,12 +23,8 @@ from rnnspike.evaluation.scores.resampling import (
 )
 from rnnspike.trials.data import FloatArray, IntArray
 
-#: Draws of the bootstrap over trials, sign flips, and permutations of labels.
-N_DRAWS, N_FLIPS, N_PERMUTATIONS = 2000, 4999, 4999
-#: Trials of a block within which labels are permuted, and how often each condition may come in it, at the least.
-BLOCK_TRIALS, PER_CONDITION = 20, 2
-#: Subsets of units of one size.
-N_SUBSETS = 20
+#: Draws of the bootstrap over trials, and sign flips.
+N_DRAWS, N_FLIPS = 2000, 4999
 #: Powers that are tried; with 0 the spikes tell nothing.
 TEMPERATURES = np.concatenate([[0.0], 2.0 ** np.linspace(-6, 1, 36)])
 #: A condition is never less probable than this, log2: one impossible spike is not worth more than that.
@@ -108,12 +101,6 @@ def information(log2_posterior: FloatArray, label: IntArray, prior: FloatArray) 
     return np.asarray(own[..., 0] - np.log2(prior[label]))
 
 
-def accuracy_interval(n_right: int, n: int) -> tuple[float, float]:
-    """Return the exact 95 % interval of a share (Clopper and Pearson 1934)."""
-    found = binomtest(n_right, n).proportion_ci(method="exact")
-    return float(found.low), float(found.high)
-
-
 class DecodingBootstrap:
     """Intervals and p of means over trials, paired between models; neighbouring trials may share a state."""
 
@@ -140,100 +127,3 @@ class DecodingBootstrap:
     @staticmethod
     def _wider(values: FloatArray) -> FloatArray:
         return np.sqrt(long_run_share(values - values.mean(axis=0)))
-
-
-@dataclass(frozen=True)
-class Chance:
-    """Accuracy and information of permuted labels: their means, and p of what was found.
-
-    ``p_accuracy`` and ``p_information`` are the shares of permutations that do as well; 1 where conditions do not
-    change within blocks, so that nothing can be told from drift.
-    """
-
-    accuracy: float
-    p_accuracy: float
-    p_information: float
-
-
-def chance(
-    log2_posterior: FloatArray, label: IntArray, prior: FloatArray, rng: np.random.Generator, n: int = N_PERMUTATIONS
-) -> Chance:
-    """Return what labels that are permuted within blocks of neighbouring trials come to.
-
-    Parameters
-    ----------
-    log2_posterior
-        (trial, condition), trials in order of time.
-    label
-        (trial,) condition of each.
-    prior
-        (condition,).
-    rng
-        Of the permutations.
-    n
-        How many.
-    """
-    decoded, block = log2_posterior.argmax(axis=1), blocks(len(label), len(prior))
-    right, bits = np.empty(n), np.empty(n)
-    for k in range(n):
-        order = np.lexsort((rng.random(len(label)), block))  # a permutation within each block
-        mixed = label[order]
-        right[k] = (decoded == mixed).mean()
-        bits[k] = information(log2_posterior, mixed, prior).mean()
-    found = (decoded == label).mean(), information(log2_posterior, label, prior).mean()
-    p = [
-        float((1 + (each >= value - 1e-9).sum()) / (1 + n)) for each, value in zip((right, bits), found, strict=True)
-    ]
-    return Chance(float(right.mean()), *p)
-
-
-def blocks(n_trials: int, n_conditions: int) -> IntArray:
-    """Return the block (trial,) of each trial: equal runs of neighbouring trials."""
-    length = max(BLOCK_TRIALS, PER_CONDITION * n_conditions)
-    n_blocks = max(1, n_trials // length)
-    return np.arange(n_trials) * n_blocks // max(n_trials, 1)
-
-
-def subset_sizes(n_units: int) -> list[int]:
-    """Return sizes of subsets of units: powers of 2 and all.
-
-    Examples
-    --------
-    >>> subset_sizes(6)
-    [1, 2, 4, 6]
-    """
-    return sorted({*(2**k for k in range(n_units.bit_length()) if 2**k < n_units), n_units})
-
-
-def by_number_of_units(
-    log_likelihood: FloatArray, label: IntArray, prior: FloatArray, fold: IntArray, rng: np.random.Generator
-) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    """Yield a number of units, and accuracy and information (subset,) by random subsets of so many.
-
-    Parameters
-    ----------
-    log_likelihood
-        Of each unit alone, (trial, condition, unit), nats.
-    label, fold
-        (trial,).
-    prior
-        (condition,).
-    rng
-        Of the subsets.
-    """
-    n_units = log_likelihood.shape[2]
-    for size in subset_sizes(n_units):
-        n = 1 if size == n_units else min(N_SUBSETS, math.comb(n_units, size))
-        if size == 1 and n_units <= N_SUBSETS:
-            chosen = [np.array([unit]) for unit in range(n_units)]
-        else:
-            chosen = [rng.permutation(n_units)[:size] for _ in range(n)]
-        found = [tempered(log_likelihood[:, :, units].sum(axis=2), label, prior, fold)[0] for units in chosen]
-        right = np.array([(each.argmax(axis=1) == label).mean() for each in found])
-        yield size, right, np.array([information(each, label, prior).mean() for each in found])
-
-
-def confusion(log2_posterior: FloatArray, label: IntArray) -> IntArray:
-    """Return how many trials of each condition were taken for each, (condition, decoded)."""
-    n = log2_posterior.shape[1]
-    return np.bincount(label * n + log2_posterior.argmax(axis=1), minlength=n * n).reshape(n, n)

@@ -1,0 +1,1 @@
+"""Decoding of a finished run: conditions of trials, and covariates over time."""
