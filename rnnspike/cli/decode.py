@@ -44,28 +44,40 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
     All units are decoded together, by models that have not seen the trial. Chance: labels permuted within
     blocks of neighbouring trials. Rows and arrays go into the run directory (decode.jsonl, decode.npz).
 
+    With --covariate: the value of a covariate of one or two channels in windows of held-out trials, on a grid of the
+    values that it has (decode_covariate.jsonl, decode_covariate.npz). Chance: the decoded series shifted in time.
+
     \b
     Examples:
       rnnspike decode rnnspike_runs/session
       rnnspike decode rnnspike_runs/session --models psth --models glm --unit 3
       rnnspike decode rnnspike_runs/* --prior empirical -j 4 --format jsonl
+      rnnspike decode rnnspike_runs/track --covariate position -j 4
     """
     from rnnspike.errors import RunError
     from rnnspike.runs.decoding.conditions import DecodeOptions, decode_run
+    from rnnspike.runs.decoding.covariate import CovariateOptions, decode_covariate_run
     from rnnspike.runs.engines.engine import engine_for
-    from rnnspike.runs.rows import DECODE_COLUMNS
+    from rnnspike.runs.rows import DECODE_COLUMNS, DECODE_COVARIATE_COLUMNS
 
     log = log_from(values)
+    models, units, seed, covariate = (values[name] for name in ("models", "units", "seed", "covariate"))
     granted = command_line_only_from(values)
-    options = DecodeOptions(values["models"], values["units"], values["prior"], values["seed"], granted)
-    writer, failures = RowWriter(values["output_format"], DECODE_COLUMNS, render), Failures(log, RunError)
+    columns, drawn = (DECODE_COVARIATE_COLUMNS, render_covariate) if covariate else (DECODE_COLUMNS, render)
+    writer, failures = RowWriter(values["output_format"], columns, drawn), Failures(log, RunError)
     with engine_for(values["workers"]) as engine:
         for run in runs:
             with failures.alone(run):
                 with progress_bar(run.name, log) as progress:
-                    rows = decode_run(run, options, engine, progress)
+                    if covariate:
+                        options = CovariateOptions(covariate, values["window_s"], models, units, seed, granted)
+                        rows = decode_covariate_run(run, options, engine, progress)
+                    else:
+                        rows = decode_run(
+                            run, DecodeOptions(models, units, values["prior"], seed, granted), engine, progress
+                        )
                 writer.write_all(rows)
-                log.info(f"{run}: decode.jsonl and decode.npz are written; rnnspike report {run} shows them")
+                log.info(f"{run}: results are in the run directory; rnnspike report {run} shows them")
     writer.close()
     ctx.exit(failures.exit_code)
 
@@ -104,8 +116,40 @@ def render(rows: list[dict[str, Any]]) -> Any:
     return Group(*map(label, heads), table, *map(label, said))
 
 
-def _cell(row: dict[str, Any], name: str) -> str:
+def render_covariate(rows: list[dict[str, Any]]) -> Any:
+    """Return the rows of a decoded covariate as a table, and notes."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+
+    several = len({row["recording"] for row in rows}) > 1
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for name in (*(["recording"] if several else []), "model"):
+        table.add_column(name)
+    for heading in ("median error [95 %]", "without spikes", "chance", "p", "bits [95 %]"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        cells = [
+            *([row["recording"]] if several else []),
+            row["model"],
+            _cell(row, "median_error", ".4g"),
+            f"{row['prior_error']:.4g}",
+            f"{row['chance_error']:.4g}",
+            f"{row['error_p']:.2g}",
+            _cell(row, "information"),
+        ]
+        table.add_row(*map(label, cells))
+    heads = dict.fromkeys(
+        f"{row['recording']}: {row['covariate']} in {counted(row['n_windows'], 'window{s}')} of "
+        f"{row['window_ms']:g} ms, {counted(row['n_units'], 'unit{s}')} together"
+        for row in rows
+    )
+    said = dict.fromkeys(f"{row['recording']}: {row['message']}" for row in rows if row["message"])
+    return Group(*map(label, heads), table, *map(label, said))
+
+
+def _cell(row: dict[str, Any], name: str, form: str = ".3f") -> str:
     if row[name] is None:
         return "–"
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{row[name]:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+    return f"{row[name]:{form}}" + ("" if low is None else f" [{low:{form}}, {high:{form}}]")

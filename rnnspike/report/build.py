@@ -17,7 +17,14 @@ from rnnspike.names import visible
 from rnnspike.report import advice, catalogue, guide, tallies, words
 from rnnspike.report.cells import KIND_WORDS, page_columns
 from rnnspike.report.colours import all_colours
-from rnnspike.report.decoding import decoding_payload, decoding_sentence, decoding_table
+from rnnspike.report.decoding import (
+    covariate_payload,
+    covariate_sentence,
+    covariate_table,
+    decoding_payload,
+    decoding_sentence,
+    decoding_table,
+)
 from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
 from rnnspike.report.packing import columnar, deflated, to_script
@@ -98,6 +105,8 @@ def render(run: Run) -> str:
         states=run.single_trials is not None and "state.model" in run.single_trials,
         decoding=decoding_table(run.decoding) if run.decoding else None,
         decoding_sentence=decoding_sentence(run.decoding) if run.decoding else None,
+        covariate=covariate_table(run.decoded_covariate) if run.decoded_covariate else None,
+        covariate_sentence=covariate_sentence(run.decoded_covariate) if run.decoded_covariate else None,
         network=Markup(to_script(network)) if network else None,
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
@@ -143,6 +152,7 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "shared": shared_payload(run.population),
         "trials": trials_payload(run.single_trials),
         "decoding": decoding_payload(run.decoding),
+        "covariate": covariate_payload(run.decoded_covariate),
     }
 
 

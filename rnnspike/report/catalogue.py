@@ -163,6 +163,21 @@ DECODING = (
     ),
 )
 
+DECODED_COVARIATE = (
+    Figure(
+        "d-covariate",
+        "Covariate over time",
+        "Recorded (black), and the posterior mean given the spikes of all units in each window of held-out trials.",
+        "The likelihood of each value on a grid, by models that have not seen the trial, times how long the "
+        "covariate has each value in the session.",
+        "The decoded line follows the recorded one.",
+        "It stays near the mean of the session: the spikes tell little. It jumps: single windows hold few spikes.",
+        paper=("decoding:covariate",),
+        wide=True,
+        tall=True,
+    ),
+)
+
 FIT = (
     Figure(
         "f-ladder",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from rnnspike.report.cells import p_text
 from rnnspike.report.packing import packed, rounded
 from rnnspike.report.words import short_labels
 from rnnspike.runs.stored.decoding import Decoding
 from rnnspike.wording import counted
 
+#: Windows of a decoded covariate that are drawn at the most.
+MOST_WINDOWS = 3000
 #: Arrays that are packed where they are long.
 PACKED = ("confusion", "time.information", "time.information_low", "time.information_high", "time.accuracy")
 
@@ -66,8 +70,57 @@ def decoding_table(found: Decoding) -> list[list[str]]:
     ]
 
 
-def _interval(row: dict[str, Any], name: str, sign: str = "") -> str:
+def covariate_payload(found: Decoding | None) -> dict[str, Any] | None:
+    """Return what the figure of a decoded covariate is drawn from; None where none was decoded.
+
+    Parameters
+    ----------
+    found
+        Rows and arrays.
+    """
+    if found is None:
+        return None
+    arrays, some = found.arrays, slice(MOST_WINDOWS)
+    return {
+        "model": [row["model"] for row in found.rows],
+        "channel": arrays["channel"].tolist(),
+        "n_windows": len(arrays["time_s"]),
+        "time_s": packed(arrays["time_s"][some]),
+        "recorded": packed(arrays["recorded"][some].T),
+        "decoded": packed(np.swapaxes(arrays["decoded"][:, some], 1, 2)),
+    }
+
+
+def covariate_sentence(found: Decoding) -> str:
+    """Return which covariate was decoded, from what, and against which chance."""
+    row = found.rows[0]
+    return (
+        f"{row['covariate']} in {row['n_windows']} windows of {row['window_ms']:g} ms in held-out trials, from the "
+        f"spikes of {counted(row['n_units'], 'unit{s}')} together, on {row['n_points']} values that it has, each as "
+        "likely before as it is frequent. Without spikes: the mean over the session. Chance: the decoded series "
+        "shifted in time."
+    )
+
+
+def covariate_table(found: Decoding) -> list[list[str]]:
+    """Return the cells of a table: model, median error, without spikes, chance, p, information, temperature."""
+    return [
+        [
+            row["model"],
+            _interval(row, "median_error", form=".4g"),
+            f"{row['prior_error']:.4g}",
+            f"{row['chance_error']:.4g}",
+            p_text(row["error_p"]),
+            _interval(row, "information"),
+            f"{row['temperature']:.2f}",
+        ]
+        for row in found.rows
+    ]
+
+
+def _interval(row: dict[str, Any], name: str, sign: str = "", form: str = ".3f") -> str:
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
     if value is None:
         return "–"
-    return f"{value:{sign}.3f}" + ("" if low is None else f" ({low:{sign}.3f} to {high:{sign}.3f})")
+    form = sign + form
+    return f"{value:{form}}" + ("" if low is None else f" ({low:{form}} to {high:{form}})")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from rnnspike.runs.rows import COUPLING_TYPES, PAIR_TYPES, SESSION_TYPES
-from rnnspike.runs.stored.decoding import Decoding, read_decoding
+from rnnspike.runs.stored.decoding import Decoding, read_covariate, read_decoding
 from rnnspike.runs.stored.directory import (
     FINDING,
     RESOLVED,
@@ -111,6 +111,11 @@ class Run:
     def decoding(self) -> Decoding | None:
         """What ``rnnspike decode`` found; None where it was not run."""
         return read_decoding(self.folder)
+
+    @cached_property
+    def decoded_covariate(self) -> Decoding | None:
+        """What ``rnnspike decode --covariate`` found; None where it was not run."""
+        return read_covariate(self.folder)
 
     def unit_rows(self, unit: str) -> list[dict[str, Any]]:
         """Return a unit's rows.

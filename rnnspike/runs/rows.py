@@ -329,6 +329,30 @@ DECODE: tuple[Column, ...] = (
     Column("message", str, "What to know about the row."),
 )
 DECODE_COLUMNS = tuple(column.name for column in DECODE)
+#: Columns of ``rnnspike decode --covariate``: one row per model.
+DECODE_COVARIATE: tuple[Column, ...] = (
+    Column("schema", int, "Version of the columns."),
+    Column("recording", str, "Name of the recording."),
+    Column("model", str, "Model by whose likelihood the covariate is decoded."),
+    Column("covariate", str, "Its name."),
+    Column("window_ms", float, "Length of the windows in which it is taken for constant.", "ms"),
+    Column("n_windows", int, "Windows that were decoded, at least half observed."),
+    Column("n_trials", int, "Held-out trials that they lie in."),
+    Column("n_units", int, "Units that were decoded together."),
+    Column("n_points", int, "Values of the covariate that were tried: cells that it visits."),
+    *_with_interval("median_error", "Median distance of the posterior mean from the recorded mean, in its unit."),
+    Column("prior_error", float, "The same without spikes: of the mean over the session."),
+    Column("chance_error", float, "The same of the decoded series shifted in time."),
+    Column("error_p", float, "Share of shifts that come as near."),
+    *_with_interval(
+        "information", "Mean log2 of the probability of the recorded value's cell over its prior.", "bits"
+    ),
+    Column("temperature", float, "Power of the likelihood, chosen on other folds: median over folds."),
+    Column("temperature_low", float, "Lowest over folds."),
+    Column("temperature_high", float, "Highest over folds."),
+    Column("message", str, "What to know about the row."),
+)
+DECODE_COVARIATE_COLUMNS = tuple(column.name for column in DECODE_COVARIATE)
 #: Version of those columns.
 DECODE_SCHEMA = 1
 #: Their types as they are read back; a gain is null where it is undefined.
@@ -463,6 +487,10 @@ def reference() -> str:
         ),
         "",
         *_table(DECODE),
+        "",
+        "With `--covariate` (`decode_covariate.jsonl`):",
+        "",
+        *_table(DECODE_COVARIATE),
     ]
     return "\n".join(lines)
 

@@ -39,7 +39,7 @@ def test_the_table_says_what_was_decoded(fitted: Path, capsys: pytest.CaptureFix
     assert code == ExitCode.OK
     assert "two: 2 conditions, 48 held-out trials, 2 units together; 1.00 bits would be all" in out
     assert [line.split()[0] for line in out.splitlines() if line.startswith("  p")] == ["psth", "psth-gain"]
-    assert "decode.jsonl and decode.npz are written" in err
+    assert "results are in the run directory" in err
 
 
 def test_rows_as_jsonl_and_csv(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnspike.report.catalogue import COMPARISON, DECODING, GLANCE, NETWORK, POPULATION, SINGLE_TRIALS, UNIT_GROUPS
+from rnnspike.report.catalogue import (
+    COMPARISON,
+    DECODED_COVARIATE,
+    DECODING,
+    GLANCE,
+    NETWORK,
+    POPULATION,
+    SINGLE_TRIALS,
+    UNIT_GROUPS,
+)
 from rnnspike.report.cells import page_columns
 from rnnspike.report.figures.declaration import Figure
 from rnnspike.report.figures.export import unit_figures
@@ -20,7 +29,7 @@ from rnnspike.runs.rows import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 UNIT = tuple(figure for _, figures in UNIT_GROUPS for figure in figures)
-DECLARED = (*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *UNIT, *NETWORK, *COMPARISON)
+DECLARED = (*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE, *UNIT, *NETWORK, *COMPARISON)
 
 
 def test_scripts_draw_the_figures_that_are_declared() -> None:

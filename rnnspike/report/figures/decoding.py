@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rnnspike.report.colours import on_paper
-from rnnspike.report.figures.drawing import Picture, axes, levels
+from rnnspike.report.figures.drawing import Picture, axes, levels, row_of_axes
 from rnnspike.report.load import Run
 from rnnspike.report.words import short_labels
 
@@ -61,3 +61,20 @@ def by_units(run: Run) -> Picture | None:
     on.set_xticks(found["units.n"][0], [str(n) for n in found["units.n"][0]])
     on.legend()
     return Picture("decoding_units", figure, pd.DataFrame(numbers))
+
+
+def covariate(run: Run) -> Picture | None:
+    """Return a covariate over time, recorded and decoded by the last model, channel by channel."""
+    if run.decoded_covariate is None:
+        return None
+    found = run.decoded_covariate.arrays
+    model, names = str(found["model"][-1]), found["channel"].tolist()
+    figure, on = row_of_axes(len(names))
+    table = {"time_s": found["time_s"]}
+    for c, name in enumerate(names):
+        on[c].plot(found["time_s"], found["decoded"][-1][:, c], color=on_paper(model), lw=0.6, label=model)
+        on[c].plot(found["time_s"], found["recorded"][:, c], color="black", lw=0.6, label="recorded")
+        on[c].set(xlabel="time in the session (s)", ylabel=name)
+        table |= {f"{name}_recorded": found["recorded"][:, c], f"{name}_decoded": found["decoded"][-1][:, c]}
+    on[0].legend()
+    return Picture("decoding_covariate", figure, pd.DataFrame(table))

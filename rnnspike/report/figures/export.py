@@ -10,7 +10,16 @@ from typing import Any
 import matplotlib as mpl
 
 from rnnspike.names import any_text
-from rnnspike.report.catalogue import COMPARISON, DECODING, GLANCE, NETWORK, POPULATION, SINGLE_TRIALS, UNIT_GROUPS
+from rnnspike.report.catalogue import (
+    COMPARISON,
+    DECODED_COVARIATE,
+    DECODING,
+    GLANCE,
+    NETWORK,
+    POPULATION,
+    SINGLE_TRIALS,
+    UNIT_GROUPS,
+)
 from rnnspike.report.figures.declaration import Figure
 from rnnspike.report.figures.drawing import STYLE, Picture, write_picture
 from rnnspike.report.figures.network import Analysed
@@ -34,7 +43,7 @@ def write_figures(run: Run, folder: Path) -> list[Path]:
     list of Path
         The files.
     """
-    written = _write(drawn((*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING), run), folder)
+    written = _write(drawn((*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run), folder)
     for unit in run.units:
         written += _write(unit_figures(run, unit), folder / f"unit_{safe_name(unit)}")
     analysed = run.folder / "dynamics"

@@ -27,3 +27,15 @@ figure("d-units", (id) => {
   const traces = decoding.model.map((m, k) => ({ x: decoding["units.n"][k], y: decoding["units.information_mean"][k], mode: "lines+markers", name: m, line: { color: colour(m), width: 1.8 }, marker: { size: 7 }, error_y: errors(decoding["units.information_mean"][k], decoding["units.information_lowest"][k], decoding["units.information_highest"][k]) }));
   draw(id, traces, { showlegend: true, xaxis: titled("units", { type: "log", tickvals: decoding["units.n"][0], ticktext: decoding["units.n"][0].map(String) }), yaxis: titled("information, bits", { zeroline: true, zerolinecolor: style("--edge") }) }, "Information on the condition by number of units");
 });
+const tracked = overview.covariate ? lazy(overview.covariate) : null;
+figure("d-covariate", (id) => {
+  const traces = [], axes = {}, n = tracked.channel.length, last = tracked.model.length - 1;
+  tracked.channel.forEach((name, c) => {
+    const y = "y" + (c ? c + 1 : ""), top = 1 - c / n;
+    tracked.model.forEach((m, k) => traces.push({ x: tracked.time_s, y: tracked.decoded[k][c], yaxis: y, mode: "lines", name: m, legendgroup: m, showlegend: c === 0, visible: k === last ? true : "legendonly", line: { color: colour(m), width: 1.2 } }));
+    traces.push({ x: tracked.time_s, y: tracked.recorded[c], yaxis: y, mode: "lines", name: "recorded", legendgroup: "recorded", showlegend: c === 0, line: { color: style("--fg"), width: 1.4 } });
+    axes[c ? "yaxis" + (c + 1) : "yaxis"] = titled(name, { domain: [top - 1 / n + (n > 1 ? 0.04 : 0), top], zeroline: false });
+  });
+  draw(id, traces, Object.assign({ showlegend: true, xaxis: titled("time in the session, s", { anchor: n > 1 ? "y" + n : "y" }) }, axes), "Recorded and decoded covariate over time");
+  note(id, (tracked.n_windows > tracked.time_s.length ? "The first " + tracked.time_s.length + " of " + tracked.n_windows + " windows are drawn. " : "") + "Drag to look at a part; click a name to show or hide it.");
+});

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,15 +16,24 @@ from rnnspike.evaluation.decoding.conditions import accuracy_interval, by_number
 from rnnspike.evaluation.decoding.posterior import DecodingBootstrap, information, log2_posterior, tempered
 from rnnspike.evaluation.scores.likelihood import log_likelihood
 from rnnspike.models.population.shared_state import FittedSharedState
-from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, is_population, nearest_extended
 from rnnspike.names import plain
+from rnnspike.runs.decoding.likelihoods import (
+    fitted_models,
+    interval,
+    mean_log_mu,
+    members_of_fold,
+    over_folds,
+    reopen_once,
+    stack_pools,
+    units_with,
+    without,
+)
 from rnnspike.runs.engines.engine import Engine, completed, engine_for
 from rnnspike.runs.engines.in_process import InProcess
 from rnnspike.runs.rows import DECODE_COLUMNS, DECODE_SCHEMA
 from rnnspike.runs.stored.decoding import write_decoding
 from rnnspike.runs.stored.reopen import Reopened, reopen
-from rnnspike.runs.stored.store import read_stack, safe_name
 from rnnspike.runs.tasks import Progress, rng_for
 from rnnspike.trials.data import FloatArray, IntArray, Trials
 
@@ -101,8 +109,12 @@ def decode_run(
     """
     folder, options = Path(folder), options or DecodeOptions()
     run = reopen(folder, **options.granted)
-    models = _models(run, options)
-    units, left_out = _units(run, options, models)
+    if len(run.loaded.plan.conditions) < 2:
+        raise RunError(f"{folder}: its trials have one condition: fit it with --condition COLUMN")
+    models = [name for name in fitted_models(run, options.models, DEFAULT, is_population) if name != "constant"]
+    if not models:
+        raise RunError(f"{folder}: constant knows no conditions (--models)")
+    units, left_out = units_with(run, options.units, models)
     found = _likelihoods(run, options, models, units, engine or InProcess(), progress)
     rows, arrays = _decoded(run, options, units, left_out, found)
     write_decoding(folder, rows, arrays)
@@ -153,41 +165,6 @@ def decode(
         return decode_run(folder, DecodeOptions(tuple(models), tuple(units), prior, seed), engine, progress)
 
 
-def _models(run: Reopened, options: DecodeOptions) -> list[str]:
-    plan, folder = run.loaded.plan, run.job.folder
-    if len(plan.conditions) < 2:
-        raise RunError(f"{folder}: its trials have one condition: fit it with --condition COLUMN")
-    fitted = [name for name in MODELS if any(_has(run, name, unit) for unit in run.units)]
-    for unknown in [name for name in options.models if name not in fitted]:
-        raise RunError(f"{folder}: {unknown} was not fitted (--models; it has {', '.join(fitted)})")
-    wanted = options.models or [name for name in fitted if name in DEFAULT or is_population(name)]
-    models = [name for name in fitted if name in wanted and name != "constant"]
-    if not models:
-        raise RunError(f"{folder}: holds no model that knows conditions (--models takes {', '.join(fitted)})")
-    return models
-
-
-def _units(run: Reopened, options: DecodeOptions, models: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the units that have all of the models, and those that do not."""
-    for unknown in [unit for unit in options.units if unit not in run.units]:
-        raise RunError(f"{run.job.folder}: has no fitted unit {unknown} (--unit; it has {', '.join(run.units[:20])})")
-    wanted = [unit for unit in run.units if unit in (options.units or run.units)]
-    kept = [unit for unit in wanted if all(_has(run, name, unit) for name in models)]
-    if not kept:
-        raise RunError(f"{run.job.folder}: no unit has {' and '.join(models)}")
-    return kept, [unit for unit in wanted if unit not in kept]
-
-
-def _has(run: Reopened, model: str, unit: str) -> bool:
-    if model == "stack":
-        return len(_pools(run, unit)) == run.loaded.n_folds
-    return MODELS[model].fitted and not MODELS[model].hidden and bool(run.members(model, unit))
-
-
-def _pools(run: Reopened, unit: str) -> dict[str, tuple[dict[str, float], float]]:
-    return read_stack(run.job.folder / "units" / safe_name(unit) / "stack.json")
-
-
 def _likelihoods(
     run: Reopened,
     options: DecodeOptions,
@@ -225,7 +202,7 @@ def _likelihoods(
 
 def part_likelihoods(part: Part) -> Likelihoods:
     """Return the log-likelihoods of a fold's trials under some conditions."""
-    run = _reopened(part.folder, part.granted)
+    run = reopen_once(part.folder, part.granted)
     rows = np.flatnonzero(run.loaded.folds == part.fold)
     plan, n_units = run.loaded.plan, len(part.units)
     starts = _piece_starts(plan.grid.n_bins)
@@ -246,14 +223,9 @@ def part_likelihoods(part: Part) -> Likelihoods:
     return {name: (whole, np.cumsum(pieces, axis=2)) for name, (whole, pieces) in found.items()}
 
 
-@lru_cache(maxsize=1)
-def _reopened(folder: Path, granted: tuple[tuple[str, bool], ...]) -> Reopened:
-    return reopen(folder, **dict(granted))
-
-
 def _needed(run: Reopened, part: Part, unit: str) -> tuple[list[str], dict[str, float], float]:
     """Return the models whose predictions are needed for a unit, and the stack's weights and scale."""
-    weights, scale = _pools(run, unit)[str(part.fold)] if "stack" in part.models else ({}, 1.0)
+    weights, scale = stack_pools(run, unit)[str(part.fold)] if "stack" in part.models else ({}, 1.0)
     weights = {name: weight for name, weight in weights.items() if weight}
     return [name for name in dict.fromkeys([*part.models, *weights]) if name != "stack"], weights, scale
 
@@ -263,21 +235,12 @@ def _of_all_units(run: Reopened, part: Part, rows: IntArray, code: IntArray) -> 
     found: dict[str, dict[str, FloatArray]] = {}
     for name in dict.fromkeys(name for unit in part.units for name in _needed(run, part, unit)[0]):
         if MODELS[name].pooled == "all":
-            networks = _members(run, name, part.units[0], part.fold)
+            networks = members_of_fold(run, name, part.units[0], part.fold)
             assert isinstance(networks[0], FittedSharedState)
             unit_ids = list(networks[0].unit_ids)
-            log_mu = _mean_log_mu(networks, replace(run.loaded.trials(unit_ids).take(rows), condition=code))
+            log_mu = mean_log_mu(networks, replace(run.loaded.trials(unit_ids).take(rows), condition=code))
             found[name] = {unit: log_mu[:, :, u] for u, unit in enumerate(unit_ids)}
     return found
-
-
-def _members(run: Reopened, name: str, unit: str, fold: int) -> list[FittedModel]:
-    return [run.load(name, unit, member) for member in run.members(name, unit) if member[0] == fold]
-
-
-def _mean_log_mu(models: Sequence[FittedModel], trials: Trials) -> FloatArray:
-    """Return the mean of models' log mu (trial, bin, unit), as members are averaged in a fit (science.md#folds)."""
-    return np.asarray(np.mean([np.log(model.intensity(trials)) for model in models], axis=0))
 
 
 def _predictions(
@@ -287,7 +250,7 @@ def _predictions(
     needed, weights, scale = _needed(run, part, unit)
     log_mu: dict[str, FloatArray] = {name: shared[name][unit] for name in needed if name in shared}
     for name in [name for name in needed if name not in shared]:
-        log_mu[name] = _mean_log_mu(_members(run, name, unit, part.fold), trials)[:, :, 0]
+        log_mu[name] = mean_log_mu(members_of_fold(run, name, unit, part.fold), trials)[:, :, 0]
     found = {name: np.exp(log_mu[name]) for name in part.models if name != "stack"}
     if "stack" in part.models:
         found["stack"] = scale * np.exp(sum(weight * log_mu[name] for name, weight in weights.items()))
@@ -325,9 +288,7 @@ def _decoded(
     bits = {name: information(whole[name], label, prior) for name in models}
     seeds = run.job.id, "decoding", options.seed
     bootstrap = DecodingBootstrap(len(label), rng_for(*seeds))
-    remarks = [f"without unit{'s' * (len(left_out) > 1)} {', '.join(left_out)}: not fitted by all models"] * bool(
-        left_out
-    )
+    remarks = without(left_out)
     rows, curves = [], []
     for name in models:
         base = nearest_extended(name, [each for each in models if each != name])
@@ -342,7 +303,7 @@ def _decoded(
                 "prior": options.prior,
                 **_scores(whole[name], bits[name], label, prior, bootstrap, rng_for(*seeds, name)),
                 **_untempered(found[name][1][held, :, -1], label, prior, bootstrap),
-                **_range("temperature", decoded[name][1]),
+                **over_folds("temperature", decoded[name][1]),
                 **_gain(base, bits[name] - bits[base] if base else None, bootstrap),
                 "message": "; ".join(remarks) or None,
             }
@@ -381,9 +342,9 @@ def _scores(
         "accuracy_high": high,
         "chance_accuracy": by_chance.accuracy,
         "accuracy_p": by_chance.p_accuracy,
-        **_interval("information", mean),
+        **interval("information", mean),
         "information_p": by_chance.p_information,
-        **_interval("log_loss", loss),
+        **interval("log_loss", loss),
     }
 
 
@@ -391,26 +352,14 @@ def _gain(base: str | None, difference: FloatArray | None, bootstrap: DecodingBo
     if difference is None:
         return {}
     found = bootstrap.means(difference[:, None])
-    return {"over": base, **_interval("gain", found), "gain_p": float(bootstrap.p(difference[:, None])[0])}
+    return {"over": base, **interval("gain", found), "gain_p": float(bootstrap.p(difference[:, None])[0])}
 
 
 def _untempered(
     log_likelihood: FloatArray, label: IntArray, prior: FloatArray, bootstrap: DecodingBootstrap
 ) -> dict[str, float]:
     bits = information(log2_posterior(log_likelihood, prior), label, prior)
-    return _interval("untempered_information", bootstrap.means(bits[:, None]))
-
-
-def _range(name: str, by_fold: FloatArray) -> dict[str, float]:
-    return {
-        name: float(np.median(by_fold)),
-        f"{name}_low": float(by_fold.min()),
-        f"{name}_high": float(by_fold.max()),
-    }
-
-
-def _interval(name: str, found: Any) -> dict[str, float]:
-    return {name: float(found.value[0]), f"{name}_low": float(found.low[0]), f"{name}_high": float(found.high[0])}
+    return interval("untempered_information", bootstrap.means(bits[:, None]))
 
 
 def _curves(

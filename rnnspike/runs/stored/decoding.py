@@ -1,4 +1,4 @@
-"""``decode.jsonl`` and ``decode.npz``: what can be decoded from a run; their form, once."""
+"""``decode.jsonl``, ``decode_covariate.jsonl`` and their arrays: what was decoded from a run; their form, once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rnnspike.errors import damage_errors
 from rnnspike.runs.stored.store import Form, read_arrays, read_jsonl, write_arrays, write_jsonl
 
 ROWS_FILE, ARRAYS_FILE = "decode.jsonl", "decode.npz"
+COVARIATE_ROWS_FILE, COVARIATE_ARRAYS_FILE = "decode_covariate.jsonl", "decode_covariate.npz"
 #: What the page shows of a row.
 ROW: Form = {
     "model": str,
@@ -58,6 +59,42 @@ ARRAYS = {
 }
 
 
+#: The same of a decoded covariate: ``time_s`` (window,) are middles of windows in the session, ``recorded`` (window,
+#: channel), ``decoded`` (model, window, channel) posterior means, ``points`` (point, channel) the values tried.
+COVARIATE_ROW: Form = {
+    "model": str,
+    "covariate": str,
+    "window_ms": float,
+    "n_windows": int,
+    "n_units": int,
+    "n_points": int,
+    "median_error": float,
+    "median_error_low": float,
+    "median_error_high": float,
+    "prior_error": float,
+    "chance_error": float,
+    "error_p": float,
+    "information": float,
+    "information_low": float | None,
+    "information_high": float | None,
+    "temperature": float,
+    "message": str | None,
+}
+COVARIATE_ARRAYS = {
+    "model": 1,
+    "unit": 1,
+    "channel": 1,
+    "trial": 1,
+    "fold": 1,
+    "time_s": 1,
+    "points": 2,
+    "prior": 1,
+    "recorded": 2,
+    "decoded": 3,
+    "log2_posterior": 3,
+}
+
+
 @dataclass(frozen=True)
 class Decoding:
     """Rows, one per model, and arrays (``ARRAYS``)."""
@@ -72,8 +109,14 @@ def write_decoding(folder: Path, rows: Sequence[Mapping[str, Any]], arrays: Mapp
     write_jsonl(folder / ROWS_FILE, rows)
 
 
+def write_covariate(folder: Path, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, npt.ArrayLike]) -> None:
+    """Write rows and arrays of a decoded covariate into a run directory."""
+    write_arrays(folder / COVARIATE_ARRAYS_FILE, arrays)
+    write_jsonl(folder / COVARIATE_ROWS_FILE, rows)
+
+
 def read_decoding(folder: Path) -> Decoding | None:
-    """Return what was decoded from a run; None where nothing was.
+    """Return the conditions that were decoded from a run; None where none were.
 
     Parameters
     ----------
@@ -85,12 +128,31 @@ def read_decoding(folder: Path) -> Decoding | None:
     RunError
         Where a file is damaged.
     """
-    if not (folder / ROWS_FILE).is_file():
+    return _read(folder / ROWS_FILE, ROW, folder / ARRAYS_FILE, ARRAYS)
+
+
+def read_covariate(folder: Path) -> Decoding | None:
+    """Return the covariate that was decoded from a run, as ``read_decoding`` does conditions.
+
+    Parameters
+    ----------
+    folder
+        The run directory.
+
+    Raises
+    ------
+    RunError
+        Where a file is damaged.
+    """
+    return _read(folder / COVARIATE_ROWS_FILE, COVARIATE_ROW, folder / COVARIATE_ARRAYS_FILE, COVARIATE_ARRAYS)
+
+
+def _read(rows: Path, row: Form, arrays: Path, axes: Mapping[str, int]) -> Decoding | None:
+    if not rows.is_file():
         return None
-    file = folder / ARRAYS_FILE
-    arrays = read_arrays(file)
-    with damage_errors(file):
-        for name, n_axes in ARRAYS.items():
-            if np.ndim(arrays[name]) != n_axes:
-                raise ValueError(f"{name} has {np.ndim(arrays[name])} axes, not {n_axes}")
-    return Decoding(read_jsonl(folder / ROWS_FILE, ROW), arrays)
+    found = read_arrays(arrays)
+    with damage_errors(arrays):
+        for name, n_axes in axes.items():
+            if np.ndim(found[name]) != n_axes:
+                raise ValueError(f"{name} has {np.ndim(found[name])} axes, not {n_axes}")
+    return Decoding(read_jsonl(rows, row), found)
