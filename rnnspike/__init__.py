@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rnnspike.report.build import build_report
     from rnnspike.runs.cosmooth import cosmooth
     from rnnspike.runs.decoding.conditions import decode
+    from rnnspike.runs.decoding.covariate import decode_covariate
     from rnnspike.runs.dynamics import analyse_run
     from rnnspike.runs.simulation import simulate_run
     from rnnspike.runs.stored.directory import read_rows
@@ -61,6 +62,7 @@ _WHERE = {
     "compare_stored": "runs.stored.tables",
     "analyse_run": "runs.dynamics",
     "decode": "runs.decoding.conditions",
+    "decode_covariate": "runs.decoding.covariate",
     "cosmooth": "runs.cosmooth",
     "build_report": "report.build",
 }
@@ -80,6 +82,7 @@ __all__ = [
     "compare_stored",
     "cosmooth",
     "decode",
+    "decode_covariate",
     "evaluate_unit",
     "fit",
     "load",
