@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rnnspike.errors import ModelError
 from rnnspike.evaluation.scores.likelihood import log_likelihood
@@ -39,16 +40,23 @@ def whole(planned: PlannedRecording) -> Trials:
 
 
 @pytest.fixture(scope="module")
-def models(whole: Trials, planned: PlannedRecording) -> dict[str, FittedSharedState]:
+def bases(whole: Trials, planned: PlannedRecording) -> dict[str, tuple[PerUnit, ...]]:
     train, validation = whole.take(planned.rows_of(0, 1)), whole.take(planned.folds == 0)
     rng, glms = np.random.default_rng(0), []
     for unit in range(3):
         glms += build("glm").fit(train.unit(unit), [validation.unit(unit)], rng)
     drives = [build("drive").fit(train.unit(unit), [validation.unit(unit)], rng)[0] for unit in range(3)]
-    fitted = {"glm": (PerUnit(tuple(UNITS), glms, "glm"),), "drive": (PerUnit(tuple(UNITS), drives, "drive"),)}
+    return {"glm": (PerUnit(tuple(UNITS), glms, "glm"),), "drive": (PerUnit(tuple(UNITS), drives, "drive"),)}
+
+
+@pytest.fixture(scope="module")
+def models(
+    whole: Trials, planned: PlannedRecording, bases: dict[str, tuple[PerUnit, ...]]
+) -> dict[str, FittedSharedState]:
+    train, validation = whole.take(planned.rows_of(0, 1)), whole.take(planned.folds == 0)
     found = {}
     for cls in (PopulationGru, ShuffledPopulationGru, PopulationLstm, PopulationLstmOnDrive):
-        (model,) = cls("fast").fit(train, [validation], np.random.default_rng(0), fitted)
+        (model,) = cls("fast").fit(train, [validation], np.random.default_rng(0), bases)
         assert isinstance(model, FittedSharedState)
         found[cls.name] = model
     return found
@@ -70,6 +78,18 @@ def test_the_driven_unit_gains_and_shuffled_trials_do_not(
     gain = {name: (each - base) / test.spikes.sum(axis=(0, 1)) / np.log(2) for name, each in scores.items()}
     assert gain["population-gru"][1] > 0.015 and gain["population-lstm"][1] > 0.015
     assert abs(gain["population-gru-shuffled"][1]) < 0.01
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_it_is_trained_on_a_gpu_too(
+    whole: Trials, planned: PlannedRecording, bases: dict[str, tuple[PerUnit, ...]]
+) -> None:
+    train, validation, test = (
+        whole.take(each) for each in (planned.rows_of(0, 1), planned.folds == 0, planned.folds == 1)
+    )
+    (model,) = PopulationGru("fast", "cuda").fit(train, [validation], np.random.default_rng(0), bases)
+    gain = log_likelihood(model.intensity(test), test) - log_likelihood(bases["glm"][0].intensity(test), test)
+    assert gain[:, 1].sum() / test.spikes[:, :, 1].sum() / np.log(2) > 0.015
 
 
 def test_on_the_drive_it_finds_the_refractoriness_that_the_drive_lacks(
