@@ -18,7 +18,8 @@ from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Recording
 from rnnspike.recording.write import write_nwb
 from rnnspike.report.build import build_report
-from rnnspike.report.figures.export import write_figures
+from rnnspike.report.catalogue import DECODING
+from rnnspike.report.figures.export import drawn
 from rnnspike.report.load import load_run
 from rnnspike.runs.decoding.conditions import Part, part_likelihoods
 from rnnspike.runs.rows import DECODE_COLUMNS
@@ -137,10 +138,9 @@ def test_the_page_shows_it(run: Path, rows: dict[str, dict[str, Any]], tmp_path:
     page = build_report(run, tmp_path / "page.html").read_text()
     assert "90 held-out trials, 3 conditions, from the spikes of 3 units together" in page
     assert f"{rows['glm']['accuracy']:.3f}" in page and 'id="d-confusion"' in page and "over psth-gain" in page
-    drawn = {file.name for file in write_figures(load_run(run), tmp_path)}
-    assert {f"decoding_{name}.svg" for name in ("confusion", "time", "units")} <= drawn
-    table = pd.read_csv(tmp_path / "decoding_confusion.csv")
-    assert table["n_trials"].sum() == 90
+    pictures = {picture.name: picture.numbers for picture in drawn(DECODING, load_run(run))}
+    assert set(pictures) == {f"decoding_{name}" for name in ("confusion", "time", "units")}
+    assert pictures["decoding_confusion"]["n_trials"].sum() == 90
 
 
 def test_a_damaged_file_is_reported(run: Path, rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:

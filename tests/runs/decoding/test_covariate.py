@@ -18,7 +18,8 @@ from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Covariate, Recording
 from rnnspike.recording.write import write_nwb
 from rnnspike.report.build import build_report
-from rnnspike.report.figures.export import write_figures
+from rnnspike.report.catalogue import DECODED_COVARIATE, DECODING
+from rnnspike.report.figures.export import drawn
 from rnnspike.report.load import load_run
 from rnnspike.runs.decoding.covariate import decode_covariate
 from rnnspike.runs.rows import DECODE_COVARIATE_COLUMNS
@@ -102,8 +103,8 @@ def reopen_counts(run: Path, trial: np.ndarray, time_s: np.ndarray) -> np.ndarra
 def test_the_page_shows_it(run: Path, row: dict[str, Any], tmp_path: Path) -> None:
     page = build_report(run, tmp_path / "page.html").read_text()
     assert 'id="d-covariate"' in page and f"{row['median_error']:.4g}" in page and 'id="d-confusion"' not in page
-    drawn = {file.name for file in write_figures(load_run(run), tmp_path)}
-    assert "decoding_covariate.svg" in drawn and "decoding_confusion.svg" not in drawn
+    (picture,) = drawn((*DECODING, *DECODED_COVARIATE), load_run(run))
+    assert picture.name == "decoding_covariate" and len(picture.numbers) == row["n_windows"]
 
 
 def test_workers_and_units(run: Path, row: dict[str, Any]) -> None:

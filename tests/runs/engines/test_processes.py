@@ -82,8 +82,8 @@ def test_a_task_that_takes_too_long_is_ended_though_it_does_not_listen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "GRACE_S", 0.1)
-    with Processes(1, 1.0) as engine:
-        with pytest.raises(TaskLost, match=r"^it took longer than 1 s \(--task-timeout\)$"):
+    with Processes(1, 6.0) as engine:  # a busy machine takes a while to begin
+        with pytest.raises(TaskLost, match=r"^it took longer than 6 s \(--task-timeout\)$"):
             engine.submit(hang, tmp_path / "pids").result()
         assert engine.submit(abs, -3).result() == 3
     for pid in (tmp_path / "pids").read_text().split():
@@ -92,7 +92,7 @@ def test_a_task_that_takes_too_long_is_ended_though_it_does_not_listen(
 
 
 def test_a_task_that_takes_too_long_may_save_what_it_has(tmp_path: Path) -> None:
-    with Processes(1, 1.0) as engine, pytest.raises(TaskLost):
+    with Processes(1, 6.0) as engine, pytest.raises(TaskLost):
         engine.submit(save_when_told, tmp_path / "saved").result()
     assert (tmp_path / "saved").exists()
 

@@ -18,7 +18,8 @@ from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Recording
 from rnnspike.recording.write import write_nwb
 from rnnspike.report.build import build_report
-from rnnspike.report.figures.export import write_figures
+from rnnspike.report.catalogue import POPULATION, SINGLE_TRIALS
+from rnnspike.report.figures.export import drawn, unit_figures
 from rnnspike.report.load import load_run
 from rnnspike.runs.batch import fit_recording
 from rnnspike.runs.job import Job, load_job
@@ -129,15 +130,15 @@ def test_units_that_share_spikes_are_not_read_and_told(rows: dict[tuple[str, str
     assert "shared spikes" not in (rows["1", "coupling"]["message"] or "")
 
 
-def test_the_report_draws_gains_and_links(run: tuple[Job, list[dict[str, Any]]], tmp_path: Path) -> None:
+def test_the_report_draws_gains_and_links(run: tuple[Job, list[dict[str, Any]]]) -> None:
     page = build_report(run[0].folder).read_text()
     assert 'id="p-gains"' in page and 'id="p-links"' in page and "shared or reciprocal" in page
     assert 'id="p-shared"' in page and "each other&#39;s simulated spikes" in page
-    drawn = {file.name for file in write_figures(load_run(run[0].folder), tmp_path)}
-    assert any(name.endswith("others.svg") for name in drawn)
-    assert 'id="p-trial"' in page and 'id="p-states"' in page
-    names = ("gains", "links", "noise_correlations", "correlogram", "trial", "states")
-    assert {f"population_{name}.svg" for name in names} <= drawn
+    loaded = load_run(run[0].folder)
+    names = {picture.name for picture in drawn((*POPULATION, *SINGLE_TRIALS), loaded)}
+    wanted = ("gains", "links", "noise_correlations", "correlogram", "trial", "states")
+    assert {f"population_{name}" for name in wanted} <= names
+    assert any(picture.name.endswith("others") for picture in unit_figures(loaded, "1"))
 
 
 def test_the_null_has_no_row_and_the_stack_takes_the_model(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
