@@ -34,6 +34,7 @@ DURATIONS = {
     "bandwidth": Plausible(1e-5, 5.0, 0.0, above=True),
     "sigma": Plausible(1e-4, 5.0, 0.0, above=True),
     "forward": Plausible(1e-3, 60.0, 0.0, above=True),
+    "length": Plausible(1e-3, 60.0, 0.0, above=True),
     "window": Plausible(-60.0, 60.0),
     "burn-in": Plausible(0.0, 60.0, 0.0),
     "segment": _LONG,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rnnspike.cli.options import command_line_only_from, format_option, log_from, log_options, only_flags
+from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
 from rnnspike.cli.terminal.output import Failures, RowWriter, label
 from rnnspike.cli.terminal.progress import progress_bar
 from rnnspike.wording import counted
@@ -29,6 +29,15 @@ from rnnspike.wording import counted
     default="uniform",
     show_default=True,
     help="Probability of each condition before the trial: all the same, or as often as it came.",
+)
+@click.option("--covariate", metavar="NAME", help="Decode this covariate over time instead, of a run fitted with it.")
+@click.option(
+    "--length",
+    "window_s",
+    type=Duration("length"),
+    default=0.5,
+    show_default="500ms",
+    help="Windows in which the covariate is taken for constant.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of bootstrap and chance."

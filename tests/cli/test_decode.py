@@ -8,14 +8,16 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import rnnspike
+from rnnspike.cli.decode import render_covariate
 from rnnspike.cli.main import main
 from rnnspike.errors import ExitCode
 from rnnspike.neurons.registry import cell_spec
 from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.write import write_nwb
-from rnnspike.runs.rows import DECODE_COLUMNS
+from rnnspike.runs.rows import DECODE_COLUMNS, DECODE_COVARIATE_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +61,28 @@ def test_a_run_that_cannot_be_decoded_does_not_stop_the_others(
     code, out, err = run(capsys, fitted, "-m", "gru")
     assert code == ExitCode.BAD_INPUT and out == ""
     assert "gru was not fitted (--models; it has constant, psth, psth-gain, renewal)" in err
+
+
+def test_a_covariate_that_the_run_was_not_fitted_with(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, fitted, "--covariate", "position", "--length", "250ms")
+    assert code == ExitCode.BAD_INPUT and out == ""
+    assert "was fitted without covariates: fit it with --covariate position" in err
+    row = dict.fromkeys(DECODE_COVARIATE_COLUMNS) | {
+        "recording": "two",
+        "model": "glm",
+        "covariate": "position",
+        "window_ms": 250.0,
+        "n_windows": 1,
+        "n_units": 2,
+        **{f"median_error{end}": value for end, value in (("", 3.25), ("_low", 3.0), ("_high", 4.0))},
+        "prior_error": 9.0,
+        "chance_error": 10.0,
+        "error_p": 0.005,
+        "information": 1.5,
+        "message": "a remark",
+    }
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(render_covariate([row]))
+    text = console.export_text()
+    assert "two: position in 1 window of 250 ms, 2 units together" in text and "a remark" in text
+    assert "3.25 [3, 4]" in text and "0.005" in text and "1.500" in text
