@@ -256,7 +256,10 @@ def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None
     assert stored["replicates"] == {"value": 0, "source": "fits.toml"}
     np.savez(tmp_path / "one.npz", rates=truth[:, :, :1] * 1000, unit_ids=[rows[0]["unit"]])
     one = [*arguments[:2], "--intensity", f"one={tmp_path / 'one.npz'}", "--out", str(tmp_path / "p")]
-    done = CliRunner().invoke(cli, [*one, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    added = ["--add-history", "--effort", "fast"]
+    done = CliRunner().invoke(cli, [*one, *added, "--replicates", "0", "--no-report", "--format", "jsonl"])
+    status = {(row["model"], row["status"]) for row in map(json.loads, done.stdout.splitlines())}
+    assert {("one+history", "ok"), ("one+history", "skipped")} <= status
     assert "no rates of 1 of 2 units" in done.stderr and "cell.nwb: 1 unit scored; run" in done.stderr
     named_glm = CliRunner().invoke(cli, [*arguments[:5], "glm=rates.npz"])
     assert named_glm.exit_code == 3
