@@ -19,6 +19,7 @@ from rnnspike.neurons.session import SessionOptions, simulate_cell
 from rnnspike.neurons.truth import true_intensity
 from rnnspike.recording.write import write_nwb
 from rnnspike.report import tallies, words
+from rnnspike.report.colours import colours
 from rnnspike.report.load import load_run
 from rnnspike.runs.fitting.predictions import UnitPredictions
 from rnnspike.runs.job import load_recording
@@ -155,6 +156,11 @@ def test_added_history_is_run_free(added: Path) -> None:
             assert row["free_run_stability"] == "stable"
             assert row["free_run_rate_ratio"] == pytest.approx(1.0, abs=0.3)
             assert row["quasi_renewal"] is not None and row["late_history"] is not None
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c", "d", "smooth", "lfads"])
+def test_added_history_has_other_colours_than_the_rates(name: str) -> None:
+    assert colours(name) != colours(f"{name}+history")
 
 
 def test_the_page_tells_what_added_history_gains(added: Path) -> None:
