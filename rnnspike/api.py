@@ -64,6 +64,7 @@ def score(
     *,
     quantity: Quantity | Literal["auto"] = "auto",
     history: bool = True,
+    add_history: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
     **settings: Any,
@@ -83,6 +84,8 @@ def score(
         ``log-counts``, or ``auto``: inferred from the spikes.
     history
         Whether the rates depend on the unit's recorded past. Those that do not are run free and capture nothing.
+    add_history
+        Also fit spike history on top of each rate, scored as the model ``NAME+history``.
     overwrite
         Replace another run that lies in the run directory.
     progress
@@ -114,6 +117,6 @@ def score(
     if unused := sorted({*settings} & (ELSEWHERE - {"out"})):
         raise ConfigError(f"{', '.join(unused)}: rates are scored in this process (leave this out)")
     chosen = FitSettings(**{"models": BASELINES, "out": OUT, **settings})
-    plan = plan_scoring(Path(path), chosen, rates, ScoreOptions(quantity, history))
+    plan = plan_scoring(Path(path), chosen, rates, ScoreOptions(quantity, history, add_history))
     fit_plan(plan, progress=progress, overwrite=overwrite, on_complete=write_report)
     return plan.job.folder

@@ -67,6 +67,11 @@ def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
     show_default=True,
     help="Whether the rates depend on the unit's recorded past; those that do not are also run free.",
 )
+@click.option(
+    "--add-history",
+    is_flag=True,
+    help="Also fit spike history on top of each rate, scored as NAME+history: what does it gain over NAME?",
+)
 @trial_options
 @read_options
 @click.option(
@@ -95,6 +100,7 @@ def command(ctx: click.Context, /, recording: Path, **values: Any) -> None:
       rnnspike score session.nwb --intensity lfads=rates.npz --rates hz
       rnnspike score session.nwb --intensity mine=rates.npy --window 0 1 --units "n_spikes > 500"
       rnnspike score session.nwb --intensity a=a.npz:rates --intensity b=b.csv --no-history -m glm
+      rnnspike score session.nwb --intensity smooth=smooth.npy --no-history --add-history
     """
     log = log_from(values)
     ctx.exit(run(recording, values["intensities"], configuration_from(ctx, values, [recording], log), values, log))
@@ -126,7 +132,13 @@ def run(path: Path, given: dict[str, str], configuration: Configuration, values:
     options = FitOptions(
         overwrite=values["overwrite"], provenance={"argv": sys.argv, "start": start}, on_complete=write_report
     )
-    arguments = path, settings, given, ScoreOptions(values["quantity"], values["history"]), sources
+    arguments = (
+        path,
+        settings,
+        given,
+        ScoreOptions(values["quantity"], values["history"], values["add_history"]),
+        sources,
+    )
     events = fit_planned([(0, plan_scoring, arguments)], InProcess(), options)
     show_fits([path], [0], events, failures, log, show)
     writer.close()

@@ -33,6 +33,8 @@ GIVEN_COLOURS: tuple[Colours, ...] = (
 )
 #: The model of the ladder that such a model is held against.
 GIVEN_EXTENDS = "psth-gain"
+#: Ends the name of such a model with spike history fitted on top (``rnnspike score --add-history``).
+ADDED_HISTORY = "+history"
 
 
 @dataclass(frozen=True)
@@ -315,16 +317,25 @@ def is_given(name: str) -> bool:
     return name not in MODELS
 
 
+def without_history(name: str) -> str | None:
+    """Return the given rates that a model adds spike history to; None for any other model."""
+    return name.removesuffix(ADDED_HISTORY) if is_given(name) and name.endswith(ADDED_HISTORY) else None
+
+
 def nearest_extended(name: str, fitted: Collection[str]) -> str | None:
     """Return the nearest of the fitted models that a model extends, itself or through others; None where none is.
 
-    Rates of a model that is not of the ladder extend ``psth-gain``.
+    Rates of a model that is not of the ladder extend ``psth-gain``; with history added, those without.
 
     Examples
     --------
     >>> nearest_extended("glm", ["constant", "psth", "glm"])
     'psth'
+    >>> nearest_extended("lfads+history", ["constant", "psth", "lfads", "lfads+history"])
+    'lfads'
     """
+    if (plain := without_history(name)) in fitted:
+        return plain
     base = MODELS[name].extends if name in MODELS else GIVEN_EXTENDS
     while base is not None and base not in fitted:
         base = MODELS[base].extends

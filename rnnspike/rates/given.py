@@ -41,6 +41,8 @@ class GivenRates:
         Hash of the values: with name, quantity and history what tells two of them apart.
     values
         (trial, bin of the file, unit), in the order of the run's trials and of ``unit_ids``.
+    add_history
+        Whether spike history is fitted on top of them, as a further model.
     """
 
     name: str
@@ -52,12 +54,14 @@ class GivenRates:
     unit_ids: tuple[str, ...]
     digest: str
     values: npt.NDArray[Any] = field(compare=False, repr=False)
+    add_history: bool = False
 
     def in_settings(self) -> dict[str, object]:
         """Return what tells these rates from others, for settings.json and the content id of a run."""
         file, key = split_key(self.source)
         named = file.name if key is None else f"{file.name}:{key}"
         known = {"name": self.name, "file": named, "quantity": self.quantity, "history": self.history}
+        known |= {"add_history": self.add_history}
         return known | {"digest": self.digest, "units": list(self.unit_ids)}
 
     def mu(self, unit_id: str) -> FloatArray:

@@ -35,6 +35,7 @@ def prepare(
     plan: TrialPlan,
     quantity: Quantity | Literal["auto"] = "auto",
     history: bool = True,
+    add_history: bool = False,
 ) -> tuple[GivenRates, list[Finding]]:
     """Return rates as a run scores them, and what there is to say about them.
 
@@ -50,6 +51,8 @@ def prepare(
         What the values are; ``auto``: what brings the expected spikes nearest to the recorded ones.
     history
         Whether the rates depend on the unit's recorded past.
+    add_history
+        Whether spike history is to be fitted on top of them.
 
     Raises
     ------
@@ -70,6 +73,7 @@ def prepare(
         units,
         digest(aligned.values),
         aligned.values,
+        add_history,
     )
     step = max(1, plan.grid.n_bins // aligned.values.shape[1])
     evidence = Evidence()

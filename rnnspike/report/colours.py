@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
-from rnnspike.models.registry import GIVEN_COLOURS, MODELS, OTHER_COLOURS, Colours
+from rnnspike.models.registry import GIVEN_COLOURS, MODELS, OTHER_COLOURS, Colours, without_history
 
 
 def all_colours(models: Iterable[str] = ()) -> dict[str, Colours]:
@@ -15,12 +15,17 @@ def all_colours(models: Iterable[str] = ()) -> dict[str, Colours]:
 
 
 def colours(model: str) -> Colours:
-    """Return a model's colours on white and on dark; one that is not of the ladder has the same on every page."""
+    """Return a model's colours on white and on dark; one that is not of the ladder has the same on every page.
+
+    Given rates with history added have the colours after those of the rates alone.
+    """
     if model in MODELS:
         return MODELS[model].colours
-    return (
-        GIVEN_COLOURS[crc32(model.encode(errors="surrogateescape")) % len(GIVEN_COLOURS)] if model else OTHER_COLOURS
-    )
+    if not model:
+        return OTHER_COLOURS
+    plain = without_history(model)
+    place = crc32((plain or model).encode(errors="surrogateescape")) + (plain is not None)
+    return GIVEN_COLOURS[place % len(GIVEN_COLOURS)]
 
 
 def on_paper(model: str) -> str:

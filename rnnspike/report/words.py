@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnspike.evaluation.departures.verdicts import foreign_share_is_high
-from rnnspike.models.registry import has_memory, is_population
+from rnnspike.models.registry import has_memory, is_population, without_history
 from rnnspike.report.load import Run
 from rnnspike.report.shared import shared_sentences
 from rnnspike.report.tallies import (
@@ -67,7 +67,8 @@ def summary(run: Run) -> list[str]:
     model = headline_model(run)
     sentences = [_memory_sentence(run, model), _sufficient_sentence(run, model)]
     sentences += [_verdict_sentence(run, model, kind) for kind in ("refractory", "adaptation")]
-    sentences += [_ks_sentence(run, model), _free_run_sentence(run, model), *_population_sentences(run)]
+    sentences += [_ks_sentence(run, model), _free_run_sentence(run, model), *_added_history_sentences(run)]
+    sentences += _population_sentences(run)
     sentences += shared_sentences(run.population, run.rows)
     failed = [row for row in run.rows if row["status"] == "failed"]
     if failed:
@@ -143,6 +144,21 @@ def _verdict_list(verdicts: Counter[str], model: str) -> str:
     text = f" ({unjudged} cannot be judged: foreign spikes may fill the dip)" if unjudged else ""
     judged = [f"{verdict} on {verdicts[verdict]}" for verdict in VERDICTS if verdicts[verdict]]
     return text + (f" ({model}: {', '.join(judged)})" if judged else "")
+
+
+def _added_history_sentences(run: Run) -> list[str]:
+    """Return for each of the given rates what spike history on top of it gained."""
+    said = []
+    for model in run.models:
+        plain = without_history(model)
+        gains = gains_over(run, model, plain) if plain else []
+        if gains:
+            above, middle = sum(low > 0 for _, _, low, _ in gains), np.median([gain for _, gain, _, _ in gains])
+            said.append(
+                f"Spike history fitted on top of {plain} gains {middle:+.3f} bits/spike (median over units); the "
+                f"95 % interval is above 0 on {above} of {_units(len(gains))}."
+            )
+    return said
 
 
 def _population_sentences(run: Run) -> list[str]:
@@ -222,6 +238,7 @@ def repeat_command(run: Run) -> str:
         words += ["--intensity", f"{each['name']}={each['file']}"]
     if rates:
         words += ["--rates", rates[0]["quantity"], *([] if rates[0]["history"] else ["--no-history"])]
+        words += ["--add-history"] if rates[0].get("add_history") else []
     for name, entry in run.settings["settings"].items():
         if entry["source"] != "default" and name != "report":
             words += _option(name, entry["value"])

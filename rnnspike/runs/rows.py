@@ -234,7 +234,10 @@ def _further_columns() -> Iterator[Column]:
     )
     yield further("poisson_log_likelihood_per_s", float, "The same per second.", "nats/s")
     yield further(
-        "given", str, "Rates given to `rnnspike score`: with history or without; null for models that were fitted."
+        "given",
+        str,
+        "Rates given to `rnnspike score`: with history, without history, or with history added by the run; null for "
+        "models of the ladder.",
     )
     yield further("calibration_rejected", str, "Kinds of strata in which the model is off, corrected over units.")
 

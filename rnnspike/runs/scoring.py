@@ -3,7 +3,8 @@
 The job of such a run carries the rates (``Job.rates``). Its tasks are those of a fit of the baselines, which give
 bits/spike their null and capture its reference, and each unit's evaluation puts the given rates beside them
 (``fitting.predictions``): rows, pairs, curves and pages are those of a fit, on the same trials and folds. Nothing is
-fitted to the given rates. Whether their model saw the trials that are scored is for its author to say; what the
+fitted to the given rates, unless spike history on top of them is asked for: a further model, fitted on the splits of
+the GLM. Whether their model saw the trials that are scored is for its author to say; what the
 spikes say about it is a finding (``rates.checks``).
 """
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from rnnspike.config import FitSettings
 from rnnspike.errors import ConfigError
-from rnnspike.models.registry import MODELS
+from rnnspike.models.registry import ADDED_HISTORY, MODELS
 from rnnspike.rates.given import Quantity
 from rnnspike.rates.prepare import prepare
 from rnnspike.rates.read import read_rates, table_of
@@ -46,10 +47,13 @@ class ScoreOptions:
         What the values are (``rates.given.QUANTITIES``); ``auto``: inferred from the spikes.
     history
         Whether the rates depend on the unit's recorded past.
+    add_history
+        Whether spike history is fitted on top of each, as a further model.
     """
 
     quantity: Quantity | Literal["auto"] = "auto"
     history: bool = True
+    add_history: bool = False
 
 
 def check_name(name: str) -> None:
@@ -94,16 +98,18 @@ def plan_scoring(
     RatesError
         Where rates cannot be read or do not fit the trials.
     ConfigError
-        Where a name is that of a rung.
+        Where a name is that of a rung, or of rates with history added.
     """
     for name in given:
         check_name(name)
+        if options.add_history and name + ADDED_HISTORY in given:
+            raise ConfigError(f"--intensity {name + ADDED_HISTORY}: is what {name} with history added is called")
     job, loaded = make_job(path, settings)
     found: list[Finding] = []
     rates = []
     for name, each in given.items():
         table = read_rates(str(each)) if isinstance(each, str | Path) else table_of(each, name)
-        prepared, more = prepare(name, table, loaded.plan, options.quantity, options.history)
+        prepared, more = prepare(name, table, loaded.plan, options.quantity, options.history, options.add_history)
         rates.append(prepared)
         found += more
     own = [each.in_settings() for each in rates]

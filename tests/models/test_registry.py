@@ -17,3 +17,9 @@ def test_nearest_model_extended() -> None:
     assert nearest_extended("stack", ["constant", "psth", "lstm", "stack"]) == "psth"
     assert nearest_extended("glm", ["glm"]) is None
     assert nearest_extended("no such model", ["glm"]) is None
+
+
+def test_given_rates_with_history_added_extend_those_without() -> None:
+    assert nearest_extended("mine+history", ["psth", "psth-gain", "mine"]) == "mine"
+    assert nearest_extended("mine+history", ["psth", "psth-gain", "other"]) == "psth-gain"
+    assert nearest_extended("mine", ["psth", "psth-gain", "mine+history"]) == "psth-gain"

@@ -18,8 +18,8 @@ Row = dict[str, Any]
 DEPARTURES = ("refractory", "adaptation", "shared")
 #: Start of the columns of a row that hold a p of calibration, one per kind of strata.
 CALIBRATION_P = "calibration_p_"
-#: What the column ``given`` says of rates that were given.
-WITH_HISTORY, WITHOUT_HISTORY = "with history", "without history"
+#: What the column ``given`` says of rates that were given, the last of those that history was fitted on top of.
+WITH_HISTORY, WITHOUT_HISTORY, HISTORY_ADDED = "with history", "without history", "history added"
 #: Upper end of the share of foreign spikes beyond which refractoriness cannot be judged (science.md#capture).
 MOST_FOREIGN = 0.2
 

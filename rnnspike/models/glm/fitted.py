@@ -69,6 +69,11 @@ class FittedGlm:
         """Exponents of the leaky traces (trace,): mu is proportional to a power of each."""
         return self._part("traces")
 
+    @property
+    def given_gain(self) -> float:
+        """Factor of the log of the given rate, near 1; 0 where none is part of the drive."""
+        return 1.0 + float(self._part("given")[0]) if self.layout.parts.given else 0.0
+
     def trace_log_gain(self, rate_hz: FloatArray, n_lags: int) -> FloatArray:
         """Return the traces' log gain at lags 1..n after a spike that follows firing at a mean rate, (rate, lag)."""
         lags, total = np.arange(1.0, n_lags + 1), np.zeros((len(rate_hz), n_lags))
@@ -79,9 +84,11 @@ class FittedGlm:
         return total
 
     def without_spikes(self, trials: Trials) -> FloatArray:
-        """Return log mu of drive, covariates and gains, which do not depend on the window's spikes, (trial, bin)."""
+        """Return log mu of drive, given rate, covariates and gains, (trial, bin), before the window's spikes."""
         layout = self.layout
         log_mu = self.drive[layout.conditions(trials)]
+        if layout.parts.given:
+            log_mu = log_mu + self.given_gain * layout.given(trials)
         if layout.covariate_mean:
             log_mu = log_mu + layout.covariates(trials) @ self._part("covariates")
         if layout.parts.gains:

@@ -41,21 +41,30 @@ MOST_FACTOR, MOST_BINS = 1_000_000, 2_000_000
 PIECE_KNOTS, MOST_PIECES, DEVIATION_PIECES = 5, 20, 4
 #: Fixed ridge of the history's and the age's functions, and of the flag that the age is unknown.
 RIDGE, UNKNOWN_RIDGE = 0.1, 1.0
-#: Fixed ridge of the exponents of traces and gains, and of standardised covariates, which few trials cannot
-#: determine.
-FIXED = {"traces": 0.2, "covariates": 0.3, "gains": 0.5}
+#: Fixed ridge of the exponents of traces, a given rate (less 1) and gains, and of standardised covariates, which few
+#: trials cannot determine.
+FIXED = {"traces": 0.2, "given": 0.5, "covariates": 0.3, "gains": 0.5}
 #: Fewest training trials that two gains are fitted to.
 GAIN_TRIALS = 6
 #: Range of lags of the functions for a rhythm, s; the widest block of silent bins with them.
 RHYTHM_S, RHYTHM_BLOCK_S = (0.01, 0.17), 0.006
 #: Initial strengths, close to those that most units end with.
-FORM_STARTS = {"history": 300.0, "rhythm": 30.0, "age": 20.0, "traces": 5.0, "covariates": 1.0, "gains": 10.0}
+FORM_STARTS = {
+    "history": 300.0,
+    "rhythm": 30.0,
+    "age": 20.0,
+    "traces": 5.0,
+    "given": 10.0,
+    "covariates": 1.0,
+    "gains": 10.0,
+}
 
 
 @dataclass(frozen=True)
 class Parts:
     """Terms beside the drive: filter of all spikes, time since the last, leaky traces, gains, covariates.
 
+    ``given``: the log of a given rate is part of the drive; it is the trials' only covariate (``given_drive.py``).
     ``rhythm`` adds functions at equal spacing in time to the filter, for units with a rhythm.
     """
 
@@ -64,6 +73,7 @@ class Parts:
     traces: bool = True
     gains: bool = True
     covariates: bool = True
+    given: bool = False
     rhythm: bool = False
 
 
@@ -114,6 +124,7 @@ class Layout:
             "history": self.history.n_functions if parts.history else 0,
             "age": self.age.n_functions + 1 if parts.age else 0,
             "traces": len(self.trace_taus),
+            "given": 1 if parts.given else 0,
             "covariates": len(self.covariate_mean),
             "gains": len(GAIN_TAUS) if parts.gains else 0,
         }
@@ -159,6 +170,15 @@ class Layout:
         seen = np.clip(_filtered(trials), self.covariate_low, self.covariate_high)
         return np.asarray((seen - np.array(self.covariate_mean)) / np.array(self.covariate_sd))
 
+    @property
+    def log_fill(self) -> float:
+        """Log of the mean count per bin of the training trials."""
+        return float(np.log(max(self.fill, MU_FLOOR)))
+
+    def given(self, trials: Trials) -> FloatArray:
+        """Return the log of the given rate, in units of the mean rate, (trial, bin)."""
+        return trials.covariates[:, :, 0].astype(np.float64) - self.log_fill
+
     def log_trace(self, trace: FloatArray, tau: float) -> FloatArray:
         """Return the log of a leaky trace over the expected one; half a spike is added, so that it is finite."""
         return np.asarray(np.log(trace + TRACE_PRIOR)) - self._log_expected(tau)
@@ -180,6 +200,7 @@ class Layout:
         past = Past.of(trials)
         rows = compact(past, self.age.n_lags, self._widest)
         columns = np.empty((rows.n_rows, self.n_columns), dtype=np.float32)
+        offset: FloatArray | float = 0.0
         groups = self.groups
         if self.parts.history:
             columns[:, groups["history"]] = history_columns(rows, past, self.history, self.fill)
@@ -189,6 +210,9 @@ class Layout:
         for j, tau in enumerate(self.trace_taus):
             trace = _at_rows(traces[j], rows, past)
             columns[:, groups["traces"].start + j] = self.log_trace(trace, tau)
+        if self.parts.given:
+            offset = _at_rows(self.given(trials), rows, past)
+            columns[:, groups["given"].start] = offset
         if self.covariate_mean:
             columns[:, groups["covariates"]] = _at_rows(self.covariates(trials), rows, past)
         if self.parts.gains:
@@ -203,14 +227,14 @@ class Layout:
             spikes=rows.spikes,
             observation=trials.observation,
             age=rows.age,
+            offset=offset,
         )
 
     def ceiling(self, model: LogLinear, at: Coefficients) -> Ceiling:
         """Return the upper bound of predictions from rows of training trials, by age if the model depends on it."""
-        log_mean = float(np.log(max(self.fill, MU_FLOOR)))
         if model.age is None or not self.parts.age:
-            return Ceiling.of(model.log_mu(at), np.full(model.n_rows, 1.0), 0, log_mean)
-        return Ceiling.of(model.log_mu(at), model.age, self.age.n_lags, log_mean)
+            return Ceiling.of(model.log_mu(at), np.full(model.n_rows, 1.0), 0, self.log_fill)
+        return Ceiling.of(model.log_mu(at), model.age, self.age.n_lags, self.log_fill)
 
     def _places(self, position: FloatArray) -> FloatArray:
         """Return positions on a grid of a thirty-second of the knots' spacing (half bins at the finest)."""
@@ -220,7 +244,9 @@ class Layout:
     @property
     def _widest(self) -> int:
         """Widest block of silent bins: narrower than the drive's knots and the fastest functions."""
-        quickest_s = 0.002 if self.covariate_mean else RHYTHM_BLOCK_S if self.parts.rhythm else 0.05
+        quickest_s = (
+            0.002 if self.covariate_mean or self.parts.given else RHYTHM_BLOCK_S if self.parts.rhythm else 0.05
+        )
         widest = max(1, round(quickest_s / self.bin_s))
         return min(widest, max(1, int(self.spacing_bins / 2))) if self.spacing_bins > 0 else widest
 
@@ -254,7 +280,7 @@ class Layout:
             start, last = self.groups["age"].start, self.groups["age"].stop - 1
             half_spike[start : start + self.age.n_boxcars] = 0.5
             fixed[last, last] += UNKNOWN_RIDGE
-        for name in ("traces", "covariates", "gains"):
+        for name in FIXED:
             group = self.groups[name]
             if group.stop > group.start:
                 identity = np.eye(group.stop - group.start)

@@ -109,7 +109,7 @@ class LogLinear:
 
     ``position`` (row,) in bins from the window's start, ``condition`` (row,), ``columns`` (row, column) float32 or
     float64, ``bins`` and ``spikes`` (row,). ``n_conditions`` 1 has no deviations. ``age`` (row,) in bins since the
-    last spike is not needed for the fit (``ceiling.py``).
+    last spike is not needed for the fit (``ceiling.py``). ``offset`` (row,) is the known part of log mu.
     """
 
     spline: SplineBasis
@@ -121,6 +121,7 @@ class LogLinear:
     spikes: FloatArray
     observation: Observation = "bernoulli"
     age: FloatArray | None = None
+    offset: FloatArray | float = 0.0
     _design: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -148,7 +149,7 @@ class LogLinear:
         slots, slot = self._slots()
         drive = (slots @ at.by_condition().ravel())[slot]
         columns: FloatArray = (self.columns @ at.columns.astype(self.columns.dtype)).astype(np.float64)
-        return np.asarray(drive + columns)
+        return np.asarray(drive + columns + self.offset)
 
     def nll(self, at: Coefficients) -> float:
         """Return the negative log-likelihood in nats."""

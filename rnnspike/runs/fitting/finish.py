@@ -18,7 +18,7 @@ from rnnspike.evaluation.scores.comparison import nadeau_bengio
 from rnnspike.files import write_file
 from rnnspike.models.combine.stack import beyond_training
 from rnnspike.models.protocol import FittedModel, HasSpikeFeedback
-from rnnspike.models.registry import MODELS, has_memory, is_network, is_population
+from rnnspike.models.registry import MODELS, has_memory, is_network, is_population, without_history
 from rnnspike.models.simulate import simulate
 from rnnspike.neurons.truth import true_intensity, why_not_exact
 from rnnspike.runs.fitting.links import BASE, write_tests
@@ -113,6 +113,7 @@ def finish_unit(job: Job, unit_id: str, lost: Lost | None = None) -> None:
         else row
         for row in rows
     ]
+    rows = [append_messages(row, [added_history_remark(row["model"], result.pairs)]) for row in rows]
     rows = [append_messages(row, [underperformance_warning(row, result.rows, result.pairs, effort)]) for row in rows]
     folder = job.folder / "units" / safe_name(unit_id)
     write_arrays(folder / "curves.npz", result.curves | raster_arrays(shown, rasters))
@@ -316,6 +317,18 @@ def with_given(row: Mapping[str, Any], rung: ModelPrediction | None) -> dict[str
         return dict(row)
     row = {**row, "given": rung.given}
     return row if rung.free_runner else append_messages(row, [NOT_RUN_FREE])
+
+
+def added_history_remark(model: str, pairs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what spike history on top of given rates gained over them, in words; None for any other model."""
+    plain = without_history(model)
+    pair = next((each for each in pairs if {each["model_a"], each["model_b"]} == {model, plain}), None)
+    if pair is None:
+        return None
+    sign = 1 if pair["model_a"] == model else -1
+    gain, *ends = (sign * pair[name] for name in ("gain", "gain_low", "gain_high"))
+    interval = f" ({min(ends):.3f} to {max(ends):.3f})" if np.isfinite(ends).all() else ""
+    return f"history gains {gain:+.3f} bits/spike over {plain}{interval}"
 
 
 def without_feedback(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from rnnspike.config import FitSettings
 from rnnspike.errors import ModelError, TaskLost
-from rnnspike.evaluation.departures.verdicts import WITH_HISTORY, WITHOUT_HISTORY
+from rnnspike.evaluation.departures.verdicts import HISTORY_ADDED, WITH_HISTORY, WITHOUT_HISTORY
+from rnnspike.models.glm.given_drive import GivenDrive, HistoryOnGiven
 from rnnspike.models.protocol import FittedModel
-from rnnspike.models.registry import MODELS, build, is_network, is_population, load
+from rnnspike.models.registry import ADDED_HISTORY, MODELS, build, is_network, is_population, load
 from rnnspike.rates.given import GivenModel, GivenRates
 from rnnspike.runs.fitting.held_out import HeldOut
 from rnnspike.runs.fitting.training import (
@@ -26,6 +27,7 @@ from rnnspike.runs.fitting.training import (
     predictions_file,
     read_outcome,
     rung_folder,
+    unit_split,
 )
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.stored.claim import vanished
@@ -43,7 +45,7 @@ class ModelPrediction:
     ``free_runner`` returns the model of a test fold for free runs, read when it is asked for: most are not. ``share``
     is how much of the training trials its trainings took (``training.enough``). Of a stack, ``weights`` are those of
     its rungs by test fold, ``scales`` what their mean in log rate is scaled by. ``given`` says of rates that were
-    given whether they depend on history (a row's ``given``).
+    given whether they depend on history, or had it added (a row's ``given``).
     """
 
     name: str
@@ -92,7 +94,7 @@ class UnitPredictions:
         rungs = {name: self._rung(name) for name in asked if name != "stack"}
         if "stack" in asked:
             rungs["stack"] = self._stack(rungs)
-        given = {rates.name: self._given(rates) for rates in self.job.rates}
+        given = {rung.name: rung for rates in self.job.rates for rung in self._given(rates)}
         baselines = {name: rung for name, rung in rungs.items() if MODELS[name].closed_form}
         return baselines | given | rungs
 
@@ -101,16 +103,44 @@ class UnitPredictions:
         null = MODELS[name].null if name in MODELS else None
         return None if null is None else self._rung(null)
 
-    def _given(self, rates: GivenRates) -> ModelPrediction:
-        """Return rates as they were given: nothing is fitted. Only those without history can be run free."""
+    def _given(self, rates: GivenRates) -> list[ModelPrediction]:
+        """Return rates as they were given, and with spike history on top where that is asked for."""
         rung = ModelPrediction(rates.name, given=WITH_HISTORY if rates.history else WITHOUT_HISTORY)
+        added = ModelPrediction(rates.name + ADDED_HISTORY, given=HISTORY_ADDED)
+        rungs = [rung, added] if rates.add_history else [rung]
         if self.unit_id not in rates.unit_ids:
-            rung.status, rung.message = "skipped", f"{rates.source} has no rates of this unit"
-            return rung
+            for each in rungs:
+                each.status, each.message = "skipped", f"{rates.source} has no rates of this unit"
+            return rungs
         rung.mu = mu = rates.scored_mu(self.trials)
         if not rates.history:
             rung.free_runner = lambda test: GivenModel(rates.name, mu)
-        return rung
+        if rates.add_history:
+            added.status, added.message = capture_failure(lambda: self._add_history(added, rates))
+            if added.status != "ok":
+                added.mu = None
+        return rungs
+
+    def _add_history(self, rung: ModelPrediction, rates: GivenRates) -> None:
+        """Fit spike history on top of given rates, on the splits of the GLM and averaged as its members are.
+
+        It can be run free on rates without history alone: those with history are known for the recorded past only.
+        """
+        model = HistoryOnGiven(rung.name, GivenDrive(rates.mu(self.unit_id)))
+        log_mu: dict[int, list[FloatArray]] = {}
+        first: dict[int, FittedModel] = {}
+        for pair in pairs_of("glm", self.n_folds, self.effort):
+            split = unit_split(self.job, self.unit_id, pair)
+            models = model.fit(split.train, split.validation, split.rng(rung.name))
+            rung.share = min(rung.share, split.share)
+            for (test, _), fitted, trials in zip(pair.members, models, reversed(split.left_out), strict=True):
+                log_mu.setdefault(test, []).append(split.predict(fitted, trials)[:, :, 0].astype(np.float64))
+                first.setdefault(test, fitted)
+        rung.mu = self._held_out(rung.name)
+        for test, members in log_mu.items():
+            rung.mu[np.flatnonzero(self.loaded.folds == test)] = np.exp(np.mean(members, axis=0))
+        if not rates.history:
+            rung.free_runner = lambda test: first[test]
 
     def _rung(self, name: str) -> ModelPrediction:
         rung = ModelPrediction(name)

@@ -209,7 +209,7 @@ class Split:
         for model, (test, validation) in zip(models, self.pair.members, strict=True):
             for fold, trials in zip((self.pair.a, self.pair.b), self.left_out, strict=True):
                 if (id(model), fold) not in known:
-                    known[id(model), fold] = self._predict(model, trials)
+                    known[id(model), fold] = self.predict(model, trials)
                 for index, unit_id in enumerate(self.unit_ids):
                     key = prediction_key(name, test, validation, fold, safe_name(unit_id))
                     predictions[key] = known[id(model), fold][:, :, index]
@@ -227,7 +227,7 @@ class Split:
         unit_id = self.unit_ids[0]
         return model_folder(self.job, name, unit_id, load_job(self.job).group_of(name, unit_id))
 
-    def _predict(self, model: FittedModel, trials: Trials) -> npt.NDArray[np.float32]:
+    def predict(self, model: FittedModel, trials: Trials) -> npt.NDArray[np.float32]:
         """Return log mu (trial, bin, unit)."""
         log_mu = np.empty(trials.counts.shape, np.float32)
         for rows in blocks(trials):
