@@ -135,16 +135,17 @@ def render_covariate(rows: list[dict[str, Any]]) -> Any:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for name in (*(["recording"] if several else []), "model"):
         table.add_column(name)
-    for heading in ("median error [95 %]", "without spikes", "chance", "p", "bits [95 %]"):
+    for heading in ("rms error [95 %]", "without spikes", "chance", "p", "median error [95 %]", "bits [95 %]"):
         table.add_column(heading, justify="right")
     for row in rows:
         cells = [
             *([row["recording"]] if several else []),
             row["model"],
-            _cell(row, "median_error", ".4g"),
-            f"{row['prior_error']:.4g}",
-            f"{row['chance_error']:.4g}",
+            _cell(row, "rms_error", ".3g"),
+            f"{row['prior_rms_error']:.3g}",
+            f"{row['chance_error']:.3g}",
             f"{row['error_p']:.2g}",
+            _cell(row, "median_error", ".3g"),
             _cell(row, "information"),
         ]
         table.add_row(*map(label, cells))

@@ -103,14 +103,15 @@ def covariate_sentence(found: Decoding) -> str:
 
 
 def covariate_table(found: Decoding) -> list[list[str]]:
-    """Return the cells of a table: model, median error, without spikes, chance, p, information, temperature."""
+    """Return the cells of a table: model, errors with chance, information, temperature."""
     return [
         [
             row["model"],
-            _interval(row, "median_error", form=".4g"),
-            f"{row['prior_error']:.4g}",
+            _interval(row, "rms_error", form=".4g"),
+            f"{row['prior_rms_error']:.4g}",
             f"{row['chance_error']:.4g}",
             p_text(row["error_p"]),
+            _interval(row, "median_error", form=".4g"),
             _interval(row, "information"),
             f"{row['temperature']:.2f}",
         ]

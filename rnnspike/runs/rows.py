@@ -343,10 +343,13 @@ DECODE_COVARIATE: tuple[Column, ...] = (
     Column("n_trials", int, "Held-out trials that they lie in."),
     Column("n_units", int, "Units that were decoded together."),
     Column("n_points", int, "Values of the covariate that were tried: cells that it visits."),
-    *_with_interval("median_error", "Median distance of the posterior mean from the recorded mean, in its unit."),
-    Column("prior_error", float, "The same without spikes: of the mean over the session."),
-    Column("chance_error", float, "The same of the decoded series shifted in time."),
+    *_with_interval(
+        "rms_error", "Root mean square distance of the posterior mean from the recorded mean, in its unit."
+    ),
+    Column("prior_rms_error", float, "The same without spikes: of the mean over the session."),
+    Column("chance_error", float, "The same of the decoded series shifted in time: median of shifts."),
     Column("error_p", float, "Share of shifts that come as near."),
+    *_with_interval("median_error", "Median of these distances."),
     *_with_interval(
         "information", "Mean log2 of the probability of the recorded value's cell over its prior.", "bits"
     ),

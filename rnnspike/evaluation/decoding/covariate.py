@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,28 +58,40 @@ def distances(decoded: FloatArray, recorded: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(((decoded - recorded) ** 2).sum(axis=-1)))
 
 
-def median_interval(errors: FloatArray, known: BoolArray, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the 95 % interval of the median error, by drawing blocks of neighbouring trials.
+def rms(errors: FloatArray) -> float:
+    """Return the root of the mean square of errors, which the posterior mean makes smallest."""
+    return float(np.sqrt(np.mean(errors**2)))
+
+
+def median(errors: FloatArray) -> float:
+    """Return the median of errors."""
+    return float(np.median(errors))
+
+
+def error_interval(
+    errors: FloatArray, known: BoolArray, statistic: Callable[[FloatArray], float], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the 95 % interval of a statistic of errors, by drawing blocks of neighbouring trials.
 
     Parameters
     ----------
     errors, known
         (trial, window), in order of time; ``known`` windows count.
+    statistic
+        ``rms`` or ``median``.
     rng
         Of the draws.
     """
     parts = np.array_split(np.arange(len(errors)), min(N_BLOCKS, len(errors)))
-    blocks = [errors[part][known[part]] for part in parts]
-    medians = [
-        np.median(np.concatenate([blocks[k] for k in rng.integers(len(blocks), size=len(blocks))] or [np.empty(0)]))
-        for _ in range(N_DRAWS)
-    ]
-    low, high = np.nanquantile(medians, [0.025, 0.975])
+    blocks = [errors[part][known[part]] for part in parts if known[part].any()]
+    draws = [rng.integers(len(blocks), size=len(blocks)) for _ in range(N_DRAWS)]
+    found = [statistic(np.concatenate([blocks[k] for k in drawn])) for drawn in draws]
+    low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)
 
 
 def chance_error(decoded: FloatArray, recorded: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the median error of the decoded series shifted in time, and the p of the one that was found.
+    """Return the rms error of the decoded series shifted in time (median of shifts), and p of the one that was found.
 
     Both series keep their own slow changes, which permuted windows would not. Two series that both drift over the
     whole session may still agree by chance more often than p says.
@@ -93,6 +106,6 @@ def chance_error(decoded: FloatArray, recorded: FloatArray, rng: np.random.Gener
     n = len(decoded)
     least = max(1, round(LEAST_SHIFT * n))
     shifts = rng.integers(least, max(n - least, least) + 1, size=N_SHIFTS)
-    shifted = np.array([np.median(distances(np.roll(decoded, shift, axis=0), recorded)) for shift in shifts])
-    found = np.median(distances(decoded, recorded))
+    shifted = np.array([rms(distances(np.roll(decoded, shift, axis=0), recorded)) for shift in shifts])
+    found = rms(distances(decoded, recorded))
     return float(np.median(shifted)), float((1 + (shifted <= found).sum()) / (1 + N_SHIFTS))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnspike.errors import ConfigError, RunError
-from rnnspike.evaluation.decoding.covariate import Grid, chance_error, distances, median_interval
+from rnnspike.evaluation.decoding.covariate import Grid, chance_error, distances, error_interval, median, rms
 from rnnspike.evaluation.decoding.posterior import DecodingBootstrap, information, tempered
 from rnnspike.evaluation.scores.likelihood import log_likelihood
 from rnnspike.models.registry import MODELS
@@ -291,7 +291,6 @@ def _decoded(
         decoded = grid.mean(posterior)
         errors = np.full(known.shape, np.nan)
         errors[known] = distances(decoded, recorded)
-        low, high = median_interval(errors, known, rng)
         by_chance, p = chance_error(decoded, recorded, rng)
         bits = np.full(known.shape, np.nan)
         bits[known] = information(posterior, label, grid.prior)
@@ -306,10 +305,8 @@ def _decoded(
                 "n_windows": int(known.sum()),
                 "n_trials": int(held.sum()),
                 "n_points": len(grid.points),
-                "median_error": float(np.median(errors[known])),
-                "median_error_low": low,
-                "median_error_high": high,
-                "prior_error": float(np.median(distances(grid.prior @ grid.points, recorded))),
+                **_errors(errors, known, rng),
+                "prior_rms_error": rms(distances(grid.prior @ grid.points, recorded)),
                 "chance_error": by_chance,
                 "error_p": p,
                 **interval("information", mean),
@@ -327,3 +324,11 @@ def _decoded(
         "decoded": np.array([grid.mean(each) for each in posteriors]),
     }
     return rows, arrays
+
+
+def _errors(errors: FloatArray, known: BoolArray, rng: np.random.Generator) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, statistic in (("rms_error", rms), ("median_error", median)):
+        low, high = error_interval(errors, known, statistic, rng)
+        found |= {name: statistic(errors[known]), f"{name}_low": low, f"{name}_high": high}
+    return found

@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import norm
 
-from rnnspike.evaluation.decoding.covariate import CELLS, Grid, chance_error, distances, median_interval
+from rnnspike.evaluation.decoding.covariate import CELLS, Grid, chance_error, distances, error_interval, median, rms
 
 
 def test_the_grid_has_the_cells_that_are_visited_with_their_shares() -> None:
@@ -35,13 +35,14 @@ def test_the_posterior_mean_and_distances() -> None:
     assert distances(np.zeros(2), grid.points).tolist() == [0.0, 5.0]
 
 
-def test_the_interval_of_the_median_holds_it() -> None:
-    rng, held = np.random.default_rng(1), 0
+def test_intervals_of_errors_hold_the_truth() -> None:
+    rng, held = np.random.default_rng(1), {median: 0, rms: 0}
     for _ in range(100):
         errors = rng.exponential(size=(200, 2))
-        low, high = median_interval(errors, np.ones(errors.shape, bool), rng)
-        held += low < np.log(2) < high
-    assert 88 <= held <= 100
+        for statistic, truth in ((median, np.log(2)), (rms, np.sqrt(2))):
+            low, high = error_interval(errors, np.ones(errors.shape, bool), statistic, rng)
+            held[statistic] += low < truth < high
+    assert 88 <= held[median] <= 100 and 86 <= held[rms] <= 100
 
 
 def test_shifts_keep_slow_changes_and_tell_chance() -> None:
