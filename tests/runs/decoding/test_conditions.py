@@ -122,7 +122,7 @@ def test_units_prior_and_workers(run: Path, rows: dict[str, dict[str, Any]]) -> 
 def test_what_cannot_be_decoded_is_refused(run: Path, recording: Recording, tmp_path: Path) -> None:
     for more, why in (
         ({"models": ["gru"]}, "gru was not fitted"),
-        ({"models": ["constant"]}, "no model that knows conditions"),
+        ({"models": ["constant"]}, "constant knows no conditions"),
         ({"units": ["9"]}, "no fitted unit 9"),
     ):
         with pytest.raises(RunError, match=why):
