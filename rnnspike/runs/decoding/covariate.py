@@ -123,12 +123,15 @@ def decode_covariate_run(
     found = {name: np.zeros((len(rows), len(starts), len(grid.points))) for name in models}
     if progress:
         progress(0, len(parts), "likelihoods")
-    for done, (k, likelihoods) in enumerate(
-        completed(engine or InProcess(), part_likelihoods, [(k, (part,)) for k, part in enumerate(parts)]), start=1
-    ):
-        at = np.searchsorted(rows, parts[k].rows)
-        for name, each in likelihoods.items():
-            found[name][at] += each
+    waiting, added = dict[int, dict[str, FloatArray]](), 0
+    calls = [(k, (part,)) for k, part in enumerate(parts)]
+    for done, (k, likelihoods) in enumerate(completed(engine or InProcess(), part_likelihoods, calls), start=1):
+        waiting[k] = likelihoods
+        while added in waiting:  # in one order, whatever comes first: sums are equal to the last bit
+            at = np.searchsorted(rows, parts[added].rows)
+            for name, each in waiting.pop(added).items():
+                found[name][at] += each
+            added += 1
         if progress:
             progress(done, len(parts), f"unit {parts[k].unit}, fold {parts[k].fold}")
     windows = _Windows.of(trials.take(rows), columns, starts, width, run.loaded.folds[rows])
