@@ -110,6 +110,7 @@ def test_what_is_decoded_comes_near_what_the_truth_gives(
     assert found.arrays["units.information_mean"][0, -1] == pytest.approx(rows["psth"]["information"])
 
 
+@pytest.mark.slow
 def test_units_prior_and_workers(run: Path, rows: dict[str, dict[str, Any]]) -> None:
     before = (run / ARRAYS_FILE).read_bytes(), (run / "decode.jsonl").read_bytes()
     one = rnnspike.decode(run, models=["psth"], units=["1"], prior="empirical")

@@ -110,6 +110,7 @@ def test_the_page_shows_it(run: Path, row: dict[str, Any], tmp_path: Path) -> No
     assert picture.name == "decoding_covariate" and len(picture.numbers) == row["n_windows"]
 
 
+@pytest.mark.slow
 def test_workers_and_units(run: Path, row: dict[str, Any]) -> None:
     before = (run / "decode_covariate.npz").read_bytes()
     (one,) = decode_covariate(run, "position", window_s=0.25, units=["2"])
