@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,40 +94,45 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
 
 def render(rows: list[dict[str, Any]]) -> Any:
     """Return the rows as a table, and notes."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
 
-    several = len({row["recording"] for row in rows}) > 1
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for name in (*(["recording"] if several else []), "model"):
-        table.add_column(name)
-    for heading in ("accuracy [95 %]", "chance", "p", "bits [95 %]", "gain [95 %]"):
-        table.add_column(heading, justify="right")
-    table.add_column("over")
-    for row in rows:
-        cells = [
-            *([row["recording"]] if several else []),
-            row["model"],
-            _cell(row, "accuracy"),
-            f"{row['chance_accuracy']:.3f}",
-            f"{row['accuracy_p']:.2g}",
-            _cell(row, "information"),
-            _cell(row, "gain"),
-            row["over"] or "–",
-        ]
-        table.add_row(*map(label, cells))
-    heads = dict.fromkeys(
-        f"{row['recording']}: {row['n_conditions']} conditions, {counted(row['n_trials'], 'held-out trial{s}')}, "
-        f"{counted(row['n_units'], 'unit{s}')} together; {math.log2(row['n_conditions']):.2f} bits would be all"
-        for row in rows
-    )
-    said = dict.fromkeys(f"{row['recording']}: {row['message']}" for row in rows if row["message"])
-    return Group(*map(label, heads), table, *map(label, said))
+    def cells(row: dict[str, Any]) -> list[str]:
+        chance = f"{row['chance_accuracy']:.3f}", f"{row['accuracy_p']:.2g}"
+        return [_cell(row, "accuracy"), *chance, _cell(row, "information"), _cell(row, "gain"), row["over"] or "–"]
+
+    def head(row: dict[str, Any]) -> str:
+        return (
+            f"{row['n_conditions']} conditions, {counted(row['n_trials'], 'held-out trial{s}')}, "
+            f"{_units(row)}; {math.log2(row['n_conditions']):.2f} bits would be all"
+        )
+
+    return _drawn(rows, ("accuracy [95 %]", "chance", "p", "bits [95 %]", "gain [95 %]", "over"), cells, head)
 
 
 def render_covariate(rows: list[dict[str, Any]]) -> Any:
     """Return the rows of a decoded covariate as a table, and notes."""
+
+    def cells(row: dict[str, Any]) -> list[str]:
+        beside = [f"{row['prior_rms_error']:.3g}", f"{row['chance_error']:.3g}", f"{row['error_p']:.2g}"]
+        return [_cell(row, "rms_error", ".3g"), *beside, _cell(row, "median_error", ".3g"), _cell(row, "information")]
+
+    def head(row: dict[str, Any]) -> str:
+        windows = f"{counted(row['n_windows'], 'window{s}')} of {row['window_ms']:g} ms"
+        return f"{row['covariate']} in {windows}, {_units(row)}"
+
+    headings = ("rms error [95 %]", "without spikes", "chance", "p", "median error [95 %]", "bits [95 %]")
+    return _drawn(rows, headings, cells, head)
+
+
+def _units(row: dict[str, Any]) -> str:
+    return f"{counted(row['n_units'], 'unit{s}')} together"
+
+
+def _drawn(
+    rows: list[dict[str, Any]],
+    headings: Sequence[str],
+    cells: Callable[[dict[str, Any]], list[str]],
+    head: Callable[[dict[str, Any]], str],
+) -> Any:
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -135,25 +141,11 @@ def render_covariate(rows: list[dict[str, Any]]) -> Any:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for name in (*(["recording"] if several else []), "model"):
         table.add_column(name)
-    for heading in ("rms error [95 %]", "without spikes", "chance", "p", "median error [95 %]", "bits [95 %]"):
+    for heading in headings:
         table.add_column(heading, justify="right")
     for row in rows:
-        cells = [
-            *([row["recording"]] if several else []),
-            row["model"],
-            _cell(row, "rms_error", ".3g"),
-            f"{row['prior_rms_error']:.3g}",
-            f"{row['chance_error']:.3g}",
-            f"{row['error_p']:.2g}",
-            _cell(row, "median_error", ".3g"),
-            _cell(row, "information"),
-        ]
-        table.add_row(*map(label, cells))
-    heads = dict.fromkeys(
-        f"{row['recording']}: {row['covariate']} in {counted(row['n_windows'], 'window{s}')} of "
-        f"{row['window_ms']:g} ms, {counted(row['n_units'], 'unit{s}')} together"
-        for row in rows
-    )
+        table.add_row(*map(label, [*([row["recording"]] if several else []), row["model"], *cells(row)]))
+    heads = dict.fromkeys(f"{row['recording']}: {head(row)}" for row in rows)
     said = dict.fromkeys(f"{row['recording']}: {row['message']}" for row in rows if row["message"])
     return Group(*map(label, heads), table, *map(label, said))
 

@@ -158,7 +158,7 @@ def fit_all(
         with importing():
             from rnnspike.cli.batch import show_fits
             from rnnspike.report.build import write_report
-            from rnnspike.report.shared import shared_sentences
+            from rnnspike.report.population.shared import shared_sentences
             from rnnspike.runs.active import FitOptions
             from rnnspike.runs.batch import fit_recordings
             from rnnspike.runs.rows import ROW_COLUMNS

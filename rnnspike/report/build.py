@@ -29,8 +29,8 @@ from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
-from rnnspike.report.shared import shared_payload
-from rnnspike.report.single_trials import trials_payload
+from rnnspike.report.population.shared import shared_payload
+from rnnspike.report.population.single_trials import trials_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25

@@ -145,8 +145,7 @@ DECODING = (
         "d-time",
         "Information by time in the trial",
         "What the spikes up to each time tell of the condition, bits, with the 95 % interval.",
-        "Mean over held-out trials of log2 of the probability of the trial's condition over its prior. It is at most "
-        "the mutual information of condition and spikes.",
+        "Mean over held-out trials of log2 of the probability of the trial's condition over its prior.",
         "Rising from 0 when the stimulus begins.",
         "Below 0: the model is sure and wrong. Above 0 from the start: earlier trials tell the condition.",
         paper=("decoding:by_time",),

@@ -12,7 +12,7 @@ import numpy as np
 from rnnspike.evaluation.departures.verdicts import foreign_share_is_high
 from rnnspike.models.registry import has_memory, is_population, without_history
 from rnnspike.report.load import Run
-from rnnspike.report.shared import shared_sentences
+from rnnspike.report.population.shared import shared_sentences
 from rnnspike.report.tallies import (
     LEVEL,
     NEAR_RATE,

@@ -85,8 +85,8 @@ def tempered(
 def information(log2_posterior: FloatArray, label: IntArray, prior: FloatArray) -> FloatArray:
     """Return what each trial tells of its condition (..., trial), bits: log2 of posterior over prior.
 
-    The mean over trials is at most the mutual information of condition and spikes, and below 0 where the model is
-    sure and wrong.
+    Where conditions come as often as the prior says, the expected mean over trials is at most the mutual information
+    of condition and spikes; it is below 0 where the model is sure and wrong.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from rnnspike.evaluation.links import DIRECTED, SHARED
 from rnnspike.report.colours import on_paper
 from rnnspike.report.figures.drawing import Picture, axes, levels
 from rnnspike.report.load import Run
-from rnnspike.report.shared import shared_payload
+from rnnspike.report.population.shared import shared_payload
 
 GAINS = [f"population_{name}{end}" for name in ("gain", "null") for end in ("", "_low", "_high")]
 

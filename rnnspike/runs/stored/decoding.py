@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from rnnspike.errors import damage_errors
-from rnnspike.runs.stored.store import Form, read_arrays, read_jsonl, write_arrays, write_jsonl
+from rnnspike.runs.stored.store import Form, read_arrays, read_jsonl, refuse_other_axes, write_arrays, write_jsonl
 
 ROWS_FILE, ARRAYS_FILE = "decode.jsonl", "decode.npz"
 COVARIATE_ROWS_FILE, COVARIATE_ARRAYS_FILE = "decode_covariate.jsonl", "decode_covariate.npz"
@@ -154,8 +152,5 @@ def _read(rows: Path, row: Form, arrays: Path, axes: Mapping[str, int]) -> Decod
     if not rows.is_file():
         return None
     found = read_arrays(arrays)
-    with damage_errors(arrays):
-        for name, n_axes in axes.items():
-            if np.ndim(found[name]) != n_axes:
-                raise ValueError(f"{name} has {np.ndim(found[name])} axes, not {n_axes}")
+    refuse_other_axes(arrays, found, axes)
     return Decoding(read_jsonl(rows, row), found)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from rnnspike.errors import damage_errors
-from rnnspike.runs.stored.store import Form, read_arrays, read_json, refuse_other_form
+from rnnspike.runs.stored.store import Form, read_arrays, read_json, refuse_other_axes, refuse_other_form
 
 POPULATION_FILE, TRIALS_FILE = "population.json", "population.npz"
 SCHEMA = 1
@@ -141,9 +140,5 @@ def read_single_trials(folder: Path) -> dict[str, npt.NDArray[Any]] | None:
     if not file.is_file():
         return None
     found = read_arrays(file)
-    wanted = {**TRIALS, **(STATES if "state.model" in found else {})}
-    with damage_errors(file):
-        for name, n_axes in wanted.items():
-            if np.ndim(found[name]) != n_axes:
-                raise ValueError(f"{name} has {np.ndim(found[name])} axes, not {n_axes}")
+    refuse_other_axes(file, found, {**TRIALS, **(STATES if "state.model" in found else {})})
     return found

@@ -182,6 +182,14 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {name: file[name] for name in file.files}
 
 
+def refuse_other_axes(path: Path, arrays: Mapping[str, npt.NDArray[Any]], axes: Mapping[str, int]) -> None:
+    """Raise RunError where an array that was read from a file is missing, or has another number of axes."""
+    with damage_errors(path):
+        for name, n_axes in axes.items():
+            if np.ndim(arrays[name]) != n_axes:
+                raise ValueError(f"{name} has {np.ndim(arrays[name])} axes, not {n_axes}")
+
+
 def read_arrays_named(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """Read some arrays of an npz and leave the others on disk."""
     with damage_errors(path), np.load(path, allow_pickle=False) as file:

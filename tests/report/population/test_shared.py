@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnspike.report.shared import shared_payload, shared_sentences
+from rnnspike.report.population.shared import shared_payload, shared_sentences
 
 
 def check(mean: float) -> dict[str, list[float | None]]:
