@@ -54,7 +54,7 @@ format: env
 	$(BIN)/ruff check --fix .
 
 docs: env
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict
 
 clean:
 	rm -rf $(VENV) $(LOWEST) $(DEMO_OUT) site dist .mypy_cache .pytest_cache .ruff_cache
