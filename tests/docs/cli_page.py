@@ -1,4 +1,4 @@
-"""The reference in ``docs/cli.md``: what ``--help`` prints (``python tests/docs/cli_page.py`` writes the page again)."""
+"""The reference in ``docs/cli.md`` is what ``--help`` prints: ``python tests/docs/cli_page.py`` writes it again."""
 
 from __future__ import annotations
 
