@@ -23,10 +23,12 @@ def show_fits(
     failures: Failures,
     log: Log,
     show: Callable[[str, Job, list[dict[str, Any]]], None],
+    show_failed: Callable[[Path, RnnspikeError], None] = lambda *_: None,
     show_task: Callable[[TaskDone], None] = lambda _: None,
 ) -> None:
     """Log the findings of each recording and ``show`` (name, job, rows) it when it is its turn.
 
+    ``show_failed`` gets a recording that was not fitted, and why.
     ``show_task`` is called at once, whatever recording a task is of.
     """
     shown = shown_names(paths)
@@ -43,6 +45,9 @@ def show_fits(
             if begun is not None:
                 log_findings(log, shown[path], begun.plan.findings, begun.plan.left_out)
             ended = queue.ended(index, title, log)
+            if isinstance(ended, Failed):
+                show_failed(path, ended.error)
+                raise ended.error
             job = ended.plan.job
             if isinstance(ended, Fitted):
                 show(shown[path], job, read_rows_with_seconds(job.folder))
@@ -74,13 +79,10 @@ class _EventQueue:
         self._wait(index, lambda: index in self._begun or index in self._ended, title, log)
         return self._begun.pop(index, None)
 
-    def ended(self, index: int, title: str, log: Log) -> Fitted | PartDone:
-        """Wait until a recording or this shard's part of it is fitted, and raise what it failed of."""
+    def ended(self, index: int, title: str, log: Log) -> Fitted | PartDone | Failed:
+        """Wait until a recording or this shard's part of it is fitted, or has failed."""
         self._wait(index, lambda: index in self._ended, title, log)
-        ended = self._ended.pop(index)
-        if isinstance(ended, Failed):
-            raise ended.error
-        return ended
+        return self._ended.pop(index)
 
     def _wait(self, index: int, until: Callable[[], bool], title: str, log: Log) -> None:
         if until():

@@ -25,7 +25,7 @@ from rnnspike.cli.options import (
     trial_options,
 )
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label
-from rnnspike.errors import ExitCode
+from rnnspike.errors import ExitCode, RnnspikeError
 from rnnspike.memory import importing
 from rnnspike.models.registry import default_models, to_choose
 from rnnspike.wording import counted
@@ -161,8 +161,9 @@ def fit_all(
             from rnnspike.report.population.shared import shared_sentences
             from rnnspike.runs.active import FitOptions
             from rnnspike.runs.batch import fit_recordings
-            from rnnspike.runs.rows import ROW_COLUMNS
+            from rnnspike.runs.rows import ROW_COLUMNS, failed_recording
             from rnnspike.runs.stored.population import read_population
+            from rnnspike.runs.stored.store import run_name
             from rnnspike.runs.streaming import rows_of_unit
 
             if isinstance(engine, InProcess):
@@ -188,6 +189,10 @@ def fit_all(
             for sentence in shared_sentences(read_population(job.folder), rows):
                 log.info(f"{name}: {sentence}")
 
+        def show_failed(path: Path, error: RnnspikeError) -> None:
+            if writer.format != "table":  # which has no room for it beside the line on stderr
+                writer.write(failed_recording(run_name(path), error.reason))
+
         options = FitOptions(
             overwrite=values["overwrite"],
             wait=values["wait"],
@@ -197,7 +202,7 @@ def fit_all(
         )
         events = fit_recordings(paths, configuration, engine, options)
         each_unit = (show_unit,) if values["stream"] == "units" else ()
-        show_fits(paths, options.turns(len(paths)), events, failures, log, show, *each_unit)
+        show_fits(paths, options.turns(len(paths)), events, failures, log, show, show_failed, *each_unit)
     writer.close()
     if values["strict"] and any("no unit is left" in str(error) for error in failures.errors):
         return ExitCode.NOTHING_USABLE

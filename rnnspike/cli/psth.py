@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,38 +25,15 @@ from rnnspike.cli.options import (
 )
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label, log_findings, resolve_format, shown_names
 from rnnspike.cli.terminal.progress import progress_bar
-from rnnspike.errors import ExitCode, RecordingError, output_errors
+from rnnspike.errors import ExitCode, output_errors
 
 if TYPE_CHECKING:
     from rnnspike.config import Configuration, FitSettings
     from rnnspike.models.baselines.psth_bands import PsthResult
-    from rnnspike.recording.data import Recording
     from rnnspike.report.psth.units import PsthOptions
     from rnnspike.runs.engines.engine import Engine
     from rnnspike.runs.tasks import Progress
-    from rnnspike.trials.data import TrialOptions
     from rnnspike.trials.plan import TrialPlan
-
-SCHEMA = 1
-#: Columns of the table: one row per unit and condition.
-COLUMNS = (
-    "schema",
-    "recording",
-    "unit",
-    "condition",
-    "n_trials",
-    "n_spikes",
-    "rate_hz",
-    "peak_hz",
-    "peak_s",
-    "modulated",
-    "bits_per_spike",
-    "bandwidth_ms",
-    "level",
-)
-#: Curves of a row (json, jsonl), or one line per point (csv).
-CURVES = ("time_s", "psth_hz", "low_hz", "high_hz", "band_low_hz", "band_high_hz")
-CSV_COLUMNS = ("schema", "recording", "unit", "condition", *CURVES, "level", "bandwidth_ms")
 
 
 class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -141,10 +116,11 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 
 def run(paths: list[Path], configuration: Configuration, values: dict[str, Any], log: Log) -> int:
     """Process the recordings; one that fails does not stop the others."""
+    from rnnspike.report.psth.rows import COLUMNS, POINT_COLUMNS
     from rnnspike.runs.engines.engine import engine_for
 
     output = resolve_format(values["output_format"])
-    writer = RowWriter(output, CSV_COLUMNS if output == "csv" else COLUMNS, render)
+    writer = RowWriter(output, POINT_COLUMNS if output == "csv" else COLUMNS, render)
     failures, unusable = Failures(log), 0
     taken: set[str] = set()
     shown = shown_names(paths)
@@ -175,6 +151,7 @@ def show_recording(
     this one in messages.
     """
     from rnnspike.recording.read import read_recording
+    from rnnspike.report.psth.rows import planned, points, rows
     from rnnspike.runs.stored.store import distinct_name, run_name
     from rnnspike.trials.units import of_requested_units
 
@@ -185,22 +162,9 @@ def show_recording(
     log_findings(log, shown, of_requested_units((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     with progress_bar(shown, log) as tell:
         for result in drawn(plan, name, values, log, engine, tell):
-            for row in rows(name, result, writer.format):
+            for row in points(name, result) if writer.format == "csv" else rows(name, result):
                 writer.write(row)
     return bool(plan.unit_ids)
-
-
-def planned(recording: Recording, options: TrialOptions) -> TrialPlan:
-    """Return the trials of a recording: all spikes count, and no past is needed."""
-    from rnnspike.trials.plan import plan_trials
-
-    observation = "poisson" if options.observation == "auto" else options.observation
-    try:
-        return plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0, most_per_bin=math.inf))
-    except RecordingError as error:
-        if (error.option or "").startswith("--segment"):  # segments have no average either
-            raise RecordingError(error.path, f"{error.finding}, and a PSTH is an average over trials") from None
-        raise
 
 
 def drawn(
@@ -241,34 +205,6 @@ def psth_options(values: dict[str, Any]) -> PsthOptions:
 
     names = ("bandwidth", "level", "step_s", "seed")
     return PsthOptions(n_boot=values["draws"], **{name: values[name] for name in names})
-
-
-def rows(recording: str, result: PsthResult, output: str) -> Iterator[dict[str, Any]]:
-    """Yield one row per condition, or per condition and point for csv."""
-    for c, condition in enumerate(result.conditions):
-        curves = (result.rate_hz, result.low_hz, result.high_hz, result.band_low_hz, result.band_high_hz)
-        points = [result.time_s, *(curve[c] for curve in curves)]
-        head = {"schema": SCHEMA, "recording": recording, "unit": result.unit, "condition": condition}
-        tail = {"level": result.level, "bandwidth_ms": result.bandwidth_s * 1e3}
-        if output == "csv":
-            for point in zip(*points, strict=True):
-                yield {**head, **dict(zip(CURVES, map(float, point), strict=True)), **tail}
-            continue
-        peak_hz, peak_s = result.peak(c)
-        row: dict[str, Any] = {
-            **head,
-            "n_trials": int(result.n_trials[c]),
-            "n_spikes": int(result.n_spikes[c]),
-            "rate_hz": float(result.mean_hz[c]),
-            "peak_hz": peak_hz,
-            "peak_s": peak_s,
-            "modulated": result.is_modulated(c),
-            "bits_per_spike": result.bits_per_spike,
-            **tail,
-        }
-        if output != "table":
-            row.update(zip(CURVES, points, strict=True))
-        yield row
 
 
 def render(table_rows: list[dict[str, Any]]) -> Any:

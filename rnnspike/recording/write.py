@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,20 @@ import pandas as pd
 
 from rnnspike.files import replacing
 from rnnspike.names import any_text
-from rnnspike.recording.data import Covariate, FloatArray, Recording, Unit
+from rnnspike.recording.data import Covariate, Finding, FloatArray, Recording, Unit
 
 #: Column of the units table for unit ids that are not integers (NWB ids are integers).
 UNIT_ID_COLUMN = "rnnspike_unit_id"
+#: Where findings are stored, and the columns of their table with their descriptions.
+FINDINGS_PLACE = "processing/rnnspike/findings"
+FINDING_COLUMNS = {
+    "finding": "kind of finding",
+    "level": "info or warning",
+    "message": "what was found",
+    "count": "how many spikes, rows or units it concerns",
+    "unit": "id of the unit that it concerns",
+    "option": "option that corrects it",
+}
 #: Columns with a meaning and type defined by NWB; a metadata column of the same name is renamed.
 RESERVED_UNIT_COLUMNS = {
     "id",
@@ -38,7 +49,13 @@ _SUBJECT_KEYS = ("subject_id", "species", "sex", "age", "description", "strain",
 _NAMESPACE = uuid.UUID("6f0f7a1e-3a54-4f6c-9d0b-5b6f9c1d2e3f")
 
 
-def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Series] | None = None) -> None:
+def write_nwb(
+    path: Path | str,
+    recording: Recording,
+    *,
+    extra: Mapping[str, Series] | None = None,
+    findings: Sequence[Finding] = (),
+) -> None:
     """Write a recording as NWB 2: units with observed intervals, interval and event tables, covariates.
 
     The file is written under a temporary name and then renamed. Identifiers and dates follow from the contents, so
@@ -53,6 +70,8 @@ def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Ser
     extra
         Further series, name -> (times_s (sample,), values (sample,) or (sample, channel), unit), for instance
         the true intensity of a simulated cell; they go to ``/processing/ground_truth``.
+    findings
+        What reading the file will find beside its own findings (``/processing/rnnspike/findings``).
 
     Raises
     ------
@@ -71,6 +90,8 @@ def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Ser
         nwb.add_stimulus(_covariate_series(covariate))
     for name, (times_s, values, unit) in (extra or {}).items():
         _module(nwb, "ground_truth", "series stored beside the recording").add(_series(name, times_s, values, unit))
+    if findings:
+        _module(nwb, "rnnspike", "what rnnspike knows of the recording").add(_findings_table(findings))
     _fix_object_ids(nwb, recording)
     with replacing(path, ".nwb") as temporary, NWBHDF5IO(str(temporary), "w") as io:
         io.write(nwb)
@@ -196,6 +217,14 @@ def _add_events(nwb: Any, events: Mapping[str, pd.DataFrame]) -> None:
         columns = [_column(str(column), named[column]) for column in named.columns if column != "id"]
         table_object = DynamicTable(name=name, description=f"{name}, one event a row", columns=columns)
         _module(nwb, "events", "event tables").add(table_object)
+
+
+def _findings_table(findings: Sequence[Finding]) -> Any:
+    from hdmf.common import DynamicTable
+
+    rows = [{**asdict(finding), "finding": finding.id} for finding in findings]
+    columns = [_column(name, [row[name] for row in rows], FINDING_COLUMNS[name]) for name in FINDING_COLUMNS]
+    return DynamicTable(name="findings", description="what was wrong or unusual, one row each", columns=columns)
 
 
 def _covariate_series(covariate: Covariate) -> Any:

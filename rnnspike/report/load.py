@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy.typing as npt
 
@@ -32,6 +33,7 @@ from rnnspike.runs.stored.store import (
     safe_name,
 )
 from rnnspike.runs.stored.tables import ScoredRun, read_per_trial, read_scored
+from rnnspike.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +41,11 @@ if TYPE_CHECKING:
 Curves = dict[str, npt.NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A finished run directory; rows and tables are read at once, a unit's curves when asked for.
+
+    It stands for the path of its folder wherever a path is taken.
 
     Attributes
     ----------
@@ -65,6 +69,41 @@ class Run:
     findings: list[dict[str, Any]]
     settings: dict[str, Any]
     provenance: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Self:
+        """Return the run of a directory.
+
+        Parameters
+        ----------
+        folder
+            The run directory.
+
+        Returns
+        -------
+        Self
+            What it holds; RunError where it is none, or damaged.
+        """
+        folder = open_run(folder)
+        return cls(
+            folder=folder,
+            rows=read_rows(folder),
+            pairs=read_csv(folder / "pairs.csv", PAIR_TYPES),
+            findings=[dict.fromkeys(FINDING) | each for each in read_jsonl(folder / "findings.jsonl", FINDING)],
+            settings=read_settings(folder, resolved=RESOLVED),
+            provenance=read_provenance(folder, versions=VERSIONS),
+        )
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> Path:
+        return self.folder / name
+
+    def __repr__(self) -> str:
+        units, models = counted(len(self.units), "unit{s}"), counted(len(self.models), "model{s}")
+        found = counted(len(self.findings), "finding{s}")
+        return f"<{type(self).__name__} {self.name}: {units}, {models}, {found}; {self.folder}>"
 
     @property
     def name(self) -> str:
@@ -217,17 +256,9 @@ def _configs(owner: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield model, member, read_json(config, {"training": dict[str, Any] | None})
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | os.PathLike[str]) -> Run:
     """Read a run directory; RunError where it is none, or damaged."""
-    folder = open_run(folder)
-    return Run(
-        folder=folder,
-        rows=read_rows(folder),
-        pairs=read_csv(folder / "pairs.csv", PAIR_TYPES),
-        findings=[dict.fromkeys(FINDING) | each for each in read_jsonl(folder / "findings.jsonl", FINDING)],
-        settings=read_settings(folder, resolved=RESOLVED),
-        provenance=read_provenance(folder, versions=VERSIONS),
-    )
+    return Run.read(folder)
 
 
 def distinct_names(named: Iterable[tuple[str, Run]]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnspike.api import fit
+from rnnspike.api.fitting import fit
 from rnnspike.names import visible
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb

@@ -26,7 +26,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("session") / "two.nwb"
     write_nwb(path, simulate_session([cell_spec("refractory"), cell_spec("adapting")], options).recording)
     settings = {"condition": ("condition",), "effort": "fast", "replicates": 0, "report": False}
-    return rnnspike.fit(path, models=("psth", "renewal"), out=tmp_path_factory.mktemp("runs"), **settings)
+    return rnnspike.fit(path, models=("psth", "renewal"), out=tmp_path_factory.mktemp("runs"), **settings).folder
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

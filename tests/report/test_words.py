@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from rnnspike.api import fit
+from rnnspike.api.fitting import fit
 from rnnspike.neurons.registry import cell_spec
 from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Recording, Unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,7 @@ SETTINGS = {"settings": dict[str, _Setting]}
 FINDING = {"id": str, "level": str, "message": str, "option": str | None, "unit": str | None}
 
 
-def open_run(folder: str | Path) -> Path:
+def open_run(folder: str | os.PathLike[str]) -> Path:
     """Return the folder if it is a complete run of this schema; RunError where it is not."""
     folder = Path(folder)
     mark = folder / "done.json"
@@ -76,7 +77,7 @@ def read_settings(folder: Path, **more: Any) -> dict[str, Any]:
     return read_json(folder / "settings.json", SETTINGS | more)
 
 
-def read_rows(folder: str | Path) -> list[dict[str, Any]]:
+def read_rows(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the rows of a run, one per unit and model.
 
     Parameters
