@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "score": ("rnnspike.cli.score", "Rates of any other model through the same held-out scores, checks and report."),
     "simulate": ("rnnspike.cli.simulate", "Trials from a fitted model or a simulated cell, as NWB."),
+    "cite": ("rnnspike.cli.cite", "A methods section for a run, made from its settings, with references."),
     "config": ("rnnspike.cli.config", "Settings in effect, and the source of each."),
     "completion": ("rnnspike.cli.completion", "Shell completion for bash, zsh or fish."),
 }

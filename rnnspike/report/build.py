@@ -26,6 +26,7 @@ from rnnspike.report.decoding import (
     decoding_table,
 )
 from rnnspike.report.load import Run, load_run
+from rnnspike.report.methods.text import methods
 from rnnspike.report.network import has_dynamics, network_payload, why_no_network
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
@@ -85,6 +86,7 @@ def render(run: Run) -> str:
     """Return the page of one run."""
     share = min(1.0, FULL_UNITS / max(1, len(run.units)))
     headline = tallies.headline_model(run) if run.units else ""
+    section = methods(run)
     network = network_payload(run)
     return page(
         "report.html.j2",
@@ -114,6 +116,8 @@ def render(run: Run) -> str:
         sha256=run.provenance["sha256"],
         input_name=Path(run.provenance["input"]).name,
         command=words.repeat_command(run),
+        methods=section.as_text(),
+        bibtex=section.as_bibtex(),
     )
 
 
