@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from rnnspike._version import __version__
 from rnnspike.files import write_file
@@ -116,8 +116,8 @@ def render(run: Run) -> str:
         sha256=run.provenance["sha256"],
         input_name=Path(run.provenance["input"]).name,
         command=words.repeat_command(run),
-        methods=section.as_text(),
-        bibtex=section.as_bibtex(),
+        methods=escape(section.as_text()),
+        bibtex=escape(section.as_bibtex()),
     )
 
 

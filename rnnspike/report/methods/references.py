@@ -77,9 +77,9 @@ def plain(value: str) -> str:
 
 
 def cited(texts: Iterable[str]) -> list[Reference]:
-    """Return the references that texts cite, in the order of their keys; KeyError for one that is not there."""
+    """Return the references that texts cite, by key; a name that looks like a citation is none."""
     keys = {key.removeprefix("@") for text in texts for found in CITATION.findall(text) for key in found.split("; ")}
-    return [references()[key] for key in sorted(keys)]
+    return [references()[key] for key in sorted(keys & set(references()))]
 
 
 def with_citations(text: str) -> str:
@@ -93,6 +93,8 @@ def with_citations(text: str) -> str:
 
     def written(found: re.Match[str]) -> str:
         keys = found[1].replace("@", "").split("; ")
+        if not set(keys) <= set(references()):
+            return found[0]
         return f" ({'; '.join(references()[key].short for key in keys)})"
 
     return CITATION.sub(written, text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnspike.models.registry import MODELS, closed_loop, is_given, is_network, is_population
+from rnnspike.names import visible
 from rnnspike.report.load import Run
 from rnnspike.report.methods import itself
 from rnnspike.report.methods.models import model_sentence
@@ -67,7 +68,7 @@ def methods(run: Run) -> Methods:
         "Networks as dynamical systems": _dynamics(run),
         "Software": _software(run),
     }
-    return Methods(tuple((heading, text) for heading, text in paragraphs.items() if text))
+    return Methods(tuple((heading, visible(text)) for heading, text in paragraphs.items() if text))
 
 
 def _setting(run: Run, name: str) -> Any:

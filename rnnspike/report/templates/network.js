@@ -29,7 +29,7 @@ function showNetwork() {
   for (const kind of i.kind) count[kind] = (count[kind] || 0) + 1;
   const shares = inputOf().basin_shares || [], points = Object.keys(count).map((k) => count[k] + " " + k + (k === "slow" || k === "saddle" ? " point" + (count[k] === 1 ? "" : "s") : " fixed point" + (count[k] === 1 ? "" : "s"))).join(", ") || "no points";
   byId("network-words").textContent = points + " under the input " + i.name + (i.n > 200 ? " (first 200)" : "") + "." + (shares.length ? " Orbits end at the stable ones: " + shares.map((s) => number(100 * s, 0) + " %").join(", ") + "." : "")
-    + " Gates: median " + ms(median((m.gate_tau_s || []).filter(known))) + "; slowest mode over visited states " + ms(m.eigenvalue_tau_s) + "; a push in the read-out " + ms(m.measured_tau_s) + ". Gradient horizon " + (known(m.horizon_s) ? ms(m.horizon_s) : "beyond the window") + "." + (network.left_out ? " " + network.left_out + " more networks lie in the run's dynamics folder." : "");
+    + " Gates: median " + ms(median((m.gate_tau_s || []).filter(known))) + "; slowest mode over visited states " + ms(m.eigenvalue_tau_s) + "; a push in the read-out " + ms(m.measured_tau_s) + ". Gradient horizon " + (known(m.horizon_s) ? ms(m.horizon_s) : "beyond the lags looked at") + "." + (network.left_out ? " " + network.left_out + " more networks lie in the run's dynamics folder." : "");
   refresh("n-");
 }
 if (network) {
@@ -94,7 +94,7 @@ if (network) {
     if (known(m.horizon_s)) shapes.push(dashed("x", 1000 * m.horizon_s));
     draw(id, traces, { xaxis: titled("lag back in time, ms"), yaxis: titled("norm over lag 0", logAxis(-7)), shapes: shapes, showlegend: true }, "Gradient by lag; horizon after training " + ms(m.horizon_s) + (m.untrained_gradient ? ", before " + ms(m.untrained_horizon_s) : ""));
     const reach = (s) => known(s) ? ms(s) : "beyond the lags looked at";
-    note(id, "Horizon: " + reach(m.horizon_s) + " trained" + (m.untrained_gradient ? ", " + reach(m.untrained_horizon_s) + " before training." : "."));
+    note(id, "Horizon after training: " + reach(m.horizon_s) + (m.untrained_gradient ? ", before: " + reach(m.untrained_horizon_s) : "") + ".");
   });
   figure("n-bend", (id) => {
     const m = memoryOf();

@@ -87,4 +87,12 @@ def test_the_page_holds_the_text(run_folder: Path) -> None:
     run = load_run(run_folder)
     page = render(run)
     assert 'id="methods-text"' in page and "The time-rescaling theorem" in page and "@article{brown2002," in page
+    assert "(Efron 1987)" in page and "\\n" not in page.split('id="methods-text"')[1].split("</pre>")[0]
     assert page == render(run)
+
+
+def test_names_from_files_are_data(run: Run) -> None:
+    hostile = changed(run, {"align": "a\nb<script>[@x1]"})
+    text = methods(hostile).as_text()
+    assert r"a\nb<script>[@x1]" in text
+    assert "b&lt;script&gt;" in render(hostile)
