@@ -149,8 +149,11 @@ def _replace_brief(folder: Path, brief: Sequence[Row], rows: Sequence[Row]) -> l
         if seeds is None:
             kept.append(row)
         elif row["seed"] is not None and row["seed"] not in seeds:
-            for file in (folder / safe_name(row["unit"]) / row["model"] / row["seed"]).glob("*.npz"):
+            member = folder / safe_name(row["unit"]) / row["model"] / row["seed"]
+            for file in member.glob("*.npz"):
                 file.unlink()
+            if member.is_dir() and not any(member.iterdir()):
+                member.rmdir()
     return kept
 
 

@@ -18,8 +18,8 @@ _SHARED_STATE = (
 SENTENCES = {
     "constant": "a constant rate, the mean of the training trials; the null of all scores.",
     "psth": (
-        "the average over trials, smoothed with a Gaussian kernel; that of each condition was drawn towards "
-        "the average of all. Bandwidth and pull maximised the likelihood of training trials left out one at a "
+        "the average over trials, smoothed with a Gaussian kernel; with several conditions, that of each was drawn "
+        "towards the average of all. Bandwidth and pull maximised the likelihood of training trials left out one at a "
         "time."
     ),
     "psth-gain": (

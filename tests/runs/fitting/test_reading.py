@@ -180,7 +180,7 @@ def test_a_deep_analysis_replaces_the_readings_of_its_units(fitted: Job, tmp_pat
     assert {row["unit"] for row in came} == {"a"} and not any(row["brief"] for row in came)
     stored = rows_of(folder)
     assert {(row["unit"], row["brief"]) for row in stored} == {("a", False), ("b/1", True)}
-    left = sorted(file.parent.name for file in (folder / "dynamics" / "a").rglob("memory.npz"))
+    left = sorted(member.name for member in (folder / "dynamics" / "a" / "lstm").iterdir())
     assert left == ["test0-stop1"]
     assert len(list((folder / "dynamics" / "b%2F1").rglob("memory.npz"))) == 4
     assert has_dynamics(load_run(folder))
