@@ -104,6 +104,7 @@ class FitSettings(BaseModel):
     )
     fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     replicates: int = Field(200, ge=0, description="free-run replicates, 0 for none")
+    dynamics: bool = Field(True, description="read the networks briefly as dynamical systems")
     metrics: Words = Field((), description="packages whose scores are added: nlb, nemos")
     save_intensities: bool = Field(False, description="store every held-out intensity")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks are trained")
@@ -206,8 +207,8 @@ ONLY_FLAGS = {
 ELSEWHERE = frozenset({"out", "workers", "scheduler", "scheduler_file", "task_timeout"})
 #: Key of the blocks of settings for some recordings: ``[[recording]]``.
 BLOCK = "recording"
-#: Settings that change where and how fast, not what is computed: no part of a run's content id.
-INCIDENTAL = ELSEWHERE | {"report"}
+#: Settings that change where and how fast, or what is made of the fit, not its rows: no part of a run's content id.
+INCIDENTAL = ELSEWHERE | {"report", "dynamics"}
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

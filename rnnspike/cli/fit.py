@@ -62,6 +62,11 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     help="Fit models that read the other units, where units were recorded together.",
 )
 @scoring_options
+@click.option(
+    "--dynamics/--no-dynamics",
+    default=True,
+    help="Read each unit's network briefly as a dynamical system; rnnspike dynamics goes deeper.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device on which networks are trained.")
 @click.option(
     "--out",

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("rnnspike.cli.score", "Rates of any other model through the same held-out scores, checks and report."),
     "simulate": ("rnnspike.cli.simulate", "Trials from a fitted model or a simulated cell, as NWB."),
     "export": ("rnnspike.cli.export", "Results of a run as NWB: columns of the units table, held-out intensities."),
+    "cite": ("rnnspike.cli.cite", "A methods section for a run, made from its settings, with references."),
     "config": ("rnnspike.cli.setup.config", "Settings in effect, and the source of each."),
     "completion": ("rnnspike.cli.setup.completion", "Shell completion for bash, zsh or fish."),
 }

@@ -69,7 +69,7 @@ def _failures(run: Run) -> list[str]:
 
 
 def next_steps(run: Run, model: str, has_dynamics: bool) -> list[str]:
-    """Return what to do next, most telling first."""
+    """Return what to do next, most telling first; ``has_dynamics`` is more than a brief reading."""
     said, settings = [], run.settings["settings"]
     lacking = Counter(
         kind
@@ -88,7 +88,7 @@ def next_steps(run: Run, model: str, has_dynamics: bool) -> list[str]:
         )
     if set(run.models) & set(closed_loop()) and not has_dynamics:
         said.append(
-            "rnnspike dynamics RUN looks into the trained networks; rnnspike report RUN then shows them here."
+            "rnnspike dynamics RUN looks into the trained networks in depth; rnnspike report RUN then shows it here."
         )
     return said
 

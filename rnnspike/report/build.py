@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from rnnspike._version import __version__
 from rnnspike.files import write_file
@@ -26,7 +26,8 @@ from rnnspike.report.decoding import (
     decoding_table,
 )
 from rnnspike.report.load import Run, load_run
-from rnnspike.report.network import network_payload
+from rnnspike.report.methods.text import methods
+from rnnspike.report.network import has_dynamics, network_payload, why_no_network
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.population.shared import shared_payload
@@ -85,7 +86,8 @@ def render(run: Run) -> str:
     """Return the page of one run."""
     share = min(1.0, FULL_UNITS / max(1, len(run.units)))
     headline = tallies.headline_model(run) if run.units else ""
-    network = network_payload(run.folder / "dynamics", run.units)
+    section = methods(run)
+    network = network_payload(run)
     return page(
         "report.html.j2",
         title=f"{run.name} · rnnspike",
@@ -94,7 +96,7 @@ def render(run: Run) -> str:
         protocol=words.protocol_line(run),
         summary=words.summary(run),
         warnings=advice.warnings(run, headline) if run.units else [],
-        next_steps=advice.next_steps(run, headline, network is not None) if run.units else [],
+        next_steps=advice.next_steps(run, headline, has_dynamics(run)) if run.units else [],
         tiles=tiles(run, headline) if run.units else [],
         findings=run.findings,
         overview=Markup(to_script(overview(run, headline))),
@@ -107,12 +109,15 @@ def render(run: Run) -> str:
         decoding_sentence=decoding_sentence(run.decoding) if run.decoding else None,
         covariate=covariate_table(run.decoded_covariate) if run.decoded_covariate else None,
         covariate_sentence=covariate_sentence(run.decoded_covariate) if run.decoded_covariate else None,
+        no_network=None if network else why_no_network(run),
         network=Markup(to_script(network)) if network else None,
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
         sha256=run.provenance["sha256"],
         input_name=Path(run.provenance["input"]).name,
         command=words.repeat_command(run),
+        methods=escape(section.as_text()),
+        bibtex=escape(section.as_bibtex()),
     )
 
 

@@ -9,17 +9,19 @@ from rnnspike.names import visible
 from rnnspike.report import advice, tallies, words
 from rnnspike.report.cells import HEADINGS, cells
 from rnnspike.report.load import Run
+from rnnspike.report.network import has_dynamics
 
 
 def to_markdown(run: Run) -> str:
     """Return headline, summary, warnings, findings and the table of rows; no name is markup."""
     headline = tallies.headline_model(run) if run.units else ""
-    has_dynamics = (run.folder / "dynamics" / "rows.jsonl").is_file()
     lines = [f"# {_as_is(run.name)}", "", _as_is(words.protocol_line(run)) + ".", ""]
     lines += [_as_is(" ".join(words.summary(run))), ""]
     if run.units:
         lines += [f"- **Before you believe it:** {_as_is(said)}" for said in advice.warnings(run, headline)]
-        lines += [f"- **Next:** {_as_is(said)}" for said in advice.next_steps(run, headline, has_dynamics)] + [""]
+        lines += [f"- **Next:** {_as_is(said)}" for said in advice.next_steps(run, headline, has_dynamics(run))] + [
+            ""
+        ]
     if run.findings:
         lines += ["## Findings", ""]
         lines += [f"- **{each['level']}** {each['id']}: {_as_is(each['message'])}" for each in run.findings]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnspike.config import FitSettings
 from rnnspike.evaluation.departures.verdicts import foreign_share_is_high
 from rnnspike.models.registry import has_memory, is_population, without_history
 from rnnspike.report.load import Run
@@ -248,7 +249,8 @@ def repeat_command(run: Run) -> str:
 def _option(name: str, value: Any) -> list[str]:
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
-        return [option] if value else []
+        on_by_default = name in FitSettings.model_fields and FitSettings.model_fields[name].default is True
+        return [option] if value else [option.replace("--", "--no-")] if on_by_default else []
     if value is None:
         return []
     if name == "window":

@@ -13,6 +13,7 @@ from rnnspike.models.registry import MODELS, default_models
 from rnnspike.recording.data import Finding
 from rnnspike.recording.provenance import Source, stamp
 from rnnspike.runs.fitting.finish import is_task_done
+from rnnspike.runs.fitting.reading import network_to_read
 from rnnspike.runs.fitting.training import is_together
 from rnnspike.runs.job import Job, PlannedRecording, job_id, keep_loaded, load_recording
 from rnnspike.runs.layout import folder_of
@@ -106,6 +107,8 @@ def tasks_of(loaded: PlannedRecording, settings: FitSettings) -> dict[Task, list
     for unit in units:
         mine = [own[unit, pair] for pair in pairs(own_rungs)]
         tasks[Task("finish", unit)] = [*mine, *batched, *pooled[unit]]
+        if network_to_read(settings) is not None:
+            tasks[Task("read", unit)] = [*mine, *batched]
     return tasks
 
 

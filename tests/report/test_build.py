@@ -120,6 +120,8 @@ def test_words_follow_the_numbers(run_folder: Path) -> None:
     assert [unit for unit, *_ in gains] == run.units
     assert all(low <= gain <= high for _, gain, low, high in gains)
     assert repeat_command(run).startswith("rnnspike fit small.nwb --bin 0.001 --models constant --models psth")
+    run.settings["settings"]["dynamics"] = {"value": False, "source": "flag"}
+    assert "--no-dynamics" in repeat_command(run)
 
 
 def test_script_cannot_be_left_early() -> None:

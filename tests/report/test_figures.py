@@ -57,7 +57,7 @@ def test_networks_have_their_figures(written: Path, whole_folder: Path) -> None:
     names = {file.stem for file in folder.iterdir()}
     assert {"timescales", "decay", "gradient", "bend", "state_space_silent", "eigenvalues_closed-loop"} <= names
     table = pd.read_csv(folder / "eigenvalues_silent.csv")
-    payload = network_payload(whole_folder / "dynamics", ["0"])
+    payload = network_payload(load_run(whole_folder))
     assert payload is not None
     silent = next(each for each in payload["networks"][0]["inputs"] if each["name"] == "silent")
     assert len(table) == silent["n"] * silent["n_modes"]

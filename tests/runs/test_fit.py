@@ -241,7 +241,7 @@ def test_networks_of_all_units_and_folds_in_one_batch(session: Path, tmp_path: P
         monkeypatch.setattr(f"rnnspike.runs.{module}.is_together", lambda name, _: MODELS_BY_NAME[name].together)
     job, loaded = make_job(session, settings(tmp_path / "together", **asked))
     kinds = [task.kind for task in tasks_of(loaded, job.settings)]
-    assert kinds == ["fit"] * kinds.count("fit") + ["together", "finish", "finish"]
+    assert kinds == ["fit"] * kinds.count("fit") + ["together", "finish", "read", "finish", "read"]
     together = fit_recording(job, loaded)
     for one, other in zip(alone, together, strict=True):
         assert (one["unit"], one["model"], one["status"]) == (other["unit"], other["model"], other["status"])

@@ -25,6 +25,11 @@ if (unitData.length) {
   window.addEventListener("hashchange", () => { if (fromHash() >= 0) choose(fromHash(), true); });
   first = choose(Math.max(0, fromHash()), fromHash() >= 0);
 } else drawTable();
+for (const button of document.querySelectorAll("button.copy")) button.addEventListener("click", () => {
+  const from = byId(button.dataset.copy), done = () => { button.textContent = "Copied"; };
+  const select = () => { const all = document.createRange(); all.selectNodeContents(from); getSelection().removeAllRanges(); getSelection().addRange(all); button.textContent = document.execCommand("copy") ? "Copied" : "Selected: press Ctrl+C"; };
+  if (navigator.clipboard) navigator.clipboard.writeText(from.textContent).then(done, select); else select();
+});
 let themeBefore = null;
 window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; for (const state of figures.values()) state.stale = true; drawEverything(); });
 window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; refresh(""); });
