@@ -28,7 +28,7 @@ from rnnspike.cli.terminal.output import Failures, Log, RowWriter
 from rnnspike.cli.terminal.tables import Column, Table, below, label
 from rnnspike.errors import ExitCode
 from rnnspike.memory import importing
-from rnnspike.models.registry import default_models, to_choose
+from rnnspike.models.registry import default_models, is_population, to_choose
 from rnnspike.wording import counted
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     "--models",
     "-m",
     multiple=True,
-    help=f"Model to fit (repeatable): {', '.join(to_choose())}.  [default: {', '.join(default_models())}]",
+    help=f"Model to fit (repeatable): {', '.join(to_choose())}; or all.  [default, at any effort: "
+    f"{', '.join(name for name in default_models() if not is_population(name))}; "
+    f"{', '.join(filter(is_population, default_models()))} too where units were recorded together]",
 )
 @click.option(
     "--population/--no-population",

@@ -111,7 +111,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw all units into this file (.png, .svg, .pdf); a PDF has pages of 24 units.",
+    help="Draw all units into this file (.png, .svg, .pdf), on pages of 24 units: of a PDF, else files _1, _2, ...",
 )
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
@@ -227,22 +227,29 @@ def drawn(
     with output_errors(folder, "--pictures") if folder else nullcontext():
         results = psths(plan, psth_options(values), picture_of, name, engine, tell)
         if picture:
-            results = on_pages(results, plan, name, picture)
+            results = on_pages(results, plan, name, picture, log)
         for result in results:
             if picture_of:
                 log.info(f"picture {picture_of(result.unit)}")
             yield result
     if picture and plan.unit_ids:
-        log.info(f"picture {picture}")
+        from rnnspike.report.psth.raster import page_paths
+
+        for path in page_paths(picture, len(plan.unit_ids)):
+            log.info(f"picture {path}")
 
 
-def on_pages(results: Iterator[PsthResult], plan: TrialPlan, name: str, path: Path) -> Iterator[PsthResult]:
-    """Yield the results, and draw them all into one file."""
-    from rnnspike.report.psth.raster import Pages
+def on_pages(results: Iterator[PsthResult], plan: TrialPlan, name: str, path: Path, log: Log) -> Iterator[PsthResult]:
+    """Yield the results, and draw them all into one file, or into several where they are too many for one picture."""
+    from rnnspike.report.psth.raster import MOST_UNITS, Pages, page_paths
 
-    pages = Pages(path, name, len(plan.unit_ids))
+    n_units = len(plan.unit_ids)
+    pages, n_files = Pages(path, name, n_units), len(page_paths(path, n_units))
+    if n_files > 1:
+        log.info(f"{n_units} units take {n_files} pictures of {MOST_UNITS} units each; one .pdf would have pages")
     for result in results:
-        pages.add(plan.trials([result.unit]), result)
+        with output_errors(path, "--picture"):
+            pages.add(plan.trials([result.unit]), result)
         yield result
     with output_errors(path, "--picture"):
         pages.close()
