@@ -41,6 +41,8 @@ FOLDS = {"fast": 4, "standard": 5, "thorough": 5}
 
 #: Packages whose scores can be added to the rows (``evaluation.scores.packages``).
 METRICS = ("nlb", "nemos")
+#: Stands for all models of the ladder that can be chosen; population models only where units were recorded together.
+ALL = "all"
 
 
 def _several(value: Any) -> Any:
@@ -135,9 +137,13 @@ class FitSettings(BaseModel):
     @classmethod
     def _known_models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = to_choose()
+        if ALL in value:
+            return tuple(known)
         for name in value:
             if name not in known:
-                raise ValueError(f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})")
+                raise ValueError(
+                    f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)}; {ALL})"
+                )
         return tuple(dict.fromkeys(value))
 
     @field_validator("metrics")

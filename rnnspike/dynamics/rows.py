@@ -16,8 +16,10 @@ from rnnspike.dynamics.memory.gradient_flow import GradientFlow, history_warning
 from rnnspike.dynamics.memory.timescales import Timescales
 from rnnspike.dynamics.network import Network
 from rnnspike.dynamics.population.completion import FEWEST_PATTERNS
+from rnnspike.dynamics.population.phases import LEAST_P
 from rnnspike.dynamics.population.result import PopulationResult
 from rnnspike.trials.data import FloatArray
+from rnnspike.wording import p_text
 
 SCHEMA = 1
 Row = dict[str, Any]
@@ -376,7 +378,8 @@ def population_messages(found: PopulationResult) -> list[str]:
     if found.phases is not None and np.isfinite(found.phase_correlation):
         sentences.append(
             f"phases of the units in the {found.phases.source} of {short(found.phases.period_s * 1e3)} ms against "
-            f"those in the spikes: circular correlation {found.phase_correlation:.2f} (p {found.phase_p:.2g})"
+            f"those in the spikes: circular correlation {found.phase_correlation:.2f} "
+            f"(p {p_text(found.phase_p, LEAST_P)})"
         )
     return sentences
 

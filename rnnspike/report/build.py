@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rnnspike._version import __version__
+from rnnspike.evaluation.free_running.free_run import least_p
+from rnnspike.evaluation.shared.capture import LEAST_P, LEAST_P_SHUFFLED
 from rnnspike.files import write_file
 from rnnspike.names import visible
 from rnnspike.report import advice, catalogue, guide, tallies, words
@@ -155,6 +157,7 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "columns": columns,
         "links": links_payload(run),
         "shared": shared_payload(run.population),
+        "least_p": {"predictive": least_p(run.n_replicates), "shared": LEAST_P, "shuffled": LEAST_P_SHUFFLED},
         "trials": trials_payload(run.single_trials),
         "decoding": decoding_payload(run.decoding),
         "covariate": covariate_payload(run.decoded_covariate),

@@ -120,6 +120,11 @@ class Run:
         """Models with a score for any unit, in the ladder's order."""
         return list(dict.fromkeys(row["model"] for row in self.rows if row["status"] == "ok"))
 
+    @property
+    def n_replicates(self) -> int:
+        """Replicates that posterior predictive checks are put together of."""
+        return int(self.settings["settings"]["replicates"]["value"])
+
     @cached_property
     def gains(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
         """Gain of a model over another with its interval, by unit and these two, each pair both ways round."""

@@ -260,7 +260,26 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def short_labels(labels: Sequence[str]) -> list[str]:
-    """Return labels without the column's name where all have the same one."""
-    names = {label.split("=", 1)[0] for label in labels if label.count("=") == 1}
-    alike = len(names) == 1 and all(label.count("=") == 1 for label in labels)
-    return [label.split("=", 1)[1] for label in labels] if alike else list(labels)
+    """Return labels without the column's name where all have the same single one."""
+    name, short = without_names(labels)
+    return list(labels) if ", " in name else short
+
+
+def without_names(labels: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the names of the columns that labels of conditions are of, and the labels without them.
+
+    Where they differ, or cannot be told from the values, the labels stay as they are.
+
+    Examples
+    --------
+    >>> without_names(["side=left, drug=no", "side=right, drug=no"])
+    ('side, drug', ['left, no', 'right, no'])
+    >>> without_names(["all"])
+    ('condition', ['all'])
+    """
+    pieces = [[label] if label.count("=") == 1 else label.split(", ") for label in labels]
+    parts = [[piece.split("=") for piece in each] for each in pieces]
+    names = {tuple(part[0] for part in each) for each in parts}
+    if len(names) != 1 or any(len(part) != 2 for each in parts for part in each):
+        return "condition", list(labels)
+    return ", ".join(*names), [", ".join(value for _, value in each) for each in parts]

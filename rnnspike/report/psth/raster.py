@@ -227,52 +227,61 @@ def save(figure: Figure, path: Path) -> None:
     write_file(path, buffer.getvalue())
 
 
+def page_paths(path: Path, n_units: int) -> list[Path]:
+    """Return the files that a picture of so many units takes: one, or one per page, numbered, unless it is a PDF.
+
+    Examples
+    --------
+    >>> [each.name for each in page_paths(Path("psth.png"), 60)]
+    ['psth_1.png', 'psth_2.png', 'psth_3.png']
+    """
+    n_pages = -(-n_units // MOST_UNITS)
+    if n_pages <= 1 or path.suffix.lower() == ".pdf":
+        return [path]
+    digits = len(str(n_pages))
+    return [path.with_stem(f"{path.stem}_{k:0{digits}}") for k in range(1, n_pages + 1)]
+
+
 class Pages:
-    """A picture of many units: one figure, or a PDF with as many pages as they need, each drawn once it is full.
+    """A picture of many units, with as many pages as they need, each drawn once it is full.
 
     Parameters
     ----------
     path
-        The file, written by ``close``.
+        The file; a PDF has pages, other pictures of many units are several files (``page_paths``).
     recording
         Name for the headings.
     n_units
         Number of units to come.
-
-    Raises
-    ------
-    ConfigError
-        Where they are too many for one figure and the file is no PDF.
     """
 
     def __init__(self, path: Path, recording: str, n_units: int) -> None:
-        if n_units > MOST_UNITS and path.suffix.lower() != ".pdf":
-            too_many = f"--picture: {n_units} units are too many for one picture"
-            raise ConfigError(f"{too_many} (a .pdf has pages, --pictures DIR draws each)")
         self.path, self.recording = path, recording
         self.panels: list[tuple[Trials, PsthResult]] = []
         self.buffer = io.BytesIO()
-        self.pdf: Any = PdfPages(self.buffer, metadata=UNDATED[".pdf"]) if n_units > MOST_UNITS else None
+        self.paths = iter(page_paths(path, n_units))
+        several = n_units > MOST_UNITS and path.suffix.lower() == ".pdf"
+        self.pdf: Any = PdfPages(self.buffer, metadata=UNDATED[".pdf"]) if several else None
 
     def add(self, trials: Trials, result: PsthResult) -> None:
         """Add a unit."""
         self.panels.append((trials, result))
-        if self.pdf and len(self.panels) == MOST_UNITS:
+        if len(self.panels) == MOST_UNITS:
             self._turn()
 
     def _turn(self) -> None:
-        assert self.pdf is not None
-        with mpl.rc_context(STYLE), unwritten_scripts():
-            self.pdf.savefig(picture(self.panels, self.recording), dpi=300)
+        page = picture(self.panels, self.recording)
+        if self.pdf is None:
+            save(page, next(self.paths))
+        else:
+            with mpl.rc_context(STYLE), unwritten_scripts():
+                self.pdf.savefig(page, dpi=300)
         self.panels = []
 
     def close(self) -> None:
-        """Write the file; nothing if there was no unit."""
-        if self.pdf is None:
-            if self.panels:
-                save(picture(self.panels, self.recording), self.path)
-            return
+        """Write what is left; nothing if there was no unit."""
         if self.panels:
             self._turn()
-        self.pdf.close()
-        write_file(self.path, self.buffer.getvalue())
+        if self.pdf is not None:
+            self.pdf.close()
+            write_file(self.path, self.buffer.getvalue())

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgba
 
 from rnnspike.errors import ConfigError
 from rnnspike.models.baselines.psth_bands import psth
-from rnnspike.report.psth.raster import COLOURS, MOST_UNITS, UNSEEN, Pages, condition_colours, picture, save
+from rnnspike.report.psth.raster import COLOURS, UNSEEN, Pages, condition_colours, picture, save
 from rnnspike.report.words import short_labels
 
 
@@ -70,8 +70,6 @@ def test_text_in_svg_stays_text(panel, tmp_path: Path) -> None:
 def test_refusals(panel, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.png, \.svg, \.pdf"):
         save(picture([panel()], "session"), tmp_path / "a.gif")
-    with pytest.raises(ConfigError, match="--pictures"):
-        Pages(tmp_path / "a.png", "session", MOST_UNITS + 1)
 
 
 @pytest.mark.parametrize("n_units, n_pages", [(1, 1), (2, 1), (3, 2), (4, 2)])
