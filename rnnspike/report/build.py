@@ -40,6 +40,8 @@ GLANCE = ("model", "population_base", "population_gain", "population_null", "pop
 SCRIPTS = (
     "core.js",
     "glance.js",
+    "table.js",
+    "sidebar.js",
     "unit.js",
     "population.js",
     "trials.js",
