@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
 # An environment with the lowest versions that pyproject.toml allows: on Python 3.11, for which all of them have wheels.
 LOWEST := .venv-lowest
 # Reading, writing, every command, a fit with its report, and dynamics.
-SMOKE := --ignore tests/cli/test_signals.py tests/recording tests/cli tests/report/test_build.py tests/runs/test_dynamics.py
+SMOKE := --ignore tests/cli/terminal -m 'not slow' tests/recording tests/cli tests/report/test_build.py tests/runs/test_dynamics.py
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO_OUT ?= demo
 export OMP_NUM_THREADS ?= 1
@@ -54,7 +54,7 @@ format: env
 	$(BIN)/ruff check --fix .
 
 docs: env
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict
 
 clean:
 	rm -rf $(VENV) $(LOWEST) $(DEMO_OUT) site dist .mypy_cache .pytest_cache .ruff_cache

@@ -12,6 +12,7 @@ import pytest
 from rnnspike.cli.main import COMMANDS, cli
 from rnnspike.recording.findings import FINDINGS
 from rnnspike.runs.rows import reference
+from tests.docs import cli_page
 
 ROOT = Path(__file__).parents[2]
 #: Options of other programs that the pages show.
@@ -22,7 +23,7 @@ OF_BENCHMARKS = r"python (?:-m )?benchmarks[^`\n]*"
 
 def test_every_page_is_in_the_navigation() -> None:
     pages = {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert pages == set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
+    assert pages == set(re.findall(r'= "([\w-]+\.md)"', (ROOT / "zensical.toml").read_text()))
 
 
 @pytest.mark.parametrize("page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name)
@@ -33,7 +34,7 @@ def test_commands_and_options_that_are_named_exist(page: Path) -> None:
         command = importlib.import_module(module).command
         for each in [command, *getattr(command, "commands", {}).values()]:
             options |= {name for parameter in each.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OTHERS
+    named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*(?![\w-])", text)) - OTHERS
     assert named <= options
     assert set(re.findall(r"^(?: {4}|exec )rnnspike ([a-z]+)", text, re.M)) <= set(COMMANDS)
 
@@ -43,6 +44,10 @@ def test_the_table_of_commands_is_that_of_the_program() -> None:
     shown = dict(re.findall(r"^\| \[`rnnspike (\w+)`\]\(#rnnspike-\w+\) \| (.*) \|$", text, re.M))
     assert shown == {name: text for name, (_, text) in COMMANDS.items()}
     assert set(shown) == set(cli.list_commands(click.Context(cli)))
+
+
+def test_the_reference_is_what_help_prints() -> None:
+    assert cli_page.PAGE.read_text().split() == cli_page.page().split()
 
 
 def test_the_page_of_columns_is_generated_from_their_declaration() -> None:

@@ -1,4 +1,4 @@
-"""Five hundred cases of the fuzzing suite (``python -m benchmarks.fuzz``), always the same ones."""
+"""Cases of the fuzzing suite (``python -m benchmarks.fuzz``), always the same ones: a hundred, more if slow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("kinds", "n_cases"), [(["bytes", "nwb", "names", "queries"], 460), (["runs"], 40)])
+READING = ["bytes", "nwb", "names", "queries"]
+
+
+@pytest.mark.parametrize(("kinds", "n_cases"), [
+    (READING, 92), (["runs"], 8),
+    pytest.param(READING, 460, marks=pytest.mark.slow), pytest.param(["runs"], 40, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_every_case_ends_as_it_should(tmp_path: Path, kinds: list[str], n_cases: int) -> None:
     command = [sys.executable, "-m", "benchmarks.fuzz", "--seed", "7", "--cases", str(n_cases), "--jsonl", "--kinds"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}  # as users have it

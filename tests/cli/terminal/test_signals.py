@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-SIGNALS = [(signal.SIGINT,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGHUP,)]
+ONE, THREE = ("-j", "1"), ("-j", "3")
+CASES = [
+    ((signal.SIGINT,), ONE),
+    ((signal.SIGINT, signal.SIGINT), THREE),
+    ((signal.SIGTERM,), THREE),
+    # The same handlers in other pairs, each some ten seconds of a core.
+    *[pytest.param((each,), ONE, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGHUP)],
+    *[pytest.param((each,), THREE, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP)],
+    pytest.param((signal.SIGINT, signal.SIGINT), ONE, marks=pytest.mark.slow),
+]
 #: Words of lines that come or not by when a signal does, and by how fast the machine is.
 UNTOLD = ("folds", "warning", " done in ")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -37,8 +46,7 @@ def is_gone(group: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("more", [("-j", "1"), ("-j", "3")], ids=" ".join)
-@pytest.mark.parametrize("signals", SIGNALS, ids=str)
+@pytest.mark.parametrize(("signals", "more"), CASES, ids=str)
 def test_nothing_is_left_but_one_line(session: Path, tmp_path: Path, signals: tuple[int, ...], more: tuple[str, ...]):
     before = {each: signal.signal(each, signal.SIG_DFL) for each in CODES}  # not ignored, as under nohup or by `&`
     try:
