@@ -57,11 +57,11 @@ def _failures(run: Run) -> list[str]:
     said = []
     left_out = {row["unit"] for row in run.rows} - set(run.units)
     if left_out:
-        said.append(f"{len(left_out)} unit{'s were' if len(left_out) > 1 else ' was'} left out; the rows say why.")
+        said.append(counted(len(left_out), 'unit{s} {are} not fitted: see "What was dropped".'))
     lost = [row for row in run.rows if row["status"] != "ok" and row["unit"] not in left_out]
     counts = Counter((row["model"], row["status"]) for row in lost)
     for (model, status), number in counts.items():
-        said.append(f"{model} was {status} on {counted(number, 'unit{s}')}; the rows say why.")
+        said.append(f'{model} was {status} on {counted(number, "unit{s}")}: see "What was dropped".')
     loud = [row for row in run.rows if row.get("free_run_stability") == "divergent"]
     for rung, number in Counter(row["model"] for row in loud).items():
         said.append(f"{rung} runs away on {counted(number, 'unit{s}')} when fed its own spikes: do not simulate.")

@@ -27,6 +27,7 @@ from rnnspike.report.decoding import (
 )
 from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
+from rnnspike.report.overview.dropped import dropped
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.population.shared import shared_payload
@@ -102,7 +103,7 @@ def render(run: Run) -> str:
         overview=Markup(to_script(overview(run, headline))),
         units=[Markup(unit_script(run, unit, share)) for unit in run.units],
         deflated=share < 1,
-        left_out=[row for row in run.rows if row["status"] != "ok"],
+        dropped=dropped(run),
         population=any(row.get("population_gain") is not None for row in run.rows),
         states=run.single_trials is not None and "state.model" in run.single_trials,
         decoding=decoding_table(run.decoding) if run.decoding else None,

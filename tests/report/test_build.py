@@ -108,7 +108,7 @@ def test_warnings_and_next_steps_name_what_the_run_holds(whole_folder: Path) -> 
     run.settings["resolved"]["n_trials"] = 12
     run.rows[-1].update(status="failed", message="no memory")
     said = " ".join(advice.warnings(run, "stack"))
-    assert "12 trials are few" in said and "stack was failed on 1 unit;" in said
+    assert "12 trials are few" in said and "stack was failed on 1 unit:" in said
 
 
 def test_words_follow_the_numbers(run_folder: Path) -> None:
