@@ -27,6 +27,7 @@ from rnnspike.report.decoding import (
 )
 from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
+from rnnspike.report.overview.commands import run_folder
 from rnnspike.report.overview.dropped import dropped
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
@@ -43,6 +44,7 @@ SCRIPTS = (
     "glance.js",
     "table.js",
     "sidebar.js",
+    "commands.js",
     "unit.js",
     "population.js",
     "trials.js",
@@ -145,6 +147,7 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "models": run.models,
         "headline": headline,
         "units": run.units,
+        "run_folder": run_folder(run),
         "rows": columnar([{name: row.get(name) for name in shown} for row in run.rows if row["status"] == "ok"]),
         "sufficient": simplest,
         "steps": tallies.steps(run),

@@ -299,6 +299,22 @@ def test_sections_stand_beside_the_page_and_above_it_on_a_phone(page: Any) -> No
     assert not page.locator("#sidebar").is_visible()
 
 
+def test_a_command_is_copied_or_selected(page: Any) -> None:
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', "
+        "{value: {writeText: (words) => { window.copied = words; return Promise.resolve(); }}})"
+    )
+    first = page.locator("#glance .command").first
+    first.get_by_role("button", name="Copy the command").click()
+    page.wait_for_function("window.copied !== undefined")
+    assert page.evaluate("window.copied") == first.locator("code").inner_text()
+    assert first.locator("[role=status]").inner_text() == "Copied."
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject()")
+    first.get_by_role("button", name="Copy the command").click()
+    page.wait_for_function("getSelection().toString() === window.copied")
+    assert "Selected" in first.locator("[role=status]").inner_text()
+
+
 def test_dark_and_print(page: Any) -> None:
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
