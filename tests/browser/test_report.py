@@ -309,7 +309,7 @@ def test_a_command_is_copied_or_selected(page: Any) -> None:
     page.wait_for_function("window.copied !== undefined")
     assert page.evaluate("window.copied") == first.locator("code").inner_text()
     assert first.locator("[role=status]").inner_text() == "Copied."
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject()")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
     first.get_by_role("button", name="Copy the command").click()
     page.wait_for_function("getSelection().toString() === window.copied")
     assert "Selected" in first.locator("[role=status]").inner_text()
