@@ -24,7 +24,7 @@ from rnnspike.report.comparison import build_comparison, to_compare
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 #: Figures that a whole run shows; others may lack the spikes for it.
-GLANCE = ("ladder", "steps")
+GLANCE = ("ladder", "steps", "captured", "p-trial")
 UNIT = ("f-ladder", "f-session", "f-raster", "f-trials", "f-hazard", "f-calibration", "f-ks", "f-pit",
         "f-independence", "f-ogata", "f-isi", "f-acf", "f-serial", "f-fano", "f-predictive", "f-training",
         "f-stack")  # fmt: skip
@@ -297,6 +297,27 @@ def test_sections_stand_beside_the_page_and_above_it_on_a_phone(page: Any) -> No
     assert not page.locator("#side-units").is_visible()
     page.emulate_media(media="print")
     assert not page.locator("#sidebar").is_visible()
+
+
+def test_what_is_captured_stands_in_a_table_too(page: Any, runs: tuple[Path, Path]) -> None:
+    rows = [json.loads(line) for line in (runs[0] / "rows.jsonl").read_text().splitlines()]
+    glm = next(row for row in rows if (row["unit"], row["model"]) == ("0", "glm"))
+    ends = [f"{glm[f'refractory_capture{end}']:.2f}" for end in ("", "_low", "_high")]
+    page.get_by_text("The same as a table").click()
+    heads = page.locator("#captured-table th").all_inner_texts()
+    cell = page.locator("#captured-table tbody tr").first.locator("td").nth(heads.index("after a spike, glm"))
+    assert cell.inner_text() == f"{glm['refractory_verdict']}, {ends[0]} ({ends[1]} to {ends[2]})"
+    assert page.locator("#p-pairs").count() == 0  # units were not run together: no empty box
+
+
+def test_one_trial_of_all_units_has_their_recorded_spikes(page: Any, runs: tuple[Path, Path]) -> None:
+    """Without a model that reads the other units."""
+    page.evaluate("drawEverything()")
+    page.locator("#trial-next").click()
+    page.wait_for_function("document.getElementById('p-trial-note').textContent.startsWith('Trial 1,')")
+    tables = [pd.read_csv(runs[0] / "units" / unit / "per_trial.csv") for unit in "01"]
+    n_spikes = sum(int(table[table.trial == 1].n_spikes.item()) for table in tables)
+    assert f"{n_spikes} spikes of 2 units" in page.locator("#p-trial-note").inner_text()
 
 
 def test_a_command_is_copied_or_selected(page: Any) -> None:

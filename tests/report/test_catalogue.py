@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from rnnspike.report.catalogue import (
+    CAPTURED,
     COMPARISON,
     DECODED_COVARIATE,
     DECODING,
     GLANCE,
     NETWORK,
+    PAIRS,
     POPULATION,
     SINGLE_TRIALS,
     UNIT_GROUPS,
@@ -29,7 +31,18 @@ from rnnspike.runs.rows import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 UNIT = tuple(figure for _, figures in UNIT_GROUPS for figure in figures)
-DECLARED = (*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE, *UNIT, *NETWORK, *COMPARISON)
+DECLARED = (
+    *GLANCE,
+    *CAPTURED,
+    *POPULATION,
+    *PAIRS,
+    *SINGLE_TRIALS,
+    *DECODING,
+    *DECODED_COVARIATE,
+    *UNIT,
+    *NETWORK,
+    *COMPARISON,
+)
 
 
 def test_scripts_draw_the_figures_that_are_declared() -> None:

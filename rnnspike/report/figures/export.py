@@ -11,11 +11,13 @@ import matplotlib as mpl
 
 from rnnspike.names import any_text
 from rnnspike.report.catalogue import (
+    CAPTURED,
     COMPARISON,
     DECODED_COVARIATE,
     DECODING,
     GLANCE,
     NETWORK,
+    PAIRS,
     POPULATION,
     SINGLE_TRIALS,
     UNIT_GROUPS,
@@ -43,7 +45,9 @@ def write_figures(run: Run, folder: Path) -> list[Path]:
     list of Path
         The files.
     """
-    written = _write(drawn((*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run), folder)
+    written = _write(
+        drawn((*GLANCE, *CAPTURED, *POPULATION, *PAIRS, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run), folder
+    )
     for unit in run.units:
         written += _write(unit_figures(run, unit), folder / f"unit_{safe_name(unit)}")
     analysed = run.folder / "dynamics"
