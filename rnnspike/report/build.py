@@ -30,21 +30,33 @@ from rnnspike.report.decoding import (
 from rnnspike.report.load import Run, load_run
 from rnnspike.report.methods.text import methods
 from rnnspike.report.network import has_dynamics, network_payload, why_no_network
+from rnnspike.report.overview.commands import run_folder
+from rnnspike.report.overview.dropped import dropped
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
+from rnnspike.report.population.pairs import captured_models, correlations_payload
 from rnnspike.report.population.shared import shared_payload
-from rnnspike.report.population.single_trials import trials_payload
+from rnnspike.report.population.single_trials import single_trials, trials_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25
 #: What figures of all units show beside the columns of the table, each with the ends of its interval.
-GLANCE = ("model", "population_base", "population_gain", "population_null", "population_difference")
+GLANCE = (
+    "model",
+    *("refractory_verdict", "refractory_capture", "adaptation_verdict", "adaptation_capture"),
+    *("shared_verdict", "shared_capture"),
+    *("population_base", "population_gain", "population_null", "population_difference"),
+)
 #: Scripts in the order in which they stand in the page.
 SCRIPTS = (
     "core.js",
     "glance.js",
+    "table.js",
+    "sidebar.js",
+    "commands.js",
     "unit.js",
     "population.js",
+    "matrices.js",
     "trials.js",
     "decode.js",
     "fit.js",
@@ -104,9 +116,12 @@ def render(run: Run) -> str:
         overview=Markup(to_script(overview(run, headline))),
         units=[Markup(unit_script(run, unit, share)) for unit in run.units],
         deflated=share < 1,
-        left_out=[row for row in run.rows if row["status"] != "ok"],
+        dropped=dropped(run),
+        captured=len(run.units) > 1 and any(captured_models(run).values()),
+        correlations=correlations_payload(run.population) is not None,
         population=any(row.get("population_gain") is not None for row in run.rows),
-        states=run.single_trials is not None and "state.model" in run.single_trials,
+        single_trials=(trials := single_trials(run)) is not None,
+        states=trials is not None and "state.model" in trials,
         decoding=decoding_table(run.decoding) if run.decoding else None,
         decoding_sentence=decoding_sentence(run.decoding) if run.decoding else None,
         covariate=covariate_table(run.decoded_covariate) if run.decoded_covariate else None,
@@ -149,6 +164,7 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "models": run.models,
         "headline": headline,
         "units": run.units,
+        "run_folder": run_folder(run),
         "rows": columnar([{name: row.get(name) for name in shown} for row in run.rows if row["status"] == "ok"]),
         "sufficient": simplest,
         "steps": tallies.steps(run),
@@ -156,9 +172,11 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "kinds": KIND_WORDS,
         "columns": columns,
         "links": links_payload(run),
+        "captured": captured_models(run),
         "shared": shared_payload(run.population),
         "least_p": {"predictive": least_p(run.n_replicates), "shared": LEAST_P, "shuffled": LEAST_P_SHUFFLED},
-        "trials": trials_payload(run.single_trials),
+        "correlations": correlations_payload(run.population),
+        "trials": trials_payload(single_trials(run)),
         "decoding": decoding_payload(run.decoding),
         "covariate": covariate_payload(run.decoded_covariate),
     }

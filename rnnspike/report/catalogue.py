@@ -39,6 +39,23 @@ GLANCE = (
     ),
 )
 
+CAPTURED = (
+    Figure(
+        "captured",
+        "What is captured",
+        "One row per unit, one column per model that knows spike history (of the others' activity: that reads the "
+        "other units). Colour: share of the departure that the model explains, from 0 (orange) to 1 (blue); mark: "
+        "verdict. Empty: the unit shows no such departure.",
+        "Shares and verdicts as in the table of units, for all models at once: by time since the last spike, by "
+        "number of recent spikes, and by the others' spikes. Hover a cell for its share with interval; the table "
+        "has all.",
+        "Filled circles on blue from the rung on whose kind of memory the unit has.",
+        "Crosses on orange in all columns: no model has found what the unit does.",
+        paper=("overall:captured",),
+        wide=True,
+    ),
+)
+
 POPULATION = (
     Figure(
         "p-gains",
@@ -99,13 +116,29 @@ POPULATION = (
     ),
 )
 
+PAIRS = (
+    Figure(
+        "p-pairs",
+        "Noise correlations by pair",
+        "Correlation of spike counts within condition for each pair of units, in windows of the length chosen above: "
+        "recorded below the diagonal, the mean of free runs of the model chosen above it.",
+        "As in the figure of their means (population.json); single pairs have no interval, and with few trials they "
+        "are noisy: look for blocks and rows.",
+        "The two halves mirror each other.",
+        "Blocks of colour below the diagonal alone: activity that these units share and the model does not have.",
+        paper=("population:pairs",),
+        wide=True,
+        tall=True,
+    ),
+)
+
 SINGLE_TRIALS = (
     Figure(
         "p-trial",
         "One trial of all units",
-        "Recorded spikes of all units in one held-out trial (ticks), over what the model adds to each unit's rate: "
-        "log2 of the spikes that it expects over those that the GLM does, orange more, blue fewer. Below, where a "
-        "network of all units was fitted: its state.",
+        "Recorded spikes of all units in one held-out trial (ticks). Behind them, where a model reads the other "
+        "units, what it adds to each unit's rate: log2 of the spikes that it expects over those that the GLM does, "
+        "orange more, blue fewer. Below, where a network of all units was fitted: its state.",
         "Both models are given the recorded past and have not seen the trial; expected spikes are summed over pieces "
         "of the window. The state: first three principal components of the network's hidden units.",
         "Orange where spikes are dense and blue where they are sparse, in many units at once: a shared state that "

@@ -210,7 +210,13 @@ class Run:
         unit
             The unit's id.
         """
-        return read_per_trial(self.folder, unit, **SESSION_TYPES)
+        if unit not in self._per_trial:
+            self._per_trial[unit] = read_per_trial(self.folder, unit, **SESSION_TYPES)
+        return self._per_trial[unit]
+
+    @cached_property
+    def _per_trial(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def scored(self) -> ScoredRun:

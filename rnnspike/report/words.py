@@ -231,8 +231,16 @@ def _units(total: int) -> str:
     return counted(total, "unit{s}")
 
 
-def repeat_command(run: Run) -> str:
-    """Return the command that repeats the run, from its settings alone."""
+def repeat_command(run: Run, **changed: Any) -> str:
+    """Return the command that repeats the run, from its settings alone.
+
+    Parameters
+    ----------
+    run
+        The run.
+    changed
+        Settings that are to be others than those of the run; None for their default.
+    """
     rates = run.settings.get("resolved", {}).get("rates", [])
     words = ["rnnspike", "score" if rates else "fit", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]]
     for each in rates:
@@ -241,8 +249,10 @@ def repeat_command(run: Run) -> str:
         words += ["--rates", rates[0]["quantity"], *([] if rates[0]["history"] else ["--no-history"])]
         words += ["--add-history"] if rates[0].get("add_history") else []
     for name, entry in run.settings["settings"].items():
-        if entry["source"] != "default" and name != "report":
+        if name not in changed and entry["source"] != "default" and name != "report":
             words += _option(name, entry["value"])
+    for name, value in changed.items():
+        words += _option(name, value)
     return shlex.join(words)
 
 

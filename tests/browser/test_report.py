@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from rnnspike.report.comparison import build_comparison, to_compare
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 #: Figures that a whole run shows; others may lack the spikes for it.
-GLANCE = ("ladder", "steps")
+GLANCE = ("ladder", "steps", "captured", "p-trial")
 UNIT = ("f-ladder", "f-session", "f-raster", "f-trials", "f-hazard", "f-calibration", "f-ks", "f-pit",
         "f-independence", "f-ogata", "f-isi", "f-acf", "f-serial", "f-fano", "f-predictive", "f-training",
         "f-stack")  # fmt: skip
@@ -217,6 +217,9 @@ def test_sorting_and_filtering(opened: Any, runs: tuple[Path, Path]) -> None:
     assert counts == sorted(counts) and len(counts) == 3
     page.locator("#filter").fill("no such unit")
     assert page.locator("#units tbody tr").count() == 0
+    assert page.locator("#filter-said").inner_text() == "No unit matches “no such unit” in any column."
+    page.locator("#filter-clear").click()
+    assert page.locator("#units tbody tr").count() == 3 and not page.locator("#filter-clear").is_visible()
     assert "rnnspike dynamics RUN" in page.locator("#network-section").inner_text()
 
 
@@ -235,19 +238,102 @@ def test_of_many_units_each_part_is_loaded_when_it_is_looked_at(
     assert page.locator("#unit-words").inner_text().startswith(f"{spikes} held-out spikes")
 
 
+@pytest.mark.parametrize(
+    ("column", "typed", "kept"),
+    [
+        ("n_spikes", "> {}", lambda n, middle: n > middle),
+        ("n_spikes", "<={}", lambda n, middle: n <= middle),
+        ("n_spikes", "0 to {}", lambda n, middle: n <= middle),
+        ("n_spikes", "{}", lambda n, middle: n == middle),
+        ("refractory_kind", "dip", lambda n, middle: True),
+        ("refractory_kind", "not dip", lambda n, middle: False),
+    ],
+)
+def test_units_are_filtered_by_a_column(
+    opened: Any, runs: tuple[Path, Path], column: str, typed: str, kept: Callable[[int, int], bool]
+) -> None:
+    page = opened(build_report(runs[1]))
+    counts = [int(text) for text in page.locator("#units tbody tr td:nth-child(2)").all_inner_texts()]
+    middle = sorted(counts)[1]
+    page.select_option("#filter-column", column)
+    page.locator("#filter").fill(typed.format(middle))
+    found = [int(text) for text in page.locator("#units tbody tr td:nth-child(2)").all_inner_texts()]
+    assert found == [n for n in counts if kept(n, middle)]
+
+
+def test_columns_are_chosen(page: Any) -> None:
+    assert page.locator("#units thead").get_by_role("button", name="trials", exact=True).count() == 0
+    page.locator("#columns summary").click()
+    page.get_by_label("trials", exact=True).check()
+    page.get_by_label("bits/spike", exact=True).uncheck()
+    assert page.locator("#units tbody tr").first.locator("td").nth(1).inner_text() == "30"
+    assert page.locator("#units thead").get_by_role("button", name="bits/spike").count() == 0
+    page.keyboard.press("Escape")
+    assert not page.locator("#columns fieldset").is_visible()
+
+
 def test_table_of_units_fits_a_laptop(page: Any) -> None:
     """With kinds, verdicts and captures of both departures, and intervals, at a window of 1280 pixels."""
-    assert page.evaluate("document.getElementById('units').scrollWidth") <= 1280
+    assert page.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('units').parentNode)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    headings = page.locator("#units thead th").all_inner_texts()
-    assert [each.strip() for each in headings[8:14]] == [
-        "after a spike",
-        "verdict",
-        "capture",
-        "recent spikes",
-        "verdict",
-        "capture",
-    ]
+    groups = page.locator("#units thead th.group").evaluate_all("all => all.map(e => [e.textContent, e.colSpan])")
+    assert groups[:2] == [["KS test", 2], ["after a spike", 3]]  # a column without any value is left out
+    assert [name for name, _ in groups[2:]] == ["recent spikes", "free run"]
+    assert " to " in page.locator("#units tbody tr").first.locator("td .interval").first.inner_text()
+
+
+def test_sections_stand_beside_the_page_and_above_it_on_a_phone(page: Any) -> None:
+    side, main = page.locator("#sidebar"), page.locator("#main")
+    assert side.bounding_box()["x"] + side.bounding_box()["width"] <= main.bounding_box()["x"]
+    page.locator("#sidebar").get_by_role("link", name="Provenance").click()
+    page.wait_for_selector("#sidebar a[aria-current=location]:has-text('Provenance')")
+    assert page.locator("#sidebar").bounding_box()["y"] == 0  # it stays in sight
+    page.locator("#side-units a").nth(1).click()
+    page.wait_for_function("document.getElementById('unit-name').textContent === '1'")
+    assert page.locator("#side-units a[aria-current]").all_inner_texts() == ["1"]
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function("document.documentElement.scrollWidth === 390")  # figures follow the window
+    assert side.bounding_box()["y"] + side.bounding_box()["height"] <= main.bounding_box()["y"]
+    assert not page.locator("#side-units").is_visible()
+    page.emulate_media(media="print")
+    assert not page.locator("#sidebar").is_visible()
+
+
+def test_what_is_captured_stands_in_a_table_too(page: Any, runs: tuple[Path, Path]) -> None:
+    rows = [json.loads(line) for line in (runs[0] / "rows.jsonl").read_text().splitlines()]
+    glm = next(row for row in rows if (row["unit"], row["model"]) == ("0", "glm"))
+    ends = [f"{glm[f'refractory_capture{end}']:.2f}" for end in ("", "_low", "_high")]
+    page.get_by_text("The same as a table").click()
+    heads = page.locator("#captured-table th").all_inner_texts()
+    cell = page.locator("#captured-table tbody tr").first.locator("td").nth(heads.index("after a spike, glm"))
+    assert cell.inner_text() == f"{glm['refractory_verdict']}, {ends[0]} ({ends[1]} to {ends[2]})"
+    assert page.locator("#p-pairs").count() == 0  # units were not run together: no empty box
+
+
+def test_one_trial_of_all_units_has_their_recorded_spikes(page: Any, runs: tuple[Path, Path]) -> None:
+    """Without a model that reads the other units."""
+    page.evaluate("drawEverything()")
+    page.locator("#trial-next").click()
+    page.wait_for_function("document.getElementById('p-trial-note').textContent.startsWith('Trial 1,')")
+    tables = [pd.read_csv(runs[0] / "units" / unit / "per_trial.csv") for unit in "01"]
+    n_spikes = sum(int(table[table.trial == 1].n_spikes.item()) for table in tables)
+    assert f"{n_spikes} spikes of 2 units" in page.locator("#p-trial-note").inner_text()
+
+
+def test_a_command_is_copied_or_selected(page: Any) -> None:
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', "
+        "{value: {writeText: (words) => { window.copied = words; return Promise.resolve(); }}})"
+    )
+    first = page.locator("#glance .command").first
+    first.get_by_role("button", name="Copy the command").click()
+    page.wait_for_function("window.copied !== undefined")
+    assert page.evaluate("window.copied") == first.locator("code").inner_text()
+    assert first.locator("[role=status]").inner_text() == "Copied."
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    first.get_by_role("button", name="Copy the command").click()
+    page.wait_for_function("getSelection().toString() === window.copied")
+    assert "Selected" in first.locator("[role=status]").inner_text()
 
 
 def test_dark_and_print(page: Any) -> None:

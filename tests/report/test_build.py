@@ -103,12 +103,13 @@ def test_gains_are_over_the_model_extended_or_the_nearest_that_was_fitted(whole_
 def test_warnings_and_next_steps_name_what_the_run_holds(whole_folder: Path) -> None:
     run = load_run(whole_folder)
     assert any("--effort fast" in each for each in advice.warnings(run, "stack"))
-    assert any("rnnspike dynamics" in each for each in advice.next_steps(run, "stack", has_dynamics=False))
+    steps = advice.next_steps(run, "stack", has_dynamics=False)
+    assert any("rnnspike dynamics" in each.text for each in steps)
     assert not any("are few" in each for each in advice.warnings(run, "stack"))
     run.settings["resolved"]["n_trials"] = 12
     run.rows[-1].update(status="failed", message="no memory")
     said = " ".join(advice.warnings(run, "stack"))
-    assert "12 trials are few" in said and "stack was failed on 1 unit;" in said
+    assert "12 trials are few" in said and "stack was failed on 1 unit:" in said
 
 
 def test_words_follow_the_numbers(run_folder: Path) -> None:

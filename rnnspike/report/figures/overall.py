@@ -9,6 +9,7 @@ from rnnspike.report import tallies
 from rnnspike.report.colours import on_paper
 from rnnspike.report.figures.drawing import Picture, axes, levels
 from rnnspike.report.load import Run
+from rnnspike.report.population.pairs import captured_models
 
 
 def ladder(run: Run) -> Picture:
@@ -44,3 +45,28 @@ def steps(run: Run) -> Picture:
     levels(on, 0.0)
     on.set_xticks(range(len(pairs)), [f"{model}\nover {over}" for model, over in pairs], rotation=60, ha="right")
     return Picture("steps", figure, table.rename(columns={"low": "gain_low", "high": "gain_high"}))
+
+
+def captured(run: Run) -> Picture | None:
+    """Return what share of each unit's departures each model captures; None where nothing was to be captured."""
+    columns = [(departure, model) for departure, models in captured_models(run).items() for model in models]
+    if not columns or len(run.units) < 2:
+        return None
+    rows = {(row["unit"], row["model"]): row for row in run.rows}
+    names = ("verdict", "capture", "capture_low", "capture_high")
+    table = pd.DataFrame(
+        [
+            {"unit": unit, "model": model, "departure": departure}
+            | {name: rows.get((unit, model), {}).get(f"{departure}_{name}") for name in names}
+            for departure, model in columns
+            for unit in run.units
+        ]
+    )
+    judged = ~table.verdict.isin(["nothing to capture", "cannot be judged"])
+    share = table.capture.astype(float).where(judged).clip(0, 1).to_numpy().reshape(len(columns), -1).T
+    figure, on = axes("", "unit", (6.9, 1.4 + 0.16 * min(len(run.units), 40)))
+    figure.colorbar(on.imshow(share, cmap="PuOr", vmin=0, vmax=1, aspect="auto"), label="share captured")
+    on.set_xticks(range(len(columns)), [f"{model}\n{departure}" for departure, model in columns], rotation=60)
+    step = max(1, len(run.units) // 20)
+    on.set_yticks(range(0, len(run.units), step), run.units[::step])
+    return Picture("captured", figure, table)

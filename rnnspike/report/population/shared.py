@@ -54,7 +54,7 @@ def _recording_sentences(found: Mapping[str, Any]) -> list[str]:
     )
     if p["p"] >= ALPHA:
         return [f"Noise correlations ({where}): {tests}; shared activity was not shown.", *why]
-    w = min(range(len(found["window_ms"])), key=lambda k: abs(found["window_ms"][k] - TOLD_MS))
+    w = told_window(found)
     recorded = found["recorded"]["noise_correlation"][w]
     told = "unknown" if recorded is None else f"{recorded:+.3f}"
     first = (
@@ -64,6 +64,11 @@ def _recording_sentences(found: Mapping[str, Any]) -> list[str]:
     beside = len(found["left_out"])
     not_run = f" ({beside} more units were not run; where a model reads one, it is given its recorded spikes)"
     return [first, *(_model_sentence(model, w, not_run if beside else "") for model in joint), *why]
+
+
+def told_window(found: Mapping[str, Any]) -> int:
+    """Return the place of the window that sentences speak of."""
+    return min(range(len(found["window_ms"])), key=lambda k: abs(found["window_ms"][k] - TOLD_MS))
 
 
 def _model_sentence(model: Mapping[str, Any], window: int, not_run: str) -> str:

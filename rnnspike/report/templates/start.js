@@ -10,9 +10,6 @@ const fromHash = () => { const found = /^#unit=(.+)$/.exec(location.hash); retur
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)").matches;
 document.documentElement.dataset.theme = prefersDark ? "dark" : "light";
 if (!overview.over) { figure("ladder", ladder); figure("steps", stepsFigure); }
-fill(tableModel, overview.models.map((m) => [m, m]), overview.headline && overview.models.includes(overview.headline) ? overview.headline : overview.models[overview.models.length - 1]);
-if (tableModel) tableModel.addEventListener("change", drawTable);
-if (filter) filter.addEventListener("input", drawTable);
 byId("theme").addEventListener("click", () => theme(!isDark()));
 byId("theme").textContent = prefersDark ? "Light" : "Dark";
 byId("theme").setAttribute("aria-pressed", String(prefersDark));
@@ -25,12 +22,7 @@ if (unitData.length) {
   window.addEventListener("hashchange", () => { if (fromHash() >= 0) choose(fromHash(), true); });
   first = choose(Math.max(0, fromHash()), fromHash() >= 0);
 } else drawTable();
-for (const button of document.querySelectorAll("button.copy")) button.addEventListener("click", () => {
-  const from = byId(button.dataset.copy), done = () => { button.textContent = "Copied"; };
-  const select = () => { const all = document.createRange(); all.selectNodeContents(from); getSelection().removeAllRanges(); getSelection().addRange(all); button.textContent = document.execCommand("copy") ? "Copied" : "Selected: press Ctrl+C"; };
-  if (navigator.clipboard) navigator.clipboard.writeText(from.textContent).then(done, select); else select();
-});
-let themeBefore = null;
-window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; for (const state of figures.values()) state.stale = true; drawEverything(); });
-window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; refresh(""); });
+let themeBefore = null, unfolded = [];  // folded lists are printed in full
+window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; unfolded = Array.from(document.querySelectorAll("details.unfold:not([open])")); for (const each of unfolded) each.open = true; drawTable(); for (const state of figures.values()) state.stale = true; drawEverything(); });
+window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; for (const each of unfolded) each.open = false; drawTable(); refresh(""); });
 window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { document.documentElement.dataset.ready = "yes"; }); });

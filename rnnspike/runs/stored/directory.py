@@ -44,7 +44,15 @@ RESOLVED = {
     "n_folds": int,
 }
 SETTINGS = {"settings": dict[str, _Setting]}
-FINDING = {"id": str, "level": str, "message": str, "option": str | None, "unit": str | None}
+FINDING = {
+    "id": str,
+    "level": str,
+    "message": str,
+    "count": int | None,
+    "option": str | None,
+    "unit": str | None,
+    "rows": list[int] | None,
+}
 
 
 def open_run(folder: str | os.PathLike[str]) -> Path:
