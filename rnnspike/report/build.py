@@ -16,7 +16,7 @@ from rnnspike.files import write_file
 from rnnspike.names import visible
 from rnnspike.report import advice, catalogue, guide, tallies, words
 from rnnspike.report.cells import KIND_WORDS, page_columns
-from rnnspike.report.colours import all_colours
+from rnnspike.report.colours import CONDITION_COLOURS, EVENT_COLOURS, all_colours
 from rnnspike.report.decoding import (
     covariate_payload,
     covariate_sentence,
@@ -31,6 +31,7 @@ from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.population.shared import shared_payload
 from rnnspike.report.population.single_trials import trials_payload
+from rnnspike.report.trials.events import session_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25
@@ -40,7 +41,9 @@ GLANCE = ("model", "population_base", "population_gain", "population_null", "pop
 SCRIPTS = (
     "core.js",
     "glance.js",
+    "steps.js",
     "unit.js",
+    "raster.js",
     "population.js",
     "trials.js",
     "decode.js",
@@ -144,8 +147,13 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "units": run.units,
         "rows": columnar([{name: row.get(name) for name in shown} for row in run.rows if row["status"] == "ok"]),
         "sufficient": simplest,
-        "steps": tallies.steps(run),
+        "steps": (steps := tallies.steps(run)),
+        "gain_unit": tallies.gain_unit(steps),
         "colours": all_colours(run.models),
+        "condition_colours": CONDITION_COLOURS,
+        "event_colours": EVENT_COLOURS,
+        "unit_names": run.unit_names,
+        "session": session_payload(run),
         "kinds": KIND_WORDS,
         "columns": columns,
         "links": links_payload(run),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -258,7 +259,32 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def short_labels(labels: Sequence[str]) -> list[str]:
-    """Return labels without the column's name where all have the same one."""
-    names = {label.split("=", 1)[0] for label in labels if label.count("=") == 1}
-    alike = len(names) == 1 and all(label.count("=") == 1 for label in labels)
-    return [label.split("=", 1)[1] for label in labels] if alike else list(labels)
+    """Return labels of conditions by their values alone, where all have the same columns.
+
+    Examples
+    --------
+    >>> short_labels(["side=left, contrast=0.5", "side=right, contrast=1"])
+    ['left, 0.5', 'right, 1']
+    """
+    columns = condition_columns(labels)
+    return [", ".join(_parts(label, columns) or ()) for label in labels] if columns else list(labels)
+
+
+def condition_columns(labels: Sequence[str]) -> list[str]:
+    """Return the columns that labels of conditions name; none where labels have no columns, or not the same.
+
+    Examples
+    --------
+    >>> condition_columns(["side=left, contrast=0.5"]), condition_columns(["all"])
+    (['side', 'contrast'], [])
+    """
+    found: list[list[str]] = [re.findall(r"(?:^|, )([^=,]+)=", label) for label in labels]
+    names = min(found, key=len, default=[])  # values may look like columns
+    return names if names and all(_parts(label, names) for label in labels) else []
+
+
+def _parts(label: str, columns: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the values of these columns in a label; None where it does not name them in this order."""
+    pattern = ", ".join(f"{re.escape(column)}=(.*)" for column in columns)
+    match = re.fullmatch(pattern, label, re.DOTALL)
+    return match.groups() if match else None

@@ -25,7 +25,8 @@ if (unitData.length) {
   window.addEventListener("hashchange", () => { if (fromHash() >= 0) choose(fromHash(), true); });
   first = choose(Math.max(0, fromHash()), fromHash() >= 0);
 } else drawTable();
-let themeBefore = null;
+let themeBefore = null, wide = window.innerWidth, resized = 0;
+window.addEventListener("resize", () => { if (window.innerWidth === wide) return; wide = window.innerWidth; clearTimeout(resized); resized = setTimeout(() => refresh(""), 200); });  // panels go beside or below each other
 window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; for (const state of figures.values()) state.stale = true; drawEverything(); });
 window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; refresh(""); });
-window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { document.documentElement.dataset.ready = "yes"; }); });
+window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { drawInView(); document.documentElement.dataset.ready = "yes"; }); });
