@@ -18,7 +18,7 @@ from rnnspike.files import write_file
 from rnnspike.names import visible
 from rnnspike.report import advice, catalogue, guide, tallies, words
 from rnnspike.report.cells import KIND_WORDS, page_columns
-from rnnspike.report.colours import all_colours
+from rnnspike.report.colours import CONDITION_COLOURS, EVENT_COLOURS, all_colours
 from rnnspike.report.decoding import (
     covariate_payload,
     covariate_sentence,
@@ -37,6 +37,7 @@ from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.population.pairs import captured_models, correlations_payload
 from rnnspike.report.population.shared import shared_payload
 from rnnspike.report.population.single_trials import single_trials, trials_payload
+from rnnspike.report.trials.events import session_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25
@@ -54,7 +55,9 @@ SCRIPTS = (
     "table.js",
     "sidebar.js",
     "commands.js",
+    "steps.js",
     "unit.js",
+    "raster.js",
     "population.js",
     "matrices.js",
     "trials.js",
@@ -167,8 +170,13 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "run_folder": run_folder(run),
         "rows": columnar([{name: row.get(name) for name in shown} for row in run.rows if row["status"] == "ok"]),
         "sufficient": simplest,
-        "steps": tallies.steps(run),
+        "steps": (steps := tallies.steps(run)),
+        "gain_unit": tallies.gain_unit(steps),
         "colours": all_colours(run.models),
+        "condition_colours": CONDITION_COLOURS,
+        "event_colours": EVENT_COLOURS,
+        "unit_names": run.unit_names,
+        "session": session_payload(run),
         "kinds": KIND_WORDS,
         "columns": columns,
         "links": links_payload(run),

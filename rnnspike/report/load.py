@@ -33,6 +33,7 @@ from rnnspike.runs.stored.store import (
     safe_name,
 )
 from rnnspike.runs.stored.tables import ScoredRun, read_per_trial, read_scored
+from rnnspike.runs.stored.trials import read_trials
 from rnnspike.wording import counted
 
 if TYPE_CHECKING:
@@ -160,6 +161,24 @@ class Run:
     def decoded_covariate(self) -> Decoding | None:
         """What ``rnnspike decode --covariate`` found; None where it was not run."""
         return read_covariate(self.folder)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame | None:
+        """The trials of the run with the times of events in each; None for a run of an older version."""
+        return read_trials(self.folder)
+
+    @property
+    def unit_names(self) -> dict[str, str]:
+        """The file's own names of units, by id, where it has them."""
+        return self.settings["resolved"].get("unit_names") or {}
+
+    @cached_property
+    def conditions(self) -> list[str]:
+        """Labels of the conditions, in the order of their codes; of an older version those of the first PSTH."""
+        stored = self.settings["resolved"].get("conditions")
+        if stored is None and self.units:
+            stored = [str(label) for label in self.curves(self.units[0]).get("smooth.condition", ())]
+        return stored or []
 
     def unit_rows(self, unit: str) -> list[dict[str, Any]]:
         """Return a unit's rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -270,15 +271,19 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def short_labels(labels: Sequence[str]) -> list[str]:
-    """Return labels without the column's name where all have the same single one."""
-    name, short = without_names(labels)
-    return list(labels) if ", " in name else short
+    """Return labels of conditions by their values alone, where all have the same columns.
+
+    Examples
+    --------
+    >>> short_labels(["side=left, contrast=0.5", "side=right, contrast=1"])
+    ['left, 0.5', 'right, 1']
+    """
+    columns = condition_columns(labels)
+    return [", ".join(_parts(label, columns) or ()) for label in labels] if columns else list(labels)
 
 
 def without_names(labels: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the names of the columns that labels of conditions are of, and the labels without them.
-
-    Where they differ, or cannot be told from the values, the labels stay as they are.
+    """Return the names of the columns that labels of conditions are of, and the labels by their values alone.
 
     Examples
     --------
@@ -287,9 +292,24 @@ def without_names(labels: Sequence[str]) -> tuple[str, list[str]]:
     >>> without_names(["all"])
     ('condition', ['all'])
     """
-    pieces = [[label] if label.count("=") == 1 else label.split(", ") for label in labels]
-    parts = [[piece.split("=") for piece in each] for each in pieces]
-    names = {tuple(part[0] for part in each) for each in parts}
-    if len(names) != 1 or any(len(part) != 2 for each in parts for part in each):
-        return "condition", list(labels)
-    return ", ".join(*names), [", ".join(value for _, value in each) for each in parts]
+    return ", ".join(condition_columns(labels)) or "condition", short_labels(labels)
+
+
+def condition_columns(labels: Sequence[str]) -> list[str]:
+    """Return the columns that labels of conditions name; none where labels have no columns, or not the same.
+
+    Examples
+    --------
+    >>> condition_columns(["side=left, contrast=0.5"]), condition_columns(["all"])
+    (['side', 'contrast'], [])
+    """
+    found: list[list[str]] = [re.findall(r"(?:^|, )([^=,]+)=", label) for label in labels]
+    names = min(found, key=len, default=[])  # values may look like columns
+    return names if names and all(_parts(label, names) for label in labels) else []
+
+
+def _parts(label: str, columns: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the values of these columns in a label; None where it does not name them in this order."""
+    pattern = ", ".join(f"{re.escape(column)}=(.*)" for column in columns)
+    match = re.fullmatch(pattern, label, re.DOTALL)
+    return match.groups() if match else None

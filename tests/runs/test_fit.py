@@ -107,7 +107,9 @@ def test_run_directory(session: Path, tmp_path: Path) -> None:
     assert rows[0]["bits_per_spike"] == 0
     assert json.loads((folder / "done.json").read_text())["schema"] == SCHEMA
     assert not (folder / "work").exists()
-    assert {"settings.json", "findings.jsonl", "rows.csv", "run.json"} <= {each.name for each in folder.iterdir()}
+    assert {"settings.json", "findings.jsonl", "rows.csv", "run.json", "trials.csv"} <= {
+        each.name for each in folder.iterdir()
+    }
 
 
 def test_equal_bytes_for_any_number_of_workers(session: Path, tmp_path: Path) -> None:

@@ -60,10 +60,12 @@ def free_curve(
 
 
 def simulated(c: Curves) -> str:
-    """Return on how many trials and runs the figures of free runs rest; empty in runs of an older version."""
+    """Return on how many trials, runs and replicates figures of free runs rest; empty in runs of an older version."""
     if "free_run.n_runs" not in c:
         return ""
-    return f"{c['free_run.n_runs']} runs of {len(c['free_run.trials'])} of {c['free_run.n_trials']} trials"
+    said = f"{len(c['free_run.trials'])} of {c['free_run.n_trials']} trials, {c['free_run.n_runs']} runs"
+    replicates = int(c.get("free_run.n_replicates", 0))
+    return f"{said}, {replicates} replicates" if replicates > c["free_run.n_runs"] else said
 
 
 def predictive(shown: Shown) -> Picture | None:

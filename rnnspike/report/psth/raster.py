@@ -18,12 +18,11 @@ from rnnspike.errors import ConfigError
 from rnnspike.files import write_file
 from rnnspike.models.baselines.psth_bands import PsthResult
 from rnnspike.names import in_picture
+from rnnspike.report.colours import CONDITION_COLOURS, condition_colours
 from rnnspike.report.figures.drawing import unwritten_scripts
-from rnnspike.report.words import short_labels
+from rnnspike.report.words import condition_columns, short_labels
 from rnnspike.trials.data import IntArray, Trials
 
-#: Okabe and Ito's colours, told apart by every kind of colour vision; more conditions than these get a heat map.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 #: Inches: one column and a half of a journal, and what each further unit of a picture takes.
 PANEL = (4.6, 4.0)
 #: Ticks of more spikes are drawn as pixels within an SVG.
@@ -76,7 +75,7 @@ def picture(panels: Sequence[tuple[Trials, PsthResult]], recording: str) -> Figu
 
 def draw_unit(part: SubFigure, trials: Trials, result: PsthResult, recording: str) -> None:
     """Draw raster and PSTH of one unit."""
-    heat = len(result.conditions) > len(COLOURS)
+    heat = len(result.conditions) > len(CONDITION_COLOURS)
     part.suptitle(
         f"{in_picture(recording)}, unit {in_picture(result.unit)}", x=0.02, ha="left", fontsize=9, fontweight="bold"
     )
@@ -103,13 +102,12 @@ def draw_unit(part: SubFigure, trials: Trials, result: PsthResult, recording: st
 
 
 def _legend(raster: Any, rate: Any, result: PsthResult) -> None:
-    """Name the conditions above the raster, the column once where it is one."""
+    """Name the conditions above the raster, and once the columns that they are made of."""
     labels = [f"{name} ({n})" for name, n in zip(_condition_names(result), result.n_trials, strict=True)]
-    short = short_labels(result.conditions)[0] != result.conditions[0]
-    alike = in_picture(result.conditions[0].split("=")[0]) if short else None
+    columns = in_picture(", ".join(condition_columns(result.conditions))) or None
     lines = rate.get_lines()[: len(labels)]
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
-    legend = raster.legend(lines, labels, ncols=3, handlelength=1.2, columnspacing=1.2, title=alike, **place)
+    legend = raster.legend(lines, labels, ncols=3, handlelength=1.2, columnspacing=1.2, title=columns, **place)
     legend.set_alignment("left")
     legend.get_title().set_fontsize(7)
 
@@ -118,13 +116,6 @@ def _condition_names(result: PsthResult) -> list[str]:
     """Return the conditions as ticks and legends name them; a legend leaves out what begins with an underscore."""
     names = [in_picture(name, 32) for name in short_labels(result.conditions)]
     return [f" {name}" if name.startswith("_") else name for name in names]
-
-
-def condition_colours(n: int) -> list[Any]:
-    """Return a colour a condition: Okabe and Ito's as far as they go, else two by turns."""
-    if n == 1:
-        return ["#1a1a1a"]
-    return list(COLOURS[:n]) if n <= len(COLOURS) else [("#1a1a1a", COLOURS[0])[c % 2] for c in range(n)]
 
 
 def draw_raster(axes: Any, trials: Trials, colours: Sequence[Any]) -> None:
