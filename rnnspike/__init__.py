@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rnnspike.api.results.run import FittedRun, FittedUnit, open_run
     from rnnspike.api.results.simulation import Simulation
     from rnnspike.api.results.tables import Rows
-    from rnnspike.api.runs import compare, cosmooth, decode, dynamics, simulate
+    from rnnspike.api.runs import compare, cosmooth, decode, dynamics, export, simulate
     from rnnspike.config import FitSettings
     from rnnspike.evaluation.evaluate import evaluate_unit
     from rnnspike.models.registry import build, load
@@ -55,6 +55,7 @@ _WHERE = {
     "cosmooth": "api.runs",
     "decode": "api.runs",
     "dynamics": "api.runs",
+    "export": "api.runs",
     "simulate": "api.runs",
     "as_recording": "api.inputs",
     "open_run": "api.results.run",
@@ -109,6 +110,7 @@ __all__ = [
     "decode",
     "dynamics",
     "evaluate_unit",
+    "export",
     "fit",
     "inspect",
     "load",

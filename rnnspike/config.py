@@ -41,6 +41,8 @@ FOLDS = {"fast": 4, "standard": 5, "thorough": 5}
 
 #: Packages whose scores can be added to the rows (``evaluation.scores.packages``).
 METRICS = ("nlb", "nemos")
+#: Stands for all models of the ladder that can be chosen; population models only where units were recorded together.
+ALL = "all"
 
 
 def _several(value: Any) -> Any:
@@ -104,6 +106,7 @@ class FitSettings(BaseModel):
     )
     fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     replicates: int = Field(200, ge=0, description="free-run replicates, 0 for none")
+    dynamics: bool = Field(True, description="read the networks briefly as dynamical systems")
     metrics: Words = Field((), description="packages whose scores are added: nlb, nemos")
     save_intensities: bool = Field(False, description="store every held-out intensity")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks are trained")
@@ -134,9 +137,13 @@ class FitSettings(BaseModel):
     @classmethod
     def _known_models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = to_choose()
+        if ALL in value:
+            return tuple(known)
         for name in value:
             if name not in known:
-                raise ValueError(f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})")
+                raise ValueError(
+                    f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)}; {ALL})"
+                )
         return tuple(dict.fromkeys(value))
 
     @field_validator("metrics")
@@ -206,8 +213,8 @@ ONLY_FLAGS = {
 ELSEWHERE = frozenset({"out", "workers", "scheduler", "scheduler_file", "task_timeout"})
 #: Key of the blocks of settings for some recordings: ``[[recording]]``.
 BLOCK = "recording"
-#: Settings that change where and how fast, not what is computed: no part of a run's content id.
-INCIDENTAL = ELSEWHERE | {"report"}
+#: Settings that change where and how fast, or what is made of the fit, not its rows: no part of a run's content id.
+INCIDENTAL = ELSEWHERE | {"report", "dynamics"}
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field
 from rnnspike.api.arguments import CosmoothArguments, File, Source, Texts
 from rnnspike.api.calls import ArgumentError, interface, settings_of
 from rnnspike.api.inputs import examined, split
+from rnnspike.api.results.run import open_run
 from rnnspike.api.results.simulation import Simulation
 from rnnspike.api.results.tables import Rows
 from rnnspike.config import duration as _duration
@@ -167,7 +168,7 @@ def decode(
         return Rows(decode_run(folder, asked, engine, progress), columns=DECODE)
 
 
-@interface(CosmoothArguments, bin=cosmoothing.BIN_S)
+@interface(CosmoothArguments, bin=cosmoothing.BIN_S, folds=5)
 def cosmooth(
     recording: Source,
     *,
@@ -463,3 +464,47 @@ def _seconds(option: str, value: float | str) -> float:
         return parse_duration(value, option)
     except ValueError as error:
         raise ArgumentError(f"cosmooth(): {option}: {error}") from None
+
+
+@interface()
+def export(
+    run: File,
+    nwb: File,
+    *,
+    model: Texts = (),
+    overwrite: bool = False,
+    allow_pickle: bool = False,
+    follow_links: bool = False,
+) -> Path:
+    """Write a copy of a run's recording as NWB, with its results.
+
+    The units table gets columns ``rnnspike_bits_per_spike``, its interval, KS test and verdicts;
+    ``/processing/rnnspike`` the held-out intensities, where the fit had ``save_intensities``.
+
+    Parameters
+    ----------
+    run
+        A run directory, or what ``fit`` returned.
+    nwb
+        The file to write.
+    model
+        Models: columns of the first, intensities of each; default the one that the report speaks of.
+    overwrite
+        Replace a file that is there.
+    allow_pickle, follow_links
+        As of ``fit``: runs do not keep them.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        Where the file exists, is the recording itself, or has no folder; for a model that was not fitted.
+    RunError
+        Where there is no such run, or its recording is gone or has changed.
+    """
+    granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
+    return open_run(run).export_nwb(nwb, model=_several(model), overwrite=overwrite, **granted)

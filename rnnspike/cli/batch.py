@@ -40,13 +40,13 @@ def show_fits(
     queue = _EventQueue(events, show_done)
     for index, path in [(index, paths[index]) for index in turns]:
         title = f"{shown[path]} ({index + 1} of {len(paths)})"
+        ended: Fitted | PartDone | Failed | None = None
         with failures.alone(path):
             begun = queue.begun(index, title, log)
             if begun is not None:
                 log_findings(log, shown[path], begun.plan.findings, begun.plan.left_out)
             ended = queue.ended(index, title, log)
             if isinstance(ended, Failed):
-                show_failed(path, ended.error)
                 raise ended.error
             job = ended.plan.job
             if isinstance(ended, Fitted):
@@ -56,6 +56,8 @@ def show_fits(
                 log.info(f"{shown[path]}: this shard is done; when all shards are, run: {again}")
             if ended.lost:
                 raise RnnspikeError(f"{path}: {lost_in_words(list(ended.lost.values()))}")
+        if isinstance(ended, Failed):
+            show_failed(path, failures.errors[-1])
 
 
 def lost_in_words(reasons: Sequence[str]) -> str:

@@ -34,6 +34,8 @@ class Finding:
         The unit's id, if it concerns one unit.
     option
         The command-line option that corrects or accepts it.
+    rows
+        Which rows of the table of trials, from 0, it drops.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Finding:
     count: int = 0
     unit: str | None = None
     option: str | None = None
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

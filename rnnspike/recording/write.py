@@ -242,7 +242,7 @@ def _series(name: str, times: npt.ArrayLike, values: npt.ArrayLike, unit: str) -
         raise ValueError(f"series {name}: {len(times_s)} times for {len(data)} values")
     if data.ndim == 2 and data.shape[1] == 1:
         data = data[:, 0]
-    rate_hz = _even_rate(times_s)
+    rate_hz = even_rate(times_s)
     clock = {"timestamps": times_s} if rate_hz is None else {"starting_time": float(times_s[0]), "rate": rate_hz}
     return TimeSeries(
         name=name.replace("/", "_"), description=name, data=_compact(data), unit=unit or "unknown", **clock
@@ -259,7 +259,7 @@ def _compact(data: npt.NDArray[Any]) -> Any:
     return H5DataIO(data, compression="gzip", compression_opts=9, shuffle=True, chunks=chunk)
 
 
-def _even_rate(times_s: FloatArray) -> float | None:
+def even_rate(times_s: FloatArray) -> float | None:
     """Return the sampling rate if the times are evenly spaced to a millionth of a step, else None."""
     if len(times_s) < 2:
         return None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 from rnnspike.evaluation.departures.verdicts import MOST_FOREIGN
 from rnnspike.models.registry import closed_loop, is_network
 from rnnspike.report import tallies
 from rnnspike.report.load import Run
+from rnnspike.report.overview import commands
 from rnnspike.wording import counted
 
 #: A recording of fewer trials gets a warning.
@@ -57,40 +59,87 @@ def _failures(run: Run) -> list[str]:
     said = []
     left_out = {row["unit"] for row in run.rows} - set(run.units)
     if left_out:
-        said.append(f"{len(left_out)} unit{'s were' if len(left_out) > 1 else ' was'} left out; the rows say why.")
+        said.append(counted(len(left_out), 'unit{s} {are} not fitted: see "What was dropped".'))
     lost = [row for row in run.rows if row["status"] != "ok" and row["unit"] not in left_out]
     counts = Counter((row["model"], row["status"]) for row in lost)
     for (model, status), number in counts.items():
-        said.append(f"{model} was {status} on {counted(number, 'unit{s}')}; the rows say why.")
+        said.append(f'{model} was {status} on {counted(number, "unit{s}")}: see "What was dropped".')
     loud = [row for row in run.rows if row.get("free_run_stability") == "divergent"]
     for rung, number in Counter(row["model"] for row in loud).items():
         said.append(f"{rung} runs away on {counted(number, 'unit{s}')} when fed its own spikes: do not simulate.")
     return said
 
 
-def next_steps(run: Run, model: str, has_dynamics: bool) -> list[str]:
-    """Return what to do next, most telling first."""
-    said, settings = [], run.settings["settings"]
+@dataclass(frozen=True)
+class Step:
+    """What to do next: why, in a sentence, and the command that does it; None where it is something to look at."""
+
+    text: str
+    command: str | None = None
+
+
+def next_steps(run: Run, model: str, has_dynamics: bool) -> list[Step]:
+    """Return what to do next, most telling first; ``has_dynamics`` is more than a brief reading."""
+    settings = run.settings["settings"]
+    found = [_quick(run)] if settings["effort"]["value"] == "fast" and any(map(is_network, run.models)) else []
+    found += _off(run, model)
+    drift = [unit for unit, _, low, _ in tallies.gains_over(run, "psth-gain", "psth") if low > 0]
+    if drift and settings.get("fold_scheme", {}).get("value") != "blocked":
+        text = (
+            f"A slow gain helps on {counted(len(drift), 'unit{s}')} (95 % interval above 0): the rate follows that "
+            "of earlier trials, as with drift or arousal. Check with --fold-scheme blocked that the gains hold."
+        )
+        found.append(Step(text, commands.fit_otherwise(run, "blocked", fold_scheme="blocked")))
+    found += _foreign(run, model)
+    repeats = [each["unit"] for each in run.findings if each["id"] == "duplicate-spikes" and each["unit"]]
+    if repeats:
+        text = f"{_units(repeats)}: spikes that repeat a time exactly are kept. --drop-duplicates takes them out."
+        found.append(Step(text, commands.fit_otherwise(run, "no_duplicates", drop_duplicates=True)))
+    if settings.get("replicates", {}).get("value") == 0:
+        text = "No model was run free: with the default --replicates the page shows what each makes by itself."
+        found.append(Step(text, commands.fit_otherwise(run, "run_free", replicates=None)))
+    if set(run.models) & set(closed_loop()) and not has_dynamics:
+        text = "rnnspike dynamics looks into the trained networks in depth; rnnspike report then shows it here."
+        found.append(Step(text, commands.analyse(run)))
+    return found
+
+
+def _quick(run: Run) -> Step:
+    text = "This was a first look (--effort fast). Fit with the default effort before quoting figures of networks."
+    return Step(text, commands.fit_otherwise(run, "standard", effort=None))
+
+
+def _off(run: Run, model: str) -> list[Step]:
+    """Return the strata in which the model is off on most units, and what helps where that is an option."""
     lacking = Counter(
         kind
         for row in tallies.scored(run, model)
         for kind in str(row.get("calibration_rejected") or "none").split(", ")
         if kind in LACKS
     )
-    for kind, number in lacking.most_common(3):
-        units = counted(number, "unit{s}")
-        said.append(f"On {units} {model} is still off by {LACKS[kind]}: see Calibration by stratum.")
-    drift = [unit for unit, _, low, _ in tallies.gains_over(run, "psth-gain", "psth") if low > 0]
-    if drift and settings.get("fold_scheme", {}).get("value") != "blocked":
-        said.append(
-            f"A slow gain helps on {counted(len(drift), 'unit{s}')} (95 % interval above 0): the rate follows that "
-            "of earlier trials, as with drift or arousal. Check with --fold-scheme blocked that the gains hold."
+    helps = {
+        "lag": lambda: commands.fit_otherwise(run, "narrow_bins", bin=run.settings["settings"]["bin"]["value"] / 2),
+        "position": lambda: commands.look_at_recording(run),
+        "condition": lambda: commands.look_at_recording(run),
+    }
+    if run.settings["settings"]["models"]["source"] != "default" and not any(map(is_network, run.models)):
+        ladder = commands.fit_otherwise(run, "whole_ladder", models=None)
+        helps |= dict.fromkeys(("previous_interval", "recent_count", "spike_index"), lambda: ladder)
+    return [
+        Step(
+            f"On {counted(number, 'unit{s}')} {model} is still off by {LACKS[kind]}: see Calibration by stratum.",
+            helps[kind]() if kind in helps else None,
         )
-    if set(run.models) & set(closed_loop()) and not has_dynamics:
-        said.append(
-            "rnnspike dynamics RUN looks into the trained networks; rnnspike report RUN then shows them here."
-        )
-    return said
+        for kind, number in lacking.most_common(3)
+    ]
+
+
+def _foreign(run: Run, model: str) -> list[Step]:
+    units = [row["unit"] for row in tallies.scored(run, model) if row.get("contamination_gate") == "contaminated"]
+    if not units or len(units) == len(run.units):
+        return []
+    text = f"{_units(units)}: sort again, or leave out what holds spikes of other cells."
+    return [Step(text, commands.fit_without(run, units))]
 
 
 def _units(names: list[str]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+from rnnspike.wording import interval, number, p_text
 
 Tone = Literal["good", "fair", "bad", "none"]
 #: How the page shows a column's values: digits after the point, or by their own rule.
-Form = Literal["text", "0", "2", "3", "p", "interval", "verdict", "remark"]
+Form = Literal["text", "0", "2", "3", "p", "verdict", "remark"]
 
 #: Kinds of departure (``evaluation.departures.kinds``) in words.
 KIND_WORDS = {
@@ -27,41 +29,76 @@ KIND_WORDS = {
 }
 _TONES: dict[str, Tone] = {"captured": "good", "stable": "good", "partly": "fair", "fragile": "fair"}
 _TONES |= {"missed": "bad", "divergent": "bad"}
-#: Below this p is given as such.
-LEAST_P = 0.001
 #: Headings after unit and model; the first three hold numbers.
 HEADINGS = ("bits/spike", "95 % interval", "KS D (p)", "after a spike", "recent spikes", "free run")
 N_NUMBERS = 3
-#: Columns of the page's table of units: name in the rows (or of what the page adds), heading, and how it is shown.
-#: ``interval``: the columns ``_low`` and ``_high`` of the name; ``verdict``: with its colour.
-PAGE_COLUMNS: tuple[tuple[str, str, Form], ...] = (
-    ("recording", "recording", "text"),
-    ("unit", "unit", "text"),
-    ("n_spikes", "spikes", "0"),
-    ("rate_hz", "rate, Hz", "2"),
-    ("bits_per_spike", "bits/spike", "3"),
-    ("bits_per_spike", "95 % interval", "interval"),
-    ("sufficient", "simplest sufficient", "text"),
-    ("ks_d", "KS D", "3"),
-    ("ks_p", "KS p", "p"),
-    ("refractory_kind", "after a spike", "text"),
-    ("refractory_verdict", "verdict", "verdict"),
-    ("refractory_capture", "capture", "2"),
-    ("adaptation_kind", "recent spikes", "text"),
-    ("adaptation_verdict", "verdict", "verdict"),
-    ("adaptation_capture", "capture", "2"),
-    ("free_run_stability", "free run", "verdict"),
-    ("free_run_rate_ratio", "rate ratio", "2"),
-    ("free_run_rate_ratio", "95 % interval", "interval"),
-    ("message", "remark", "remark"),
+
+
+class PageColumn(NamedTuple):
+    """A column of the page's table of units.
+
+    Attributes
+    ----------
+    key
+        Its name in the rows, or of what the page adds.
+    label
+        Its heading.
+    form
+        How its values are shown; ``verdict``: with its colour.
+    group
+        Heading above it and its neighbours of the same group.
+    shown
+        Whether the table has it at first; others can be chosen.
+    interval
+        Whether the interval of the columns ``_low`` and ``_high`` of its name stands below the value.
+    """
+
+    key: str
+    label: str
+    form: Form
+    group: str = ""
+    shown: bool = True
+    interval: bool = False
+
+
+PAGE_COLUMNS = (
+    PageColumn("recording", "recording", "text"),
+    PageColumn("unit", "unit", "text"),
+    PageColumn("n_trials", "trials", "0", shown=False),
+    PageColumn("n_spikes", "spikes", "0"),
+    PageColumn("rate_hz", "rate, Hz", "2"),
+    PageColumn("bits_per_spike", "bits/spike", "3", interval=True),
+    PageColumn("sufficient", "simplest sufficient", "text"),
+    PageColumn("ks_d", "D", "3", "KS test"),
+    PageColumn("ks_p", "p", "p", "KS test"),
+    PageColumn("refractory_kind", "kind", "text", "after a spike"),
+    PageColumn("refractory_verdict", "verdict", "verdict", "after a spike"),
+    PageColumn("refractory_capture", "share", "2", "after a spike", interval=True),
+    PageColumn("adaptation_kind", "kind", "text", "recent spikes"),
+    PageColumn("adaptation_verdict", "verdict", "verdict", "recent spikes"),
+    PageColumn("adaptation_capture", "share", "2", "recent spikes", interval=True),
+    PageColumn("shared_verdict", "verdict", "verdict", "others' activity", shown=False),
+    PageColumn("shared_capture", "share", "2", "others' activity", shown=False, interval=True),
+    PageColumn(
+        "population_difference",
+        "gain beyond shuffled, bits/spike",
+        "3",
+        "others' activity",
+        shown=False,
+        interval=True,
+    ),
+    PageColumn("free_run_stability", "stability", "verdict", "free run"),
+    PageColumn("free_run_rate_ratio", "rate ratio", "2", "free run", interval=True),
+    PageColumn("contamination", "foreign spikes, share", "2", shown=False, interval=True),
+    PageColumn("calibration_rejected", "calibration off by", "text", shown=False),
+    PageColumn("message", "remark", "remark"),
 )
 
 
-def page_columns(across: bool = False) -> list[dict[str, str]]:
+def page_columns(across: bool = False) -> list[dict[str, Any]]:
     """Return the columns of the page's table, of one run or across recordings."""
     left_out = "sufficient" if across else "recording"
-    named = (dict(zip(("key", "label", "form"), column, strict=True)) for column in PAGE_COLUMNS)
-    return [column for column in named if column["key"] != left_out]
+    return [column._asdict() for column in PAGE_COLUMNS if column.key != left_out]
 
 
 @dataclass(frozen=True)
@@ -78,7 +115,7 @@ def cells(row: Mapping[str, Any]) -> list[Cell]:
     free_run = "–" if stability is None else stability + ("" if ratio is None else f" ×{ratio:.2f}")
     return [
         Cell(number(row.get("bits_per_spike"))),
-        Cell(f"{number(row.get('bits_per_spike_low'))} to {number(row.get('bits_per_spike_high'))}"),
+        Cell(interval(row.get("bits_per_spike_low"), row.get("bits_per_spike_high"))),
         Cell(f"{number(row.get('ks_d'))} ({p_text(row.get('ks_p'))})"),
         departure_cell(row, "refractory"),
         departure_cell(row, "adaptation"),
@@ -91,23 +128,5 @@ def departure_cell(row: Mapping[str, Any], departure: str) -> Cell:
     kind, verdict, value = (row.get(f"{departure}_{name}") for name in ("kind", "verdict", "capture"))
     if kind in (None, "none") or verdict in (None, "nothing to capture"):
         return Cell("none" if verdict == "nothing to capture" else "–")
-    share = "" if value is None or verdict == "cannot be judged" else f" {value:.2f}"
+    share = "" if value is None or verdict == "cannot be judged" else f" {number(value, '.2f')}"
     return Cell(f"{kind}: {verdict}{share}", _TONES.get(verdict, "none"))
-
-
-def number(value: Any, form: str = ".3f") -> str:
-    """Return a number as text, a dash where it is undefined."""
-    return "–" if value is None else format(value, form)
-
-
-def p_text(p: float | None) -> str:
-    """Return a p value as text, with a bound where it is very small.
-
-    Examples
-    --------
-    >>> p_text(0.0321), p_text(1e-9), p_text(None)
-    ('0.032', '< 0.001', '–')
-    """
-    if p is None:
-        return "–"
-    return f"< {LEAST_P:g}" if p < LEAST_P else f"{p:.2g}"

@@ -33,6 +33,7 @@ from rnnspike.runs.stored.store import (
     safe_name,
 )
 from rnnspike.runs.stored.tables import ScoredRun, read_per_trial, read_scored
+from rnnspike.runs.stored.trials import read_trials
 from rnnspike.wording import counted
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class Run:
         """Models with a score for any unit, in the ladder's order."""
         return list(dict.fromkeys(row["model"] for row in self.rows if row["status"] == "ok"))
 
+    @property
+    def n_replicates(self) -> int:
+        """Replicates that posterior predictive checks are put together of."""
+        return int(self.settings["settings"]["replicates"]["value"])
+
     @cached_property
     def gains(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
         """Gain of a model over another with its interval, by unit and these two, each pair both ways round."""
@@ -155,6 +161,24 @@ class Run:
     def decoded_covariate(self) -> Decoding | None:
         """What ``rnnspike decode --covariate`` found; None where it was not run."""
         return read_covariate(self.folder)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame | None:
+        """The trials of the run with the times of events in each; None for a run of an older version."""
+        return read_trials(self.folder)
+
+    @property
+    def unit_names(self) -> dict[str, str]:
+        """The file's own names of units, by id, where it has them."""
+        return self.settings["resolved"].get("unit_names") or {}
+
+    @cached_property
+    def conditions(self) -> list[str]:
+        """Labels of the conditions, in the order of their codes; of an older version those of the first PSTH."""
+        stored = self.settings["resolved"].get("conditions")
+        if stored is None and self.units:
+            stored = [str(label) for label in self.curves(self.units[0]).get("smooth.condition", ())]
+        return stored or []
 
     def unit_rows(self, unit: str) -> list[dict[str, Any]]:
         """Return a unit's rows.
@@ -205,7 +229,13 @@ class Run:
         unit
             The unit's id.
         """
-        return read_per_trial(self.folder, unit, **SESSION_TYPES)
+        if unit not in self._per_trial:
+            self._per_trial[unit] = read_per_trial(self.folder, unit, **SESSION_TYPES)
+        return self._per_trial[unit]
+
+    @cached_property
+    def _per_trial(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def scored(self) -> ScoredRun:

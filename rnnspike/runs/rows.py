@@ -463,6 +463,11 @@ def reference() -> str:
         "",
         *_table(TRIALS),
         "",
+        (
+            "`trials.csv` of a run holds its trials once: `trial`, `start_s`, the label of its `condition`, and "
+            "`at_NAME` for each time column of the trials' table but time zero itself, in seconds from time zero."
+        ),
+        "",
         "## Where a line comes from",
         "",
         "The tables of `rnnspike collect` end with these columns.",

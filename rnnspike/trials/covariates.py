@@ -209,10 +209,8 @@ def keep_with_covariates(
             f"{names or ', '.join(options.covariates)}: no samples in any window",
             "another --covariate or --window",
         )
-    if missing == 0:
-        return rows
     message = f"{missing} of {len(known)} trials without samples of {names or 'all covariates at once'}: dropped"
-    return rows.keep(known, Finding("covariate-absent", "warning", message, count=missing))
+    return rows.drop(~known, "covariate-absent", message)
 
 
 def gap_findings(resampled: Resampled, grid: Grid, exposure: Exposure, units: Sequence[Unit]) -> tuple[Finding, ...]:

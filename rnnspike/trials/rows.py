@@ -13,7 +13,7 @@ import pandas as pd
 from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.checks.assemble import alignable_tables
 from rnnspike.recording.checks.times import known_times
-from rnnspike.recording.data import Finding, Recording
+from rnnspike.recording.data import Finding, Level, Recording
 from rnnspike.recording.findings import TABLES_UNREAD
 from rnnspike.trials.align import whole_bins
 from rnnspike.trials.data import BoolArray, FloatArray, IntArray, TrialOptions
@@ -29,13 +29,15 @@ MAX_BINS = 2e8
 class TrialRows:
     """Rows of the chosen table in order of time zero.
 
-    ``zero_s`` (trial,) is time zero; ``stop_s`` (trial,) the end of the row's interval, NaN without one.
+    ``zero_s`` (trial,) is time zero; ``stop_s`` (trial,) the end of the row's interval, NaN without one; ``row``
+    (trial,) the number of the row in the table that was recorded, from 0.
     """
 
     name: str
     table: pd.DataFrame
     zero_s: FloatArray
     stop_s: FloatArray
+    row: IntArray
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -49,7 +51,17 @@ class TrialRows:
         """Return some of the rows, by mask or index, with further findings."""
         index = np.arange(len(self.zero_s))[rows]
         table = self.table.iloc[index].reset_index(drop=True)
-        return TrialRows(self.name, table, self.zero_s[index], self.stop_s[index], self.findings + findings)
+        kept = self.zero_s[index], self.stop_s[index], self.row[index]
+        return TrialRows(self.name, table, *kept, self.findings + findings)
+
+    def drop(
+        self, out: BoolArray, finding_id: str, message: str, *, level: Level = "warning", option: str | None = None
+    ) -> TrialRows:
+        """Return the rows without those of a mask, with a finding that names them; all of them where it is empty."""
+        if not out.any():
+            return self
+        rows = tuple(self.row[out].tolist())
+        return self.keep(~out, Finding(finding_id, level, message, count=len(rows), option=option, rows=rows))
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -123,12 +135,12 @@ def trial_rows(recording: Recording, options: TrialOptions) -> TrialRows:
         )
     ends = timed & np.isfinite(stop_s)
     wanted = timed if options.window_s is not None or not ends.any() else ends
-    findings = (
-        *_dropped(name, int((~timed).sum()), f"without a time in {column}: dropped"),
-        *_dropped(name, int((timed & ~wanted).sum()), "do not stop after they start: dropped (--window keeps them)"),
-    )
-    order = np.argsort(zero_s, kind="stable")
-    rows = TrialRows(name, table, zero_s, stop_s).keep(order[wanted[order]], *findings)
+    every = TrialRows(name, table, zero_s, stop_s, np.arange(len(table)))
+    rows = every.drop(~timed, "trial-rows-dropped", _dropped(name, ~timed, f"without a time in {column}: dropped"))
+    endless = ~wanted[timed]
+    why = "do not stop after they start: dropped (--window keeps them)"
+    rows = rows.drop(endless, "trial-rows-dropped", _dropped(name, endless, why))
+    rows = rows.keep(np.argsort(rows.zero_s, kind="stable"))
     if len(rows.zero_s) > 1 and np.ptp(rows.zero_s) == 0:
         raise RecordingError(
             recording.path,
@@ -159,12 +171,8 @@ def _stops(table: pd.DataFrame) -> FloatArray:
     return np.where(known_times(stop) & ~(stop <= start), stop, np.nan)
 
 
-def _dropped(name: str, n: int, why: str) -> tuple[Finding, ...]:
-    return (
-        (Finding("trial-rows-dropped", "warning", f"table {name}: {counted(n, 'row{s}')} {why}", count=n),)
-        if n
-        else ()
-    )
+def _dropped(name: str, out: BoolArray, why: str) -> str:
+    return f"table {name}: {counted(int(out.sum()), 'row{s}')} {why}"
 
 
 def default_window(recording: Recording, rows: TrialRows) -> tuple[tuple[float, float], TrialRows]:
@@ -195,7 +203,7 @@ def default_window(recording: Recording, rows: TrialRows) -> tuple[tuple[float, 
         message = counted(
             n, f"trial{{s}} last{{v}} less than half the median ({median:.3g} s): dropped (--window keeps them)"
         )
-        rows = rows.keep(~short, Finding("trials-too-short", "warning", message, count=n, option="--window"))
+        rows = rows.drop(short, "trials-too-short", message, option="--window")
         lasts_s = rows.stop_s - rows.zero_s
     shortest = float(lasts_s.min())
     if shortest <= 0:
@@ -232,7 +240,7 @@ def label_conditions(
     if missing.any():
         n = int(missing.sum())
         message = f"{counted(n, 'trial{s} {have} no value in')} {', '.join(columns)}: dropped"
-        rows = rows.keep(~missing, Finding("conditions-missing", "warning", message, count=n))
+        rows = rows.drop(missing, "conditions-missing", message)
     ranks = np.stack([_rank(rows.table[column]) for column in columns], axis=1)
     distinct, first, index = np.unique(ranks, axis=0, return_index=True, return_inverse=True)
     if len(distinct) * 2 > len(index) and len(distinct) > 1:

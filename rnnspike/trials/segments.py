@@ -54,7 +54,7 @@ def segment_rows(recording: Recording, options: TrialOptions) -> TrialRows:
         )
     start_s = table["start_time"].to_numpy(np.float64)
     order = np.argsort(start_s, kind="stable")
-    rows = TrialRows("segments", table, start_s, table["stop_time"].to_numpy(np.float64))
+    rows = TrialRows("segments", table, start_s, table["stop_time"].to_numpy(np.float64), np.arange(len(table)))
     without = len(source) - len(intervals_of(source))
     return rows.keep(order, *_dropped(without), *_findings(length_s, len(table), left_over_s))
 

@@ -63,12 +63,9 @@ def keep_recorded(
         why, option = _explain_missed(rows, window_s, options, recorded)
         message = f"{missed} of {len(inside)} windows {why}"
         raise RecordingError(recording.path, message, option, "windows-miss-recording")
-    if missed == 0:
-        return rows
     level: Literal["warning", "info"] = "warning" if share < WARN_WINDOWS else "info"
     message = f"{missed} of {len(inside)} windows lie outside the recorded time: dropped"
-    finding = Finding("windows-miss-recording", level, message, count=missed, option="--event-offset")
-    return rows.keep(inside, finding)
+    return rows.drop(~inside, "windows-miss-recording", message, level=level, option="--event-offset")
 
 
 def _explain_missed(

@@ -23,7 +23,7 @@ APART = {"psth": {"picture", "pictures"}, "cosmooth": {"picture"}, "simulate": {
 #: What only Python has.
 OWN = {"recording", "run", "runs", "progress"}
 RENAMED = {"score": {"intensity": "rates", "rates": "quantity"}}
-MIRRORED = ("fit", "score", "inspect", "psth", "compare", "cosmooth", "decode", "dynamics", "simulate")
+MIRRORED = ("fit", "score", "inspect", "psth", "compare", "cosmooth", "decode", "dynamics", "simulate", "export")
 
 
 def options(command: str) -> dict[str, click.Option]:
@@ -59,7 +59,7 @@ def test_defaults_are_those_of_the_command(command: str) -> None:
 
 @pytest.mark.parametrize("function", ["fit", "score", "inspect", "psth", "plan_trials", "cosmooth"])
 def test_settings_have_their_defaults_and_meanings(function: str) -> None:
-    others = {"score": {"models", "out"}, "cosmooth": {"bin"}}.get(function, set())
+    others = {"score": {"models", "out"}, "cosmooth": {"bin", "folds"}}.get(function, set())
     for name, parameter in parameters(function).items():
         field = FitSettings.model_fields.get(name)
         if field is None or parameter.annotation is inspect.Parameter.empty:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from rnnspike.report.catalogue import (
+    CAPTURED,
     COMPARISON,
     DECODED_COVARIATE,
     DECODING,
     GLANCE,
     NETWORK,
+    PAIRS,
     POPULATION,
     SINGLE_TRIALS,
     UNIT_GROUPS,
@@ -29,7 +31,18 @@ from rnnspike.runs.rows import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 UNIT = tuple(figure for _, figures in UNIT_GROUPS for figure in figures)
-DECLARED = (*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE, *UNIT, *NETWORK, *COMPARISON)
+DECLARED = (
+    *GLANCE,
+    *CAPTURED,
+    *POPULATION,
+    *PAIRS,
+    *SINGLE_TRIALS,
+    *DECODING,
+    *DECODED_COVARIATE,
+    *UNIT,
+    *NETWORK,
+    *COMPARISON,
+)
 
 
 def test_scripts_draw_the_figures_that_are_declared() -> None:
@@ -79,8 +92,6 @@ def test_empty_arrays_are_none() -> None:
 def test_columns_of_the_page_are_those_of_the_rows(across: bool) -> None:
     names = {column.name for column in COLUMNS} | {"sufficient"}
     for column in page_columns(across):
-        shown = (
-            [f"{column['key']}_{end}" for end in ("low", "high")] if column["form"] == "interval" else [column["key"]]
-        )
-        assert set(shown) <= names
+        ends = [f"{column['key']}_{end}" for end in ("low", "high")] if column["interval"] else []
+        assert {column["key"], *ends} <= names
     assert ("recording" in [column["key"] for column in page_columns(across)]) == across

@@ -215,3 +215,21 @@ def test_trials_without_a_condition_are_dropped_and_counted(make_recording) -> N
 def test_windows_that_cannot_be(window: tuple[float, float], bin_s: float) -> None:
     with pytest.raises(ConfigError, match="--"):
         check_window(window, bin_s)
+
+
+def test_findings_name_the_rows_that_are_dropped(make_recording) -> None:
+    """By their number in the table, also after the rows were put in order of time."""
+    table = {
+        "start_time": [8.0, 0.0, 2.0, np.nan, 6.0],
+        "stop_time": [9.0, 1.0, 1.5, 5.0, 7.0],
+        "side": [1, 1, 1, 2, np.nan],
+    }
+    recording = make_recording({}, table)
+    rows = trial_rows(recording, TrialOptions())
+    rows = label_conditions(recording, rows, ["side"])[2]
+    assert [(each.id, each.count, each.rows) for each in rows.findings] == [
+        ("trial-rows-dropped", 1, (3,)),
+        ("trial-rows-dropped", 1, (2,)),
+        ("conditions-missing", 1, (4,)),
+    ]
+    assert rows.row.tolist() == [1, 0]

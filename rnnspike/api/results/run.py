@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from rnnspike.api.results.tables import frame_of, html_table
+from rnnspike.api.terms import in_python, in_python_terms
 from rnnspike.errors import ConfigError
 from rnnspike.names import any_text, visible
 from rnnspike.report.cells import HEADINGS, cells
 from rnnspike.report.load import Curves, Run
 from rnnspike.runs.rows import COLUMNS
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from rnnspike.report.figures.drawing import Picture
@@ -111,6 +115,50 @@ class FittedRun(Run):
         from rnnspike.report.figures.export import run_figures
 
         return _by_name(run_figures(self))
+
+    def export_nwb(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        model: str | Sequence[str] = (),
+        overwrite: bool = False,
+        allow_pickle: bool = False,
+        follow_links: bool = False,
+    ) -> Path:
+        """Write a copy of the recording as NWB, with the run's results (``rnnspike.export``).
+
+        Parameters
+        ----------
+        path
+            The file.
+        model
+            Models: columns of the first, intensities of each; default the one that the report speaks of.
+        overwrite
+            Replace a file that is there.
+        allow_pickle, follow_links
+            As of ``fit``: runs do not keep them.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ConfigError
+            Where the file exists, is the recording itself, or has no folder; for a model that was not fitted.
+        RunError
+            Where the recording is gone or has changed.
+        """
+        from rnnspike.export.nwb import export_nwb
+
+        names = (model,) if isinstance(model, str) else tuple(model)
+        with in_python_terms():
+            granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
+            done = export_nwb(self.folder, path, names, overwrite, **granted)
+        for note in done.notes:
+            log.warning("%s: %s", done.path, in_python(note))
+        return done.path
 
     def _repr_html_(self) -> str:
         rows = [row for row in self.rows if row["status"] == "ok"]

@@ -44,7 +44,9 @@ class Rows(list[Row]):
         return f"<{counted(len(self), 'row{s}')} of {', '.join(columns[:8])}{', …' * (len(columns) > 8)}; frame()>"
 
     def _repr_html_(self) -> str:
-        columns = [name for name in self.shown or (self[0] if self else ()) if any(name in row for row in self)]
+        columns = [
+            name for name in self.shown or (self[0] if self else ()) if any(row.get(name) is not None for row in self)
+        ]
         return html_table(columns, [[_text(row.get(name)) for name in columns] for row in self])
 
     def frame(self) -> pd.DataFrame:

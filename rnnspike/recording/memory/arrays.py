@@ -81,7 +81,7 @@ def _trains(
     except TypeError:
         kind = type(spike_times).__name__
         raise ConfigError(f"spike_times: {kind} is no list of arrays (one per unit) and no recording") from None
-    if given and all(np.ndim(each) == 0 for each in given) and not any(isinstance(each, str) for each in given):
+    if given and all(isinstance(each, (int, float, np.number)) for each in given):
         given = [given]  # of one unit
     ids = [str(each) for each in (range(len(given)) if unit_ids is None else unit_ids)]
     if len(ids) != len(given):

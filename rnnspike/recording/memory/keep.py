@@ -6,8 +6,6 @@ from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 
-import numpy as np
-
 from rnnspike.recording.contents import Contents
 from rnnspike.recording.data import Covariate, Recording, Unit
 from rnnspike.recording.provenance import recording_hash
@@ -33,8 +31,7 @@ def keep(recording: Recording, folder: Path, covariates: Collection[str] = ()) -
         Time series that are kept whatever their size.
     """
     given = _as_given(recording)
-    kept = {name: each for name, each in given.covariates.items() if name in covariates or _is_small(each)}
-    given = replace(given, covariates=kept)
+    given = replace(given, covariates=small_series(given, covariates))
     given = replace(given, sha256=recording_hash(given))
     path = folder / given.sha256[:16] / f"{recording.path.name.removesuffix('.nwb') or 'recording'}.nwb"
     if not path.is_file():
@@ -50,8 +47,7 @@ def _as_given(recording: Recording) -> Recording:
         kept = {each.name: getattr(recording, each.name) for each in fields(Recording) if each.init}
         return Recording(**{**kept, "sha256": ""})
     units = [Unit(raw.id, raw.times, raw.observed, raw.metadata) for raw in contents.units]
-    if contents.times_as_stored == "float32":
-        units = [replace(unit, spike_times_s=unit.spike_times_s.astype(np.float32)) for unit in units]
+    rounded = [finding for finding in recording.findings if finding.id == "float32-times"]  # NWB has float64
     return Recording(
         path=recording.path,
         sha256="",
@@ -63,9 +59,12 @@ def _as_given(recording: Recording) -> Recording:
         covariates=contents.covariates,
         invalid_s=contents.invalid_s,
         session=contents.session,
-        findings=contents.findings,
+        findings=(*contents.findings, *rounded),
     )
 
 
-def _is_small(series: Covariate) -> bool:
-    return series.n_samples * series.n_channels * 8 <= MOST_SERIES_BYTES
+def small_series(recording: Recording, also: Collection[str] = ()) -> dict[str, Covariate]:
+    """Return the time series of at most ``MOST_SERIES_BYTES``, and those of these names."""
+    size = {name: 8 * each.n_samples * each.n_channels for name, each in recording.covariates.items()}
+    kept = [name for name in size if size[name] <= MOST_SERIES_BYTES or name in also]
+    return {name: recording.covariates[name] for name in kept}

@@ -11,11 +11,13 @@ import matplotlib as mpl
 
 from rnnspike.names import any_text
 from rnnspike.report.catalogue import (
+    CAPTURED,
     COMPARISON,
     DECODED_COVARIATE,
     DECODING,
     GLANCE,
     NETWORK,
+    PAIRS,
     POPULATION,
     SINGLE_TRIALS,
     UNIT_GROUPS,
@@ -59,7 +61,7 @@ def write_comparison_figures(runs: Sequence[Run], folder: Path) -> list[Path]:
 
 def run_figures(run: Run) -> Iterator[Picture]:
     """Yield the figures of a run as a whole."""
-    return drawn((*GLANCE, *POPULATION, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run)
+    return drawn((*GLANCE, *CAPTURED, *POPULATION, *PAIRS, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run)
 
 
 def unit_figures(run: Run, unit: str) -> Iterator[Picture]:

@@ -11,7 +11,7 @@ from rnnspike.evaluation.links import DIRECTED, SHARED
 from rnnspike.report.colours import on_paper
 from rnnspike.report.figures.drawing import Picture, axes, levels
 from rnnspike.report.load import Run
-from rnnspike.report.population.shared import shared_payload
+from rnnspike.report.population.shared import shared_payload, told_window
 
 GAINS = [f"population_{name}{end}" for name in ("gain", "null") for end in ("", "_low", "_high")]
 
@@ -76,6 +76,31 @@ def noise_correlations(run: Run) -> Picture | None:
     on.set_xticks(x, [f"{window:g}" for window in windows])
     on.legend(loc="upper left")
     return Picture("population_noise_correlations", figure, pd.DataFrame(numbers))
+
+
+def pairs(run: Run) -> Picture | None:
+    """Return noise correlations of all pairs: recorded below the diagonal, by the last model above."""
+    found = run.population
+    if found is None or found["status"] != "ok":
+        return None
+    w, units, model = told_window(found), found["units"], found["models"][-1]
+    place = {unit: k for k, unit in enumerate(units)}
+    a, b = (np.array([place[pair[k]] for pair in found["pairs"]]) for k in (0, 1))
+    recorded, simulated = (np.array(each["pairs"][w], np.float64) for each in (found["recorded"], model))
+    matrix = np.full((len(units), len(units)), np.nan)
+    matrix[b, a], matrix[a, b] = recorded, simulated
+    figure, on = axes("unit", "unit")
+    most = max(0.02, float(np.nanquantile(np.abs(matrix), 0.98))) if np.isfinite(matrix).any() else 0.02
+    image = on.imshow(matrix, cmap="PuOr_r", vmin=-most, vmax=most)
+    figure.colorbar(image, label=f"correlation of counts, {found['window_ms'][w]:g} ms")
+    on.set_title(f"below: recorded; above: {model['model']}", fontsize=8)
+    step = max(1, len(units) // 15)
+    on.set_xticks(range(0, len(units), step), units[::step])
+    on.set_yticks(range(0, len(units), step), units[::step])
+    columns = {"unit_a": [pair[0] for pair in found["pairs"]], "unit_b": [pair[1] for pair in found["pairs"]]}
+    return Picture(
+        "population_pairs", figure, pd.DataFrame({**columns, "recorded": recorded, model["model"]: simulated})
+    )
 
 
 def correlogram(run: Run) -> Picture | None:

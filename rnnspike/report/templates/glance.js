@@ -1,4 +1,4 @@
-// The ladder over all units, what each rung adds, and the table of units.
+// The ladder over all units.
 function grouped(rows) {
   const groups = new Map();
   for (const row of rows) {
@@ -33,81 +33,4 @@ function ladder(id) {
   note(id, outsideWords(limits.outside));
   draw(id, traces, { yaxis: titled("bits/spike", { range: limits.range }), xaxis: rungAxis(models) }, "Median bits per spike: " + models.map((m, i) => m + " " + number(middle[i])).join(", "));
 }
-// gains over the model that each extends, in the order in which they come: [{model, over, mine}]
-function pairsOf(steps) {
-  const pairs = new Map();
-  for (const s of steps) { const key = s.model + "\u0000" + s.over; if (!pairs.has(key)) pairs.set(key, { model: s.model, over: s.over, mine: [] }); pairs.get(key).mine.push(s); }
-  return Array.from(pairs.values());
-}
-const isSure = (s) => s.low > 0 || s.high < 0;
-function stepsFigure(id) {
-  const pairs = pairsOf(overview.steps), traces = [];
-  if (!pairs.length) return nothing(id, "no model was fitted beside the one that it extends");
-  const spread = (k, n) => n > 1 ? (k / (n - 1) - 0.5) * 0.5 : 0;
-  pairs.forEach(({ model, mine }, i) => {
-    traces.push({ x: mine.map((_, k) => i + spread(k, mine.length)), y: mine.map((s) => s.gain), mode: "markers", name: model, marker: { size: mine.length > 20 ? 5 : 8, color: mine.map((s) => isSure(s) ? colour(model) : style("--bg")), line: { color: colour(model), width: 1.5 } },
-      error_y: mine.length > 20 ? undefined : { type: "data", symmetric: false, array: mine.map((s) => s.high - s.gain), arrayminus: mine.map((s) => s.gain - s.low), color: style("--soft"), thickness: 1, width: 2 },
-      text: mine.map((s) => "unit " + s.unit + ": " + s.model + " minus " + s.over + " " + signed(s.gain) + " (" + signed(s.low) + " to " + signed(s.high) + ")"), hovertemplate: "%{text}<extra></extra>" });
-  });
-  const limits = fences(overview.steps.flatMap((s) => overview.steps.length > 20 * pairs.length ? [s.gain] : [s.gain, s.low, s.high]));
-  note(id, outsideWords(limits.outside));
-  draw(id, traces, { yaxis: titled("gain, bits/spike", { range: limits.range, zeroline: true, zerolinecolor: style("--edge") }), xaxis: rungAxis(pairs.map((p) => p.model + "<br>over " + p.over)) },
-    "Median gain of each model over the one that it extends: " + pairs.map((p) => p.model + " over " + p.over + " " + signed(median(p.mine.map((s) => s.gain)))).join(", "));
-}
-
-const COLUMNS = overview.columns, isNumeric = (column) => !["text", "verdict", "remark"].includes(column.form);
-const keyOf = (column) => column.form === "interval" ? column.key + "_low" : column.key;
-let sortKey = overview.over ? "recording" : null, sortUp = true, chosen = 0, wanted = 0;
-const tableModel = byId("table-model"), filter = byId("filter");
-function fill(select, options, value) { if (!select) return; select.replaceChildren(...options.map(([key, label]) => { const o = text("option", label); o.value = key; return o; })); select.value = value; }
-const natural = new Intl.Collator("en", { numeric: true });
-function compare(a, b) {
-  const x = a[sortKey], y = b[sortKey];
-  if (!known(x)) return 1;
-  if (!known(y)) return -1;
-  return (sortUp ? 1 : -1) * (typeof x === "number" ? x - y : natural.compare(x, y));
-}
-function headRow(table) {
-  const head = document.createElement("tr");
-  for (const column of COLUMNS) {
-    const key = keyOf(column), th = document.createElement("th"), button = text("button", column.label + (key === sortKey ? (sortUp ? " ▲" : " ▼") : ""));
-    button.type = "button";
-    th.scope = "col";
-    if (isNumeric(column)) th.className = "n";
-    th.setAttribute("aria-sort", key === sortKey ? (sortUp ? "ascending" : "descending") : "none");
-    button.addEventListener("click", () => { sortUp = key === sortKey ? !sortUp : true; sortKey = key; drawTable(); const again = table.tHead.querySelectorAll("button")[COLUMNS.findIndex((c) => keyOf(c) === key)]; if (again) again.focus(); });
-    th.append(button); head.append(th);
-  }
-  return head;
-}
-function cellText(row, key, form) {
-  if (key.endsWith("_capture") && row[key.replace("capture", "verdict")] === "cannot be judged") return "–";
-  if (form === "p") return pText(row[key]);
-  if (form === "interval") return known(row[key + "_low"]) ? number(row[key + "_low"], 2) + " to " + number(row[key + "_high"], 2) : "–";
-  return /^[0-9]$/.test(form) ? number(row[key], Number(form)) : known(row[key]) ? row[key] : "–";
-}
-function bodyRow(row) {
-  const tr = document.createElement("tr"), index = overview.units ? overview.units.indexOf(row.unit) : -1;
-  if (index === chosen && unitData.length) tr.className = "chosen";
-  for (const { key, form } of COLUMNS) {
-    const td = document.createElement("td");
-    if (key === "unit" && index >= 0) { const b = text("button", row.unit, "unit"); b.type = "button"; b.addEventListener("click", () => choose(index, true)); td.append(b); }
-    else if (key === "unit" && row.link) { const a = text("a", row.unit); a.href = row.link + "#unit=" + encodeURIComponent(row.unit); td.append(a); }
-    else td.textContent = cellText(row, key, form);
-    td.className = form === "verdict" ? String(known(row[key]) ? row[key] : "").split(" ")[0] : form === "interval" ? "n interval" : form === "remark" ? "remark" : isNumeric({ form: form }) ? "n" : "";
-    if (form === "remark" && known(row[key])) td.title = row[key];  // in full on the unit's page
-    tr.append(td);
-  }
-  return tr;
-}
-function drawTable() {
-  const table = byId("units");
-  if (!table) return;
-  table.tHead.replaceChildren(headRow(table));
-  const wanted = (filter ? filter.value : "").toLowerCase();
-  let rows = overview.rows.filter((row) => row.model === tableModel.value);
-  if (overview.sufficient) rows = rows.map((row) => Object.assign({ sufficient: overview.sufficient[row.unit] }, row));
-  if (wanted) rows = rows.filter((row) => COLUMNS.some(({ key }) => String(known(row[key]) ? row[key] : "").toLowerCase().includes(wanted)));
-  if (sortKey) rows = rows.slice().sort(compare);
-  table.tBodies[0].replaceChildren(...rows.map(bodyRow));
 }

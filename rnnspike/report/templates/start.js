@@ -10,9 +10,6 @@ const fromHash = () => { const found = /^#unit=(.+)$/.exec(location.hash); retur
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)").matches;
 document.documentElement.dataset.theme = prefersDark ? "dark" : "light";
 if (!overview.over) { figure("ladder", ladder); figure("steps", stepsFigure); }
-fill(tableModel, overview.models.map((m) => [m, m]), overview.headline && overview.models.includes(overview.headline) ? overview.headline : overview.models[overview.models.length - 1]);
-if (tableModel) tableModel.addEventListener("change", drawTable);
-if (filter) filter.addEventListener("input", drawTable);
 byId("theme").addEventListener("click", () => theme(!isDark()));
 byId("theme").textContent = prefersDark ? "Light" : "Dark";
 byId("theme").setAttribute("aria-pressed", String(prefersDark));
@@ -25,7 +22,8 @@ if (unitData.length) {
   window.addEventListener("hashchange", () => { if (fromHash() >= 0) choose(fromHash(), true); });
   first = choose(Math.max(0, fromHash()), fromHash() >= 0);
 } else drawTable();
-let themeBefore = null;
-window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; for (const state of figures.values()) state.stale = true; drawEverything(); });
-window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; refresh(""); });
-window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { document.documentElement.dataset.ready = "yes"; }); });
+let themeBefore = null, unfolded = [], wide = window.innerWidth, resized = 0;  // folded lists are printed in full
+window.addEventListener("resize", () => { if (window.innerWidth === wide) return; wide = window.innerWidth; clearTimeout(resized); resized = setTimeout(() => refresh(""), 200); });  // panels go beside or below each other
+window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; unfolded = Array.from(document.querySelectorAll("details.unfold:not([open])")); for (const each of unfolded) each.open = true; drawTable(); for (const state of figures.values()) state.stale = true; drawEverything(); });
+window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; for (const each of unfolded) each.open = false; drawTable(); refresh(""); });
+window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { drawInView(); document.documentElement.dataset.ready = "yes"; }); });

@@ -7,26 +7,29 @@ const COMPONENTS = () => isDark() ? ["#f2f5f8", "#7cc7f2", "#ff8f4d"] : ["#16191
 if (trials && trialSelect) {
   const again = () => { refresh("p-trial"); refresh("p-states"); };
   fill(trialSelect, trials.trial.map((t, k) => [String(k), t + conditionOf(trials.condition[k])]), "0");
-  fill(trialModel, trials.model.map((m) => [m, m]), trials.model[trials.model.length - 1]);
+  if (trialModel) fill(trialModel, trials.model.map((m) => [m, m]), trials.model[trials.model.length - 1]);
   trialSelect.addEventListener("change", again);
-  trialModel.addEventListener("change", () => refresh("p-trial"));
+  if (trialModel) trialModel.addEventListener("change", () => refresh("p-trial"));
   for (const [id, step] of [["trial-previous", -1], ["trial-next", 1]]) byId(id).addEventListener("click", () => { const n = trials.trial.length; trialSelect.selectedIndex = (chosenTrial() + n + step) % n; again(); });
 }
 figure("p-trial", (id) => {
   if (!trials) return nothing(id, "fewer than two units were recorded together and fitted");
-  const k = chosenTrial(), m = Math.max(0, trialModel.selectedIndex), n = trials.unit.length, x = [], y = [];
+  const k = chosenTrial(), m = trialModel ? Math.max(0, trialModel.selectedIndex) : -1, n = trials.unit.length, x = [], y = [];
   trials["spike.trial"].forEach((trial, i) => { if (trial !== k) return; const at = trials.window_s[0] + (trials["spike.bin"][i] + 0.5) * trials.bin_s, row = trials["spike.unit"][i]; x.push(at, at, null); y.push(row - 0.42, row + 0.42, null); });
-  const gain = trials.gain[m][k], piece = trials.piece_s[1] - trials.piece_s[0] || trials.window_s[1] - trials.window_s[0], z = range(n).map((u) => gain.map((row) => row[u]));
-  const most = Math.max(0.5, quantile(trials.gain[m].flat(2).map((g) => known(g) ? Math.abs(g) : null), 0.99) || 0), middle = isDark() ? "#2b3036" : "#f2f2f2";
-  const at = trials["state.trial"] ? trials["state.trial"].indexOf(trials.trial[k]) : -1, lower = at >= 0 ? 0.26 : 0;
-  const traces = [{ z: z, x: trials.piece_s.map((t) => t + piece / 2), y: range(n), type: "heatmap", zmin: -most, zmax: most, colorscale: [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]], hovertemplate: "%{x:.3f} s: log2 %{z:.2f}<extra></extra>", colorbar: { title: { text: "log2 over the GLM", side: "right" }, thickness: 12, y: (1 + lower) / 2, len: 1 - lower } },
-    { x: x, y: y, mode: "lines", name: "recorded spikes", line: { color: style("--fg"), width: 1.3 }, hoverinfo: "skip" }];
+  const at = trials["state.trial"] ? trials["state.trial"].indexOf(trials.trial[k]) : -1, lower = at >= 0 ? 0.26 : 0, traces = [];
+  let most = 0;
+  if (m >= 0) {
+    const gain = trials.gain[m][k], piece = trials.piece_s[1] - trials.piece_s[0] || trials.window_s[1] - trials.window_s[0], middle = isDark() ? "#2b3036" : "#f2f2f2";
+    most = Math.max(0.5, quantile(trials.gain[m].flat(2).map((g) => known(g) ? Math.abs(g) : null), 0.99) || 0);
+    traces.push({ z: range(n).map((u) => gain.map((row) => row[u])), x: trials.piece_s.map((t) => t + piece / 2), y: range(n), type: "heatmap", zmin: -most, zmax: most, colorscale: [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]], hovertemplate: "%{x:.3f} s: log2 %{z:.2f}<extra></extra>", colorbar: { title: { text: "log2 over the GLM", side: "right" }, thickness: 12, y: (1 + lower) / 2, len: 1 - lower } });
+  }
+  traces.push({ x: x, y: y, mode: "lines", name: "recorded spikes", line: { color: style("--fg"), width: 1.3 }, hoverinfo: "skip" });
   if (at >= 0) range(trials["state.explained"].length).forEach((c) => traces.push({ x: trials["state.time_s"], y: trials["state.component"][at].map((s) => s[c]), yaxis: "y2", mode: "lines", name: "component " + (c + 1), line: { color: COMPONENTS()[c], width: 1.5 } }));
   const step = Math.max(1, Math.ceil(n / 40)), ticks = range(n).filter((i) => i % step === 0);
   const axes = { xaxis: titled("time, s", { range: trials.window_s, anchor: at >= 0 ? "y2" : "y" }), yaxis: titled("unit", { domain: [lower, 1], range: [n - 0.5, -0.5], tickvals: ticks, ticktext: ticks.map((i) => shortened(trials.unit[i], 10)), showgrid: false, zeroline: false }) };
   if (at >= 0) axes.yaxis2 = titled("state", { domain: [0, lower - 0.06], showgrid: false });
-  draw(id, traces, axes, "Spikes of " + n + " units in trial " + trials.trial[k] + conditionOf(trials.condition[k]) + ", over what " + trialModel.value + " adds to their rates");
-  note(id, "Trial " + trials.trial[k] + conditionOf(trials.condition[k]) + ", " + x.length / 3 + " spikes of " + n + " units. Colours end at " + number(most, 1) + "." + (at >= 0 ? " Below: principal components of the hidden units of " + trials["state.model"] + "." : ""));
+  draw(id, traces, axes, "Spikes of " + n + " units in trial " + trials.trial[k] + conditionOf(trials.condition[k]) + (m >= 0 ? ", over what " + trialModel.value + " adds to their rates" : ""));
+  note(id, "Trial " + trials.trial[k] + conditionOf(trials.condition[k]) + ", " + x.length / 3 + " spikes of " + n + " units." + (m >= 0 ? " Colours end at " + number(most, 1) + "." : "") + (at >= 0 ? " Below: principal components of the hidden units of " + trials["state.model"] + "." : ""));
 });
 figure("p-states", (id) => {
   if (!trials || !trials["state.model"]) return nothing(id, "no network of all units was fitted");

@@ -119,7 +119,7 @@ def test_workers_and_units(run: Path, row: dict[str, Any]) -> None:
 
 
 def test_what_cannot_be_decoded_is_refused(run: Path) -> None:
-    with pytest.raises(RunError, match="was fitted with position: fit it with --covariate speed"):
+    with pytest.raises(RunError, match="was fitted with position: fit it with covariate speed"):
         rnnspike.decode(run, covariate="speed")
     with pytest.raises(RunError, match="psth-gain cannot decode a covariate"):
         rnnspike.decode(run, covariate="position", models=["psth-gain"])

@@ -1,0 +1,51 @@
+"""Commands for what to do next, whole, as they can be pasted into a terminal beside the recording."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from rnnspike.config import FitSettings
+from rnnspike.report.load import Run
+from rnnspike.report.words import repeat_command
+
+#: Settings of a run whose values a run directory of the same name cannot hold twice: another folder is named.
+ELSEWHERE = "runs_{}"
+
+
+def run_folder(run: Run) -> str:
+    """Return where the run lies if ``--out`` was left at its default; the page puts its own place there."""
+    return f"{FitSettings.model_fields['out'].default}/{run.folder.name}"
+
+
+def fit_otherwise(run: Run, name: str, **changed: Any) -> str:
+    """Return the command that fits the recording again with some settings changed.
+
+    Parameters
+    ----------
+    run
+        The run.
+    name
+        A word for the change, for the folder of the new run: that of this one holds it already.
+    changed
+        The settings that change; None for their default.
+    """
+    return repeat_command(run, **changed, out=ELSEWHERE.format(name))
+
+
+def fit_without(run: Run, units: list[str]) -> str:
+    """Return the command that fits the recording again without some of its units."""
+    listed = ", ".join(f'"{unit}"' for unit in units)
+    asked, others = run.settings["settings"].get("units", {}).get("value"), f"id not in [{listed}]"
+    return fit_otherwise(run, "fewer_units", units=f"({asked}) and {others}" if asked else others)
+
+
+def analyse(run: Run) -> str:
+    """Return the commands that look into the run's networks and show them in its page."""
+    folder = shlex.quote(run_folder(run))
+    return f"rnnspike dynamics {folder}\nrnnspike report {folder}"
+
+
+def look_at_recording(run: Run) -> str:
+    """Return the command that tells of the recording: its tables and columns, and the events that rates follow."""
+    return shlex.join(["rnnspike", "inspect", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]])
