@@ -16,6 +16,9 @@ from rnnspike.runs.plan import Plan
 from rnnspike.runs.stored.directory import read_rows_with_seconds
 from rnnspike.wording import counted
 
+#: What a bar says until the first task is done.
+FITTING = "first tasks"
+
 
 def show_fits(
     paths: Sequence[Path],
@@ -105,7 +108,7 @@ class _EventQueue:
         expected_s = plan.estimate.wall_s(plan.job.settings.workers) if plan else None
         with progress_bar(title, log, expected_s) as progress:
             if plan and plan.tasks:
-                progress(self._n_done.get(index, 0), len(plan.tasks), next(iter(plan.tasks)).label)
+                progress(self._n_done.get(index, 0), len(plan.tasks), FITTING)
             for event in self.events:
                 if isinstance(event, TaskDone):
                     self._note(event)

@@ -13,7 +13,7 @@ import pytest
 
 SIGNALS = [(signal.SIGINT,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGHUP,)]
 #: Words of lines that come or not by when a signal does, and by how fast the machine is.
-UNTOLD = ("folds", "warning", " done in ")
+UNTOLD = ("folds", "warning", " done in ", " tasks: about ", ": reading")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
