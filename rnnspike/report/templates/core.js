@@ -80,6 +80,13 @@ function drawFigure(id) {
 }
 function drawEverything() { for (const id of figures.keys()) drawFigure(id); }
 window.drawEverything = drawEverything;
+// what is in view at first, all of it in a window as high as the page, is drawn without waiting for a frame
+function drawInView() {
+  for (const id of figures.keys()) {
+    const place = byId(id + "-figure").getBoundingClientRect();
+    if (place.top < window.innerHeight && place.bottom > 0) drawFigure(id);
+  }
+}
 function watch() {
   const seen = new IntersectionObserver((entries) => { for (const entry of entries) {
     const id = entry.target.id.replace(/-figure$/, ""), state = figures.get(id);
@@ -152,7 +159,7 @@ function savePicture(id, format) { drawFigure(id); const e = byId(id); if (e.dat
 function csvOf(id) {
   const lines = ["trace,x,y"], cell = (v) => { const s = known(v) ? typeof v === "string" && /^'*[=+\-@]/.test(v) && isNaN(v) ? "'" + v : String(v) : ""; return /[",\n]/.test(s) ? '"' + s.replace(/"/g, '""') + '"' : s; };
   for (const trace of byId(id).data || []) {
-    if (trace.z) { trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(trace.y[i]), cell(trace.x[j]), cell(z)].join(",")))); continue; }
+    if (trace.z) { const rows = trace.rowNames || trace.y, columns = trace.columnNames || trace.x; trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(rows[i]), cell(columns[j]), cell(z)].join(",")))); continue; }
     const x = trace.x || [], y = trace.uncut || trace.y || [];  // numbers are saved as they are, also where drawn at the edge
     for (let i = 0; i < Math.max(x.length, y.length); i++) lines.push([cell(unescaped(trace.name || "")), cell(x[i]), cell(y[i])].join(","));
   }
