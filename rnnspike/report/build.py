@@ -124,6 +124,7 @@ def render(run: Run) -> str:
         correlations=correlations_payload(run.population) is not None,
         population=any(row.get("population_gain") is not None for row in run.rows),
         single_trials=(trials := single_trials(run)) is not None,
+        gains=trials is not None and "gain" in trials,
         states=trials is not None and "state.model" in trials,
         decoding=decoding_table(run.decoding) if run.decoding else None,
         decoding_sentence=decoding_sentence(run.decoding) if run.decoding else None,

@@ -25,8 +25,9 @@ if (overview.over) {
     }
     const whole = overview.over.filter((o) => o.recording === null), all = whole.length === 1 ? whole[0] : undefined;
     for (const one of whole) { const name = all ? "all recordings" : one.n_recordings + " scored alike"; traces.push(diamond(one, at, style("--fg"), all ? name : one.protocol)); ticks.push(at); labels.push(name); at += all ? 0 : 1.6; }
-    byId(id).style.height = Math.max(300, Math.min(1600, 80 + 21 * (at + 2))) + "px";
-    draw(id, traces, { xaxis: titled("gain of " + overview.headline + " over " + overview.base + ", bits/spike", { zeroline: true, zerolinecolor: style("--edge") }), yaxis: { tickvals: ticks, ticktext: labels, range: [at + 0.8, -0.8], zeroline: false, showgrid: false } }, "Gain by unit and recording; over all " + (all ? signed(all.gain) + " (" + signed(all.gain_low) + " to " + signed(all.gain_high) + ")" : "undefined"));
+    const height = Math.max(300, Math.min(1600, 80 + 21 * (at + 2)));
+    byId(id).style.height = height + "px";
+    draw(id, traces, { height: height, xaxis: titled(byId(id).clientWidth < 520 ? "gain, bits/spike" : "gain of " + overview.headline + " over " + overview.base + ", bits/spike", { zeroline: true, zerolinecolor: style("--edge") }), yaxis: { tickvals: ticks, ticktext: labels, range: [at + 0.8, -0.8], zeroline: false, showgrid: false } }, "Gain by unit and recording; over all " + (all ? signed(all.gain) + " (" + signed(all.gain_low) + " to " + signed(all.gain_high) + ")" : "undefined"));
     byId(id).removeAllListeners && byId(id).removeAllListeners("plotly_click");
     byId(id).on("plotly_click", (event) => { const link = event.points[0].customdata; if (link) location.href = link; });
     note(id, "Click a unit to open its page.");
@@ -36,15 +37,17 @@ if (overview.over) {
   }
   const VERDICTS = [["captured", "--good"], ["consistent", "--band"], ["partly", "--warn"], ["missed", "--bad"], ["cannot be judged", "--soft"], ["excess", "--edge"], ["rising", "--edge"], ["mixed", "--edge"], ["none", "--line"]];
   figure("c-verdicts", (id) => {
-    const traces = [];
-    ["refractory", "adaptation"].forEach((kind, j) => VERDICTS.forEach(([verdict, name]) => traces.push({ x: overview.recordings.map((r) => 100 * (r.verdicts[kind][verdict] || 0) / Math.max(1, Object.values(r.verdicts[kind]).reduce((a, b) => a + b, 0))), y: names, type: "bar", orientation: "h", name: verdict, showlegend: j === 0, xaxis: j ? "x2" : "x", marker: { color: style(name) }, text: overview.recordings.map((r) => r.verdicts[kind][verdict] ? r.verdicts[kind][verdict] + " " + verdict : ""), textposition: "inside", insidetextfont: { color: style("--bg") }, hovertemplate: "%{text} " + verdict + "<extra>%{y}</extra>" })));
-    byId(id).style.height = 130 + 34 * names.length + "px";
-    draw(id, traces, { barmode: "stack", showlegend: true, xaxis: titled("refractory dip, % of units", { domain: [0, 0.48], range: [0, 100] }), xaxis2: titled("rate falling with recent spikes, % of units", { domain: [0.52, 1], range: [0, 100] }), yaxis: { type: "category", autorange: "reversed" } }, "Verdicts of " + overview.headline + " by recording: " + overview.recordings.map((r) => r.name + " refractory dip captured on " + (r.verdicts.refractory.captured || 0) + ", adaptation on " + (r.verdicts.adaptation.captured || 0) + " of " + r.n_units).join("; "));
+    const traces = [], isNarrow = byId(id).clientWidth < 620, seen = VERDICTS.filter(([verdict]) => overview.recordings.some((r) => r.verdicts.refractory[verdict] || r.verdicts.adaptation[verdict]));
+    ["refractory", "adaptation"].forEach((kind, j) => seen.forEach(([verdict, name]) => traces.push({ x: overview.recordings.map((r) => 100 * (r.verdicts[kind][verdict] || 0) / Math.max(1, Object.values(r.verdicts[kind]).reduce((a, b) => a + b, 0))), y: names, type: "bar", orientation: "h", name: verdict, legendgroup: verdict, showlegend: j === 0, xaxis: j ? "x2" : "x", yaxis: j && isNarrow ? "y2" : "y", marker: { color: style(name), line: { color: style("--bg"), width: 1 } }, text: overview.recordings.map((r) => r.verdicts[kind][verdict] ? r.verdicts[kind][verdict] + (isNarrow ? "" : " " + verdict) : ""), textposition: "inside", textangle: 0, insidetextanchor: "middle", insidetextfont: { color: ["--band", "--line"].includes(name) ? style("--fg") : style("--bg") }, customdata: overview.recordings.map((r) => r.verdicts[kind][verdict] || 0), hovertemplate: "%{customdata} " + verdict + "<extra>%{y}</extra>" })));
+    const rows = 34 * names.length, height = 150 + (isNarrow ? 90 + 22 * seen.length + 2 * rows : rows), category = { type: "category", autorange: "reversed" };
+    const left = titled("refractory dip, % of units", { range: [0, 100] }), right = titled(isNarrow ? "falling rate, % of units" : "rate falling with recent spikes, % of units", { range: [0, 100] });
+    byId(id).style.height = height + "px";
+    draw(id, traces, Object.assign({ height: height, barmode: "stack", showlegend: true, uniformtext: { mode: "hide", minsize: 10 } }, isNarrow ? { xaxis: Object.assign(left, { anchor: "y" }), yaxis: Object.assign({ domain: [0.6, 1] }, category), xaxis2: Object.assign(right, { anchor: "y2" }), yaxis2: Object.assign({ domain: [0, 0.4], anchor: "x2" }, category) } : { xaxis: Object.assign(left, { domain: [0, 0.48] }), xaxis2: Object.assign(right, { domain: [0.52, 1] }), yaxis: category }), "Verdicts of " + overview.headline + " by recording: " + overview.recordings.map((r) => r.name + " refractory dip captured on " + (r.verdicts.refractory.captured || 0) + ", adaptation on " + (r.verdicts.adaptation.captured || 0) + " of " + r.n_units).join("; "));
   });
   byId("recordings").tBodies[0].replaceChildren(...overview.recordings.map((r) => {
     const tr = document.createElement("tr"), link = text("a", r.name), first = document.createElement("td"), row = overview.over.find((o) => o.recording === r.name) || {};
     link.href = r.link; first.append(link);
-    tr.append(first, text("td", r.n_units, "n"), text("td", r.protocol), text("td", r.findings, "n"), text("td", signed(row.gain), "n"), text("td", signed(row.gain_low) + " to " + signed(row.gain_high), "n"), text("td", row.level ? row.level + "s" : "–"));
+    tr.append(first, text("td", r.n_units, "n"), text("td", r.protocol, "said"), text("td", r.findings, "n"), text("td", signed(row.gain), "n"), text("td", signed(row.gain_low) + " to " + signed(row.gain_high), "n"), text("td", row.level ? row.level + "s" : "–"));
     return tr;
   }));
 }

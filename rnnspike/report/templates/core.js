@@ -165,7 +165,7 @@ function csvOf(id) {
   const lines = ["trace,x,y"], cell = (v) => { const s = known(v) ? typeof v === "string" && /^'*[=+\-@]/.test(v) && isNaN(v) ? "'" + v : String(v) : ""; return /[",\n]/.test(s) ? '"' + s.replace(/"/g, '""') + '"' : s; };
   for (const trace of byId(id).data || []) {
     if (trace.isKey) continue;  // an entry of the legend
-    if (trace.z) { const rows = trace.rowNames || trace.y; trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(rows[i]), cell(trace.x[j]), cell(z)].join(",")))); continue; }
+    if (trace.z) { const rows = trace.rowNames || trace.y, columns = trace.columnNames || trace.x; trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(rows[i]), cell(columns[j]), cell(z)].join(",")))); continue; }
     const x = trace.uncutX || trace.x || [], y = trace.uncut || trace.y || [];  // numbers are saved as they are, also where drawn at the edge
     for (let i = 0; i < Math.max(x.length, y.length); i++) lines.push([cell(unescaped(trace.name || "")), cell(x[i]), cell(y[i])].join(","));
   }

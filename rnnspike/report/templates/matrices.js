@@ -26,12 +26,12 @@ figure("captured", (id) => {
     const mine = columns.filter((c) => c.departure === departure);
     if (!mine.length) continue;
     annotations.push({ x: (mine[0].at + mine[mine.length - 1].at) / 2, y: 1, yref: "paper", yanchor: "bottom", text: DEPARTURES[departure], showarrow: false, font: { color: style("--soft") } });
-    traces.push({ type: "heatmap", x: mine.map((c) => c.at), y: range(n), z: units.map((u) => mine.map((c) => share(of(u, c), departure))), zmin: 0, zmax: 1, colorscale: [[0, low], [0.5, middle], [1, high]], xgap: 1, ygap: 1, name: DEPARTURES[departure], rowNames: units, showscale: departure === columns[0].departure,
+    traces.push({ type: "heatmap", x: mine.map((c) => c.at), y: range(n), z: units.map((u) => mine.map((c) => share(of(u, c), departure))), zmin: 0, zmax: 1, colorscale: [[0, low], [0.5, middle], [1, high]], xgap: 1, ygap: 1, name: DEPARTURES[departure], rowNames: units, columnNames: mine.map((c) => DEPARTURES[departure] + ", " + c.model), showscale: departure === columns[0].departure,
       text: units.map((u) => mine.map((c) => "unit " + u + ", " + c.model + "<br>" + DEPARTURES[departure] + ": " + captureWords(of(u, c), departure))), hovertemplate: "%{text}<extra></extra>", colorbar: { title: { text: "share captured", side: "right" }, thickness: 12 } });
   }
   for (const [verdict, symbol] of Object.entries(MARKS)) {
     const at = units.flatMap((u, i) => columns.filter((c) => (of(u, c) || {})[c.departure + "_verdict"] === verdict).map((c) => [c.at, i]));
-    if (at.length) traces.push({ x: at.map((p) => p[0]), y: at.map((p) => p[1]), mode: "markers", name: verdict, marker: { symbol: symbol, size: n > 40 ? 4 : 9, color: style("--fg"), line: { width: 1.6, color: style("--fg") } }, hoverinfo: "skip" });
+    if (at.length) traces.push({ x: at.map((p) => p[0]), y: at.map((p) => p[1]), mode: "markers", name: verdict, marker: { symbol: symbol, size: Math.max(2, Math.min(9, 300 / n)), color: style("--fg"), line: { width: n > 60 ? 0.8 : 1.6, color: style("--fg") } }, hoverinfo: "skip" });
   }
   const step = Math.max(1, Math.ceil(n / 45)), ticks = range(n).filter((i) => i % step === 0), top = byId(id).clientWidth < 520 ? 30 + 20 * (traces.length - annotations.length) : 64, height = Math.max(300, Math.min(900, 110 + top + 22 * n));
   byId(id).style.height = height + "px";
@@ -62,9 +62,9 @@ figure("p-pairs", (id) => {
     words[j][i] = words[i][j] = "units " + names[i] + " and " + names[j] + "<br>recorded " + signed(recorded[k], 3) + "<br>" + model.model + " " + signed(simulated[k], 3);
   });
   const all = recorded.concat(simulated), most = Math.max(0.02, quantile(all.filter(known).map(Math.abs), 0.98) || 0), middle = isDark() ? "#2b3036" : "#f2f2f2";
-  const step = Math.max(1, Math.ceil(n / 30)), ticks = range(n).filter((i) => i % step === 0), axis = { tickvals: ticks, ticktext: ticks.map((i) => shortened(names[i], 10)), showgrid: false, zeroline: false };
+  const step = Math.max(1, Math.ceil(n / 24)), ticks = range(n).filter((i) => i % step === 0), axis = { tickvals: ticks, ticktext: ticks.map((i) => shortened(names[i], 10)), showgrid: false, zeroline: false };
   const says = (t, x, y, anchor) => ({ text: t, x: x, y: y, xref: "paper", yref: "paper", xanchor: anchor, yanchor: y > 0.5 ? "bottom" : "top", showarrow: false, font: { color: style("--soft") } });
-  draw(id, [{ z: z, x: range(n), y: range(n), type: "heatmap", rowNames: names, zmin: -most, zmax: most, colorscale: [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]], xgap: 1, ygap: 1, text: words, hovertemplate: "%{text}<extra></extra>", colorbar: { title: { text: "correlation of counts", side: "right" }, thickness: 12 } }],
+  draw(id, [{ z: z, x: range(n), y: range(n), type: "heatmap", rowNames: names, columnNames: names, zmin: -most, zmax: most, colorscale: [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]], xgap: 1, ygap: 1, text: words, hovertemplate: "%{text}<extra></extra>", colorbar: { title: { text: "correlation of counts", side: "right" }, thickness: 12 } }],
     { margin: { l: 58, r: 14, t: 28, b: 46 }, annotations: [says("above: " + model.model, 1, 1, "right"), says("below: recorded", 0, 1, "left")], shapes: [{ type: "line", x0: -0.5, y0: -0.5, x1: n - 0.5, y1: n - 0.5, line: { color: style("--soft"), width: 1 } }], xaxis: titled("unit", Object.assign({ range: [-0.5, n - 0.5] }, axis)), yaxis: titled("unit", Object.assign({ range: [n - 0.5, -0.5] }, axis)) },
     "Noise correlations of " + pairs.index.length + " pairs in " + number(pairs.window_ms[w], 0) + " ms: median recorded " + signed(median(recorded), 3) + ", by " + model.model + " " + signed(median(simulated), 3));
   const both = pairs.index.map((_, k) => [recorded[k], simulated[k]]).filter(([a, b]) => known(a) && known(b)), mean = (v) => v.reduce((a, b) => a + b, 0) / v.length;

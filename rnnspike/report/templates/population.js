@@ -13,7 +13,7 @@ figure("p-gains", (id) => {
         text: mine.map((r) => "unit " + r.unit + ", " + model + name + ": " + signed(r[key], 4) + " (" + signed(r[key + "_low"], 4) + " to " + signed(r[key + "_high"], 4) + ")"), hovertemplate: "%{text}<extra></extra>" });
     }
   }
-  const step = Math.max(1, Math.ceil(units.length / 40)), ticks = range(units.length).filter((i) => i % step === 0);
+  const step = Math.max(1, Math.ceil(units.length / 20)), ticks = range(units.length).filter((i) => i % step === 0);
   draw(id, traces, { xaxis: titled(many ? "unit, by gain" : "unit", { tickvals: ticks, ticktext: ticks.map((i) => shortened(units[i], 10)), zeroline: false }), yaxis: titled("gain, bits/spike", { zeroline: true, zerolinecolor: style("--edge") }) }, "Gain by unit over " + rows[0].population_base + ", beside the gain on shuffled trials");
   note(id, models.map((m) => { const mine = rows.filter((r) => r.model === m); return m + " over " + mine[0].population_base + ": difference to shuffled trials above 0 on " + mine.filter((r) => r.population_difference_low > 0).length + " of " + mine.length + " units"; }).join("; ") + ".");
 });
@@ -26,7 +26,7 @@ figure("p-links", (id) => {
   const directed = pairs.filter(([i, j]) => links.verdict[i][j] === "directed"), middle = isDark() ? "#2b3036" : "#f2f2f2";
   const traces = [{ z: z, x: range(n), y: range(n), type: "heatmap", zmin: -most, zmax: most, colorscale: [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]], xgap: 1, ygap: 1, text: range(n).map((i) => range(n).map((j) => shown(i, j) ? say(i, j) : "")), hovertemplate: "%{text}<extra></extra>", colorbar: { title: { text: "log rate", side: "right" }, thickness: 12 } },
     { x: directed.map((p) => p[1]), y: directed.map((p) => p[0]), mode: "markers", name: "directed", marker: { size: Math.max(3, Math.min(8, 160 / n)), color: style("--fg") }, hoverinfo: "skip" }];
-  const step = Math.max(1, Math.ceil(n / 30)), ticks = range(n).filter((i) => i % step === 0), names = ticks.map((i) => shortened(links.units[i], 10)), axis = { tickvals: ticks, ticktext: names, showgrid: false, zeroline: false };
+  const step = Math.max(1, Math.ceil(n / 24)), ticks = range(n).filter((i) => i % step === 0), names = ticks.map((i) => shortened(links.units[i], 10)), axis = { tickvals: ticks, ticktext: names, showgrid: false, zeroline: false };
   draw(id, traces, { xaxis: titled("source", Object.assign({ range: [-0.5, n - 0.5] }, axis)), yaxis: titled("target", Object.assign({ range: [n - 0.5, -0.5] }, axis)) }, pairs.length + " significant directions (source to target), " + directed.length + " of them directed");
   const count = (verdict) => links.tallies[verdict] || 0, tested = Object.values(links.tallies).reduce((a, b) => a + b, 0);
   note(id, tested + " directions (source to target) tested: " + count("directed") + " directed, " + count("shared or reciprocal") + " shared or reciprocal." + (n < links.n_units ? " Shown are the " + n + " of " + links.n_units + " units, those of the links with the lowest q." : ""));

@@ -14,9 +14,9 @@ function markUnit() {
   if (item) sideUnits.scrollTop = item.offsetTop - sideUnits.offsetTop - sideUnits.clientHeight / 2;
 }
 const sideLinks = Array.from(sidebar.querySelectorAll('a[href^="#"]:not([href^="#unit="])')).filter((link) => byId(link.getAttribute("href").slice(1)));
-// the last section that begins above the upper third of the window, and the one that it is part of
+// the last section that begins near the top of the window, and the one that it is part of
 function markSection() {
-  const begun = sideLinks.filter((link) => byId(link.getAttribute("href").slice(1)).getBoundingClientRect().top < window.innerHeight / 3);
+  const begun = sideLinks.filter((link) => byId(link.getAttribute("href").slice(1)).getBoundingClientRect().top < Math.min(300, window.innerHeight / 3));
   const atEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 2, current = atEnd && window.scrollY > 0 ? sideLinks[sideLinks.length - 1] : begun[begun.length - 1] || sideLinks[0];
   for (const link of sideLinks) {
     const isPart = link !== current && current !== undefined && link.parentNode.contains(current);

@@ -26,4 +26,10 @@ let themeBefore = null, unfolded = [], wide = window.innerWidth, resized = 0;  /
 window.addEventListener("resize", () => { if (window.innerWidth === wide) return; wide = window.innerWidth; clearTimeout(resized); resized = setTimeout(() => refresh(""), 200); });  // panels go beside or below each other
 window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; unfolded = Array.from(document.querySelectorAll("details.unfold:not([open])")); for (const each of unfolded) each.open = true; drawTable(); for (const state of figures.values()) state.stale = true; drawEverything(); });
 window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; for (const each of unfolded) each.open = false; drawTable(); refresh(""); });
-window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { drawInView(); document.documentElement.dataset.ready = "yes"; }); });
+// Figures of all units are drawn in idle moments, so that a picture of the whole page has them; a unit's when they are reached.
+const whenIdle = window.requestIdleCallback || ((task) => setTimeout(task, 50));
+function drawRest(ids) {
+  if (!ids.length) { document.documentElement.dataset.drawn = "yes"; return; }
+  whenIdle(() => { drawFigure(ids[0]); drawRest(ids.slice(1)); });
+}
+window.addEventListener("DOMContentLoaded", () => { watch(); first.then(() => { drawInView(); document.documentElement.dataset.ready = "yes"; drawRest(Array.from(figures.keys()).filter((id) => !id.startsWith("f-"))); }); });

@@ -5,8 +5,8 @@ const isNumeric = (column) => !["text", "verdict", "remark"].includes(column.for
 const inFull = (column) => (column.group ? column.group + ": " : "") + column.label;
 const COLUMNS = overview.columns.filter((column) => column.key === "sufficient" || overview.rows.some((row) => known(row[column.key])));
 const onShow = new Set(COLUMNS.filter((column) => column.shown).map((column) => column.key));
-// those of a group after the first have no line before them
-const columnsShown = () => COLUMNS.filter((column) => onShow.has(column.key)).map((column, k, all) => Object.assign({ begins: k > 0 && (column.group !== all[k - 1].group) }, column));
+// those chosen, without remarks where the model has none; a line goes before each that does not continue a group
+const columnsShown = () => COLUMNS.filter((column) => onShow.has(column.key) && (column.form !== "remark" || overview.rows.some((row) => row.model === tableModel.value && known(row.message)))).map((column, k, all) => Object.assign({ begins: k > 0 && (column.group !== all[k - 1].group) }, column));
 let sortKey = overview.over ? "recording" : null, sortUp = true, chosen = 0, wanted = 0;
 const tableModel = byId("table-model"), filter = byId("filter"), filterColumn = byId("filter-column");
 function fill(select, options, value) { if (!select) return; select.replaceChildren(...options.map(([key, label]) => { const o = text("option", label); o.value = key; return o; })); select.value = value; }

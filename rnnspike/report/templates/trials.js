@@ -25,7 +25,7 @@ figure("p-trial", (id) => {
   }
   traces.push({ x: x, y: y, mode: "lines", name: "recorded spikes", line: { color: style("--fg"), width: 1.3 }, hoverinfo: "skip" });
   if (at >= 0) range(trials["state.explained"].length).forEach((c) => traces.push({ x: trials["state.time_s"], y: trials["state.component"][at].map((s) => s[c]), yaxis: "y2", mode: "lines", name: "component " + (c + 1), line: { color: COMPONENTS()[c], width: 1.5 } }));
-  const step = Math.max(1, Math.ceil(n / 40)), ticks = range(n).filter((i) => i % step === 0);
+  const step = Math.max(1, Math.ceil(n / 24)), ticks = range(n).filter((i) => i % step === 0);
   const axes = { xaxis: titled("time, s", { range: trials.window_s, anchor: at >= 0 ? "y2" : "y" }), yaxis: titled("unit", { domain: [lower, 1], range: [n - 0.5, -0.5], tickvals: ticks, ticktext: ticks.map((i) => shortened(trials.unit[i], 10)), showgrid: false, zeroline: false }) };
   if (at >= 0) axes.yaxis2 = titled("state", { domain: [0, lower - 0.06], showgrid: false });
   draw(id, traces, axes, "Spikes of " + n + " units in trial " + trials.trial[k] + conditionOf(trials.condition[k]) + (m >= 0 ? ", over what " + trialModel.value + " adds to their rates" : ""));

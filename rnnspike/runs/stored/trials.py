@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnspike.errors import damage_errors
 from rnnspike.recording.checks.clean import time_columns
 from rnnspike.runs.stored.store import read_csv
 from rnnspike.trials.plan import TrialPlan
@@ -44,9 +45,19 @@ def trials_table(plan: TrialPlan) -> pd.DataFrame:
 
 
 def read_trials(folder: Path) -> pd.DataFrame | None:
-    """Return the trials of a run as ``trials_table`` made them; None for a run of an older version."""
+    """Return the trials of a run as ``trials_table`` made them; None for a run of an older version.
+
+    Raises
+    ------
+    RunError
+        Where the file is damaged.
+    """
     file = folder / TRIALS_FILE
     if not file.is_file():
         return None
     types = {"trial": int, "start_s": float, "condition": str}
-    return read_csv(file, types, {EVENT.removesuffix("_"): float | None})
+    table = read_csv(file, types, {EVENT.removesuffix("_"): float | None})
+    with damage_errors(file):
+        if table["trial"].tolist() != list(range(len(table))):
+            raise ValueError("trials are missing")
+    return table

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from rnnspike.errors import RunError
 from rnnspike.files import write_file
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.runs.stored.store import frame_csv
@@ -38,3 +40,17 @@ def test_times_are_from_time_zero_and_come_back(tmp_path: Path) -> None:
 
 def test_an_older_run_has_none(tmp_path: Path) -> None:
     assert read_trials(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trial,start_s,condition\n1,0.0,all\n",
+        "trial,start_s\n0,0.0\n",
+        "trial,start_s,condition,at_go\n0,0.0,all,x\n",
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / TRIALS_FILE).write_text(text)
+    with pytest.raises(RunError, match=r"trials\.csv"):
+        read_trials(tmp_path)
