@@ -33,4 +33,3 @@ function ladder(id) {
   note(id, outsideWords(limits.outside));
   draw(id, traces, { yaxis: titled("bits/spike", { range: limits.range }), xaxis: rungAxis(models) }, "Median bits per spike: " + models.map((m, i) => m + " " + number(middle[i])).join(", "));
 }
-}
