@@ -22,11 +22,11 @@ OF_BENCHMARKS = r"python (?:-m )?benchmarks[^`\n]*"
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert pages == set(re.findall(r'= "([\w-]+\.md)"', (ROOT / "zensical.toml").read_text()))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert pages == set(re.findall(r'= "([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text()))
 
 
-@pytest.mark.parametrize("page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"], ids=lambda p: p.name)
 def test_commands_and_options_that_are_named_exist(page: Path) -> None:
     text = re.sub(OF_BENCHMARKS, "", page.read_text())
     options = {"--help", "--debug", "--version"}
@@ -63,7 +63,8 @@ def test_every_finding_is_in_the_table_of_findings() -> None:
 
 
 def test_pictures_are_there_and_small() -> None:
-    shown = set(re.findall(r"\]\(figures/(\S+)\)", (ROOT / "docs" / "report.md").read_text()))
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("report.md", "index.md", "gallery.md"))
+    shown = set(re.findall(r"\]\(figures/(\S+)\)", text))
     stored = {file.name: file.stat().st_size for file in (ROOT / "docs" / "figures").iterdir()}
     assert shown == set(stored)
     assert max(stored.values()) < 60_000
