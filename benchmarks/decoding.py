@@ -50,7 +50,7 @@ def fitted(recording: Recording, folder: Path) -> Path:
     """Return the run of a session."""
     write_nwb(folder / "session.nwb", recording)
     settings = {"condition": ("condition",), "effort": "fast", "replicates": 0, "report": False}
-    return rnnspike.fit(folder / "session.nwb", models=MODELS, out=folder / "runs", **settings)
+    return rnnspike.fit(folder / "session.nwb", models=MODELS, out=folder / "runs", **settings).folder
 
 
 def true_information(run: Path, rates_hz: np.ndarray) -> float:

@@ -3,8 +3,8 @@
 What the command line does, in a notebook::
 
     import rnnspike
-    folder = rnnspike.fit("session.nwb", window=(-0.2, 1.0), units="n_spikes > 500")
-    rows = rnnspike.read_rows(folder)
+    run = rnnspike.fit("session.nwb", window=(-0.2, 1.0), units="n_spikes > 500")
+    run.rows_frame()
 
 and the pieces it is made of: a recording, its trials, models, evaluation, simulated cells. Names are imported when
 they are first used.
@@ -13,46 +13,67 @@ they are first used.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from rnnspike._version import __version__
 
 if TYPE_CHECKING:
-    from rnnspike.api import fit, score
+    from rnnspike.api.fitting import fit, score
+    from rnnspike.api.inputs import as_recording
+    from rnnspike.api.looking import inspect
+    from rnnspike.api.planning import plan_trials, psth
+    from rnnspike.api.results.inspection import Inspection
+    from rnnspike.api.results.psths import Psths
+    from rnnspike.api.results.run import FittedRun, FittedUnit, open_run
+    from rnnspike.api.results.simulation import Simulation
+    from rnnspike.api.results.tables import Rows
+    from rnnspike.api.runs import compare, cosmooth, decode, dynamics, export, simulate
     from rnnspike.config import FitSettings
     from rnnspike.evaluation.evaluate import evaluate_unit
     from rnnspike.models.registry import build, load
-    from rnnspike.models.simulate import simulate
     from rnnspike.neurons.session import SessionOptions, simulate_cell
     from rnnspike.recording.data import ReadOptions, Recording
     from rnnspike.recording.read import read_recording
     from rnnspike.report.build import build_report
-    from rnnspike.runs.cosmooth import cosmooth
-    from rnnspike.runs.decoding.conditions import decode
-    from rnnspike.runs.decoding.covariate import decode_covariate
     from rnnspike.runs.dynamics import analyse_run
     from rnnspike.runs.simulation import simulate_run
     from rnnspike.runs.stored.directory import read_rows
     from rnnspike.runs.stored.reopen import reopen
     from rnnspike.runs.stored.tables import compare_stored
     from rnnspike.trials.data import TrialOptions, Trials
-    from rnnspike.trials.plan import plan_trials
     from rnnspike.trials.split import assign_folds
 
 _WHERE = {
-    "fit": "api",
-    "score": "api",
+    "fit": "api.fitting",
+    "score": "api.fitting",
+    "inspect": "api.looking",
+    "psth": "api.planning",
+    "plan_trials": "api.planning",
+    "compare": "api.runs",
+    "cosmooth": "api.runs",
+    "decode": "api.runs",
+    "dynamics": "api.runs",
+    "export": "api.runs",
+    "simulate": "api.runs",
+    "as_recording": "api.inputs",
+    "open_run": "api.results.run",
+    "FittedRun": "api.results.run",
+    "FittedUnit": "api.results.run",
+    "Inspection": "api.results.inspection",
+    "Psths": "api.results.psths",
+    "Rows": "api.results.tables",
+    "Simulation": "api.results.simulation",
     "FitSettings": "config",
     "read_recording": "recording.read",
     "ReadOptions": "recording.data",
     "Recording": "recording.data",
-    "plan_trials": "trials.plan",
     "TrialOptions": "trials.data",
     "Trials": "trials.data",
     "assign_folds": "trials.split",
     "build": "models.registry",
     "load": "models.registry",
-    "simulate": "models.simulate",
     "evaluate_unit": "evaluation.evaluate",
     "simulate_cell": "neurons.session",
     "SessionOptions": "neurons.session",
@@ -61,32 +82,41 @@ _WHERE = {
     "simulate_run": "runs.simulation",
     "compare_stored": "runs.stored.tables",
     "analyse_run": "runs.dynamics",
-    "decode": "runs.decoding.conditions",
-    "decode_covariate": "runs.decoding.covariate",
-    "cosmooth": "runs.cosmooth",
     "build_report": "report.build",
 }
 
 __all__ = [
     "FitSettings",
+    "FittedRun",
+    "FittedUnit",
+    "Inspection",
+    "Psths",
     "ReadOptions",
     "Recording",
+    "Rows",
     "SessionOptions",
+    "Simulation",
     "TrialOptions",
     "Trials",
     "__version__",
     "analyse_run",
+    "as_recording",
     "assign_folds",
     "build",
     "build_report",
+    "compare",
     "compare_stored",
     "cosmooth",
     "decode",
-    "decode_covariate",
+    "dynamics",
     "evaluate_unit",
+    "export",
     "fit",
+    "inspect",
     "load",
+    "open_run",
     "plan_trials",
+    "psth",
     "read_recording",
     "read_rows",
     "reopen",
@@ -105,3 +135,15 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _Package(ModuleType):
+    """The package, whose ``dynamics`` is the function, also once the folder of that name is imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, but not a folder, as Python does when it is imported, where a function has its name."""
+        if not (isinstance(value, ModuleType) and name in _WHERE):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

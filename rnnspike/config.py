@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from rnnspike.trials.data import TrialOptions
 
 
-def _duration(option: str) -> BeforeValidator:
+def duration(option: str) -> BeforeValidator:
+    """Return what takes a duration of an option (``DURATIONS``) in seconds or as text, ``1ms``."""
     return BeforeValidator(partial(parse_duration, option=option))
 
 
@@ -40,6 +41,8 @@ FOLDS = {"fast": 4, "standard": 5, "thorough": 5}
 
 #: Packages whose scores can be added to the rows (``evaluation.scores.packages``).
 METRICS = ("nlb", "nemos")
+#: Stands for all models of the ladder that can be chosen; population models only where units were recorded together.
+ALL = "all"
 
 
 def _several(value: Any) -> Any:
@@ -75,15 +78,15 @@ class FitSettings(BaseModel):
     condition: Names = Field((), description="columns that tell conditions apart")
     units: str | None = Field(None, description="which units, a query")
     covariate: Names = Field((), description="time series used as input")
-    bin: Annotated[float, _duration("bin")] = Field(0.001, description="bin width")
-    burn_in: Annotated[float, _duration("burn-in")] = Field(2.0, description="recorded past before the window")
-    segment: Annotated[float, _duration("segment")] | None = Field(
+    bin: Annotated[float, duration("bin")] = Field(0.001, description="bin width")
+    burn_in: Annotated[float, duration("burn-in")] = Field(2.0, description="recorded past before the window")
+    segment: Annotated[float, duration("segment")] | None = Field(
         None, description="length of pieces of a recording without trials"
     )
     observation: Literal["auto", "bernoulli", "poisson"] = Field("auto", description="how bins are scored")
     min_spikes: int = Field(50, ge=0, description="leave out quieter units")
     time_scale: float | None = Field(None, gt=0, description="factor from spike times to seconds")
-    event_offset: Annotated[float, _duration("event-offset")] = Field(0.0, description="added to event times")
+    event_offset: Annotated[float, duration("event-offset")] = Field(0.0, description="added to event times")
     events: Path | None = Field(None, description="CSV of trials")
     units_table: str | None = Field(None, description="which units table")
     sampling_rate: float | None = Field(None, gt=0, description="samples per second")
@@ -99,10 +102,11 @@ class FitSettings(BaseModel):
         default_factory=lambda values: FOLDS[values.get("effort", "standard")],
         ge=3,
         le=20,
-        description="outer folds over trials",
+        description="outer folds over trials: 5, with effort fast 4",
     )
     fold_scheme: Literal["interleaved", "blocked"] = Field("interleaved", description="how folds are laid")
     replicates: int = Field(200, ge=0, description="free-run replicates, 0 for none")
+    dynamics: bool = Field(True, description="read the networks briefly as dynamical systems")
     metrics: Words = Field((), description="packages whose scores are added: nlb, nemos")
     save_intensities: bool = Field(False, description="store every held-out intensity")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks are trained")
@@ -112,7 +116,7 @@ class FitSettings(BaseModel):
     workers: int = Field(1, ge=1, description="processes")
     scheduler: str | None = Field(None, description="address of a dask scheduler, in place of processes")
     scheduler_file: Path | None = Field(None, description="file of a dask scheduler, in place of processes")
-    task_timeout: Annotated[float, _duration("task-timeout")] | None = Field(
+    task_timeout: Annotated[float, duration("task-timeout")] | None = Field(
         None, description="longest time of a task, 24h where processes do them"
     )
 
@@ -133,9 +137,13 @@ class FitSettings(BaseModel):
     @classmethod
     def _known_models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = to_choose()
+        if ALL in value:
+            return tuple(known)
         for name in value:
             if name not in known:
-                raise ValueError(f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})")
+                raise ValueError(
+                    f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)}; {ALL})"
+                )
         return tuple(dict.fromkeys(value))
 
     @field_validator("metrics")
@@ -158,16 +166,7 @@ class FitSettings(BaseModel):
 
     def read_options(self) -> ReadOptions:
         """Return how to read a recording."""
-        return ReadOptions(
-            time_scale=self.time_scale,
-            event_offset_s=self.event_offset,
-            events_file=self.events,
-            units_table=self.units_table,
-            sampling_rate_hz=self.sampling_rate,
-            drop_duplicates=self.drop_duplicates,
-            allow_pickle=self.allow_pickle,
-            follow_links=self.follow_links,
-        )
+        return ReadOptions(**{option: getattr(self, name) for name, option in READ_OPTIONS.items()})
 
     def trial_options(self) -> TrialOptions:
         """Return which trials to make of it."""
@@ -189,6 +188,17 @@ class FitSettings(BaseModel):
         )
 
 
+#: Settings of how a recording is read, and the options that they are.
+READ_OPTIONS = {
+    "time_scale": "time_scale",
+    "event_offset": "event_offset_s",
+    "events": "events_file",
+    "units_table": "units_table",
+    "sampling_rate": "sampling_rate_hz",
+    "drop_duplicates": "drop_duplicates",
+    "allow_pickle": "allow_pickle",
+    "follow_links": "follow_links",
+}
 #: Spikes a bin on average beyond which a unit is not modelled: what comes within a bin is then all there is to know,
 #: and no model claims more than ten times as many (``models.protocol.MU_CEILING``).
 MOST_PER_BIN = 10.0
@@ -203,8 +213,8 @@ ONLY_FLAGS = {
 ELSEWHERE = frozenset({"out", "workers", "scheduler", "scheduler_file", "task_timeout"})
 #: Key of the blocks of settings for some recordings: ``[[recording]]``.
 BLOCK = "recording"
-#: Settings that change where and how fast, not what is computed: no part of a run's content id.
-INCIDENTAL = ELSEWHERE | {"report"}
+#: Settings that change where and how fast, or what is made of the fit, not its rows: no part of a run's content id.
+INCIDENTAL = ELSEWHERE | {"report", "dynamics"}
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
@@ -395,12 +405,22 @@ def checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> FitSetting
     try:
         return FitSettings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        text = str(first["msg"]).removeprefix("Value error, ")
-        if not first["loc"]:
+        name, text = fault_of(error)
+        if not name:
             raise ConfigError(text) from None
-        name = str(first["loc"][0])
         raise ConfigError(f"{sources.get(name, 'settings')}: {_option(name)} {text}") from None
+
+
+def fault_of(error: ValidationError) -> tuple[str, str]:
+    """Return the first value that cannot be used, by its name (empty for several together), and why, in words."""
+    first = error.errors(include_url=False)[0]
+    text = str(first["msg"]).removeprefix("Value error, ")
+    if text.startswith("Input should"):
+        text = text.partition(", unable")[0].replace("Input should", "should", 1).replace("a valid string", "text")
+        text = text.replace("a valid integer", "a whole number").replace("a valid number", "a number")
+        text = text.replace("a valid boolean", "True or False").replace("greater than or equal to", "at least")
+        text = text.replace("less than or equal to", "at most").replace("greater than", "above")
+    return str(first["loc"][0]) if first["loc"] else "", text
 
 
 def _option(name: str) -> str:

@@ -33,6 +33,11 @@ class RnnspikeError(Exception):
     exit_code = ExitCode.SOME_FAILED
     cure = "rnnspike --debug shows where"
 
+    @property
+    def reason(self) -> str:
+        """The text without the path, which differs between working directories."""
+        return str(self)
+
 
 class InputError(RnnspikeError):
     """An input file cannot be read, or its contents cannot be used.
@@ -51,7 +56,12 @@ class InputError(RnnspikeError):
 
     def __init__(self, path: object, finding: str, option: str | None = None) -> None:
         self.path, self.finding, self.option = str(path), finding, option
-        super().__init__(f"{path}: {finding}" + (f" (try {option})" if option else ""))
+        super().__init__(f"{path}: {self.reason}")
+
+    @property
+    def reason(self) -> str:
+        """The finding, and the option that corrects it."""
+        return self.finding + (f" (try {self.option})" if self.option else "")
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str | None, ...]]:
         """Return how to rebuild the error in another process (pickle)."""

@@ -11,6 +11,7 @@ import pytest
 
 from rnnspike.config import ONLY_FLAGS, FitSettings, read_configuration, resolve_settings
 from rnnspike.errors import ConfigError
+from rnnspike.models.registry import to_choose
 
 
 @pytest.fixture(autouse=True)
@@ -223,3 +224,7 @@ def test_patterns_that_match_no_recording_are_named(elsewhere: Path) -> None:
     given = read_configuration({}, environment={})
     assert given.unmatched([Path("data/day2.nwb")]) == ['rnnspike.toml [[recording]] match = "mouse3_*"']
     assert given.unmatched([Path("data/day2.nwb"), Path("mouse3_.nwb")]) == []
+
+
+def test_all_models_stand_for_each_that_can_be_chosen() -> None:
+    assert FitSettings(models=("glm", "all")).models == tuple(to_choose())

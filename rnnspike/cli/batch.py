@@ -23,10 +23,12 @@ def show_fits(
     failures: Failures,
     log: Log,
     show: Callable[[str, Job, list[dict[str, Any]]], None],
+    show_failed: Callable[[Path, RnnspikeError], None] = lambda *_: None,
     show_task: Callable[[TaskDone], None] = lambda _: None,
 ) -> None:
     """Log the findings of each recording and ``show`` (name, job, rows) it when it is its turn.
 
+    ``show_failed`` gets a recording that was not fitted, and why.
     ``show_task`` is called at once, whatever recording a task is of.
     """
     shown = shown_names(paths)
@@ -38,11 +40,14 @@ def show_fits(
     queue = _EventQueue(events, show_done)
     for index, path in [(index, paths[index]) for index in turns]:
         title = f"{shown[path]} ({index + 1} of {len(paths)})"
+        ended: Fitted | PartDone | Failed | None = None
         with failures.alone(path):
             begun = queue.begun(index, title, log)
             if begun is not None:
                 log_findings(log, shown[path], begun.plan.findings, begun.plan.left_out)
             ended = queue.ended(index, title, log)
+            if isinstance(ended, Failed):
+                raise ended.error
             job = ended.plan.job
             if isinstance(ended, Fitted):
                 show(shown[path], job, read_rows_with_seconds(job.folder))
@@ -51,6 +56,8 @@ def show_fits(
                 log.info(f"{shown[path]}: this shard is done; when all shards are, run: {again}")
             if ended.lost:
                 raise RnnspikeError(f"{path}: {lost_in_words(list(ended.lost.values()))}")
+        if isinstance(ended, Failed):
+            show_failed(path, failures.errors[-1])
 
 
 def lost_in_words(reasons: Sequence[str]) -> str:
@@ -74,13 +81,10 @@ class _EventQueue:
         self._wait(index, lambda: index in self._begun or index in self._ended, title, log)
         return self._begun.pop(index, None)
 
-    def ended(self, index: int, title: str, log: Log) -> Fitted | PartDone:
-        """Wait until a recording or this shard's part of it is fitted, and raise what it failed of."""
+    def ended(self, index: int, title: str, log: Log) -> Fitted | PartDone | Failed:
+        """Wait until a recording or this shard's part of it is fitted, or has failed."""
         self._wait(index, lambda: index in self._ended, title, log)
-        ended = self._ended.pop(index)
-        if isinstance(ended, Failed):
-            raise ended.error
-        return ended
+        return self._ended.pop(index)
 
     def _wait(self, index: int, until: Callable[[], bool], title: str, log: Log) -> None:
         if until():

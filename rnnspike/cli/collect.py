@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,15 @@ from rnnspike.cli.options import (
     only_flags,
     scheduler_options,
 )
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter, echo_path, runs_in
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, echo_path, plain_table, runs_in
 from rnnspike.errors import RunError, failure_on_one_line, output_errors
 
 TABLES = ("rows", "pairs", "trials")
+#: The most important columns of the others on a terminal.
+FIRST = {
+    "pairs": ("recording", "unit", "model_a", "model_b", "gain", "gain_low", "gain_high", "p"),
+    "trials": ("recording", "unit", "trial", "model", "log_likelihood", "n_spikes", "condition", "fold"),
+}
 
 
 @click.command("collect")
@@ -80,10 +86,21 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], out: Path | None, tabl
             write_table(out, chosen.all_columns, lines())
         echo_path(out)
         ctx.exit(failures.exit_code)
-    writer = RowWriter(values["output_format"], [column.name for column in chosen.all_columns])
+    names = [column.name for column in chosen.all_columns]
+    writer = RowWriter(values["output_format"], names, partial(render, table, names))
     writer.write_all(lines())
     writer.close()
     ctx.exit(failures.exit_code)
+
+
+def render(table: str, names: Sequence[str], rows: list[dict[str, Any]]) -> Any:
+    """Return a table as ``fit`` and ``compare`` would show it; of trials, as many columns as fit."""
+    if table == "rows":
+        from rnnspike.cli.fit import render as render_fit
+
+        return render_fit(rows)
+    first = FIRST[table]
+    return plain_table(rows, [*first, *(name for name in names if name not in first)])
 
 
 def _finish(folders: list[Path], values: dict[str, Any], failures: Failures, log: Log) -> None:

@@ -7,12 +7,25 @@ from typing import Any
 import click
 
 from rnnspike.cli.options import expand_paths, format_option
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter, cell, plain_table, runs_in
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, runs_in
+from rnnspike.cli.terminal.tables import Column, Table
 from rnnspike.errors import RunError, failure_on_one_line
+from rnnspike.wording import interval, number, p_text
 
-SHOWN = {"recording": "recording", "unit": "unit", "model_a": "a", "model_b": "b", "gain": "gain", "interval": "95 %",
-         "p": "p", "p_adjusted": "p adj.", "gain_median": "median", "gain_worst": "worst", "n_above": "above 0",
-         "n_below": "below 0", "n_units": "units", "level": "over", "protocol": "protocol"}  # fmt: skip
+#: Columns after the names: heading, and how soon it goes where the width is not enough.
+FIGURES = (
+    ("gain", 0),
+    ("95 % interval", 0),
+    ("p", 1),
+    ("p adj.", 2),
+    ("median", 5),
+    ("worst", 6),
+    ("above 0", 4),
+    ("below 0", 4),
+    ("units", 3),
+    ("over", 7),
+)
+CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "none"}
 
 
 @click.command("compare")
@@ -69,12 +82,44 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], output_format: str | N
 
 
 def render(rows: list[dict[str, Any]]) -> Any:
-    """Return the table: effect first, then p."""
-    shown = {key: name for key, name in SHOWN.items() if key not in ("recording", "unit") or rows[0][key] is not None}
-    if len({row["protocol"] for row in rows}) == 1:
-        del shown["protocol"]
-    lines = [{**row, "interval": f"[{cell(row['gain_low'])}, {cell(row['gain_high'])}]"} for row in rows]
-    correction = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "none"}[rows[0]["correction"]]
-    title = f"Gain of a over b in bits/spike, mean over units; correction of p over pairs: {correction}"
-    named = [{name: line[key] for key, name in shown.items()} for line in lines]
-    return plain_table(named, list(shown.values()), title)
+    """Return the table, effect first, then p: what is the same everywhere in the title, else above its rows."""
+    heads = ("recording", "unit", "model_b", "protocol")
+    same = {key for key in heads if len({row[key] for row in rows}) == 1}
+    places = {(row["recording"], row["unit"]) for row in rows}
+    one_pair = "model_b" in same and len({row["model_a"] for row in rows}) == 1
+    in_columns = [key for key in ("recording", "unit") if one_pair and len(places) > 1 and rows[0][key] is not None]
+    above = [key for key in heads if key not in same and key not in in_columns]
+    columns = [*(Column(key, "name") for key in in_columns), Column("model")]
+    columns += [Column(name, "number" if name != "over" else "text", rank) for name, rank in FIGURES]
+    of_what = "Gain in bits/spike over " + (str(rows[0]["model_b"]) if "model_b" in same else "the model named above")
+    over = "" if rows[0]["n_units"] == 1 else ", mean over units"
+    table = Table(columns, f"{of_what}{over}; correction of p over pairs: {CORRECTIONS[rows[0]['correction']]}")
+    last: tuple[Any, ...] = ()
+    for row in rows:
+        here = tuple(row[key] for key in above)
+        if here != last:
+            table.section("; ".join(_said(key, row[key]) for key in above if row[key] is not None))
+        last = here
+        table.add(*(str(row[key]) for key in in_columns), row["model_a"], *_figures(row))
+    return table
+
+
+def _said(key: str, value: Any) -> str:
+    return f"over {value}" if key == "model_b" else f"unit {value}" if key == "unit" else str(value)
+
+
+def _figures(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row under ``FIGURES``."""
+    from rnnspike.evaluation.scores.resampling import LEAST_P
+
+    least = LEAST_P if row["level"] == "trial" else 0.0  # elsewhere p is Student's
+    at_least = row["p"] is not None and 0 < row["p"] <= least
+    return [
+        number(row["gain"]),
+        interval(row["gain_low"], row["gain_high"]),
+        p_text(row["p"], least),
+        p_text(row["p_adjusted"], row["p_adjusted"] if at_least else 0.0),
+        number(row["gain_median"]),
+        number(row["gain_worst"]),
+        *(str(row[key]) for key in ("n_above", "n_below", "n_units", "level")),
+    ]

@@ -22,9 +22,11 @@ from rnnspike.cli.options import (
     recordings_from,
     which_trials,
 )
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label, log_findings, shown_names
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, log_findings, shown_names
 from rnnspike.cli.terminal.progress import progress_bar
+from rnnspike.cli.terminal.tables import Column, Table, below
 from rnnspike.errors import output_errors
+from rnnspike.wording import with_interval
 
 if TYPE_CHECKING:
     from rnnspike.config import Configuration
@@ -175,18 +177,15 @@ def show_recording(
 
 def render(rows: list[dict[str, Any]], score: str) -> Any:
     """Return the rows as a table: one line per unit, one column per method, all units pooled last."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
     methods = list(dict.fromkeys(row["method"] for row in rows))
     several = len({row["recording"] for row in rows}) > 1
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for name in (*(["recording"] if several else []), "unit"):
-        table.add_column(name)
     name = score.replace("_", "-")
-    for heading in ("trials", "spikes", *(f"{method} {name} [95 %]" for method in methods)):
-        table.add_column(heading, justify="right")
+    columns = [*([Column("recording", "name")] if several else []), Column("unit", "name")]
+    columns += [Column("trials", "number", len(methods) + 1), Column("spikes", "number", len(methods))]
+    columns += [Column(f"{method} {name} (95 %)", "number", k) for k, method in enumerate(methods)]
+    table = Table(columns)
     lines: dict[tuple[str, str | None], dict[str, dict[str, Any]]] = {}
     for row in rows:
         lines.setdefault((row["recording"], row["unit"]), {})[row["method"]] = row
@@ -198,10 +197,10 @@ def render(rows: list[dict[str, Any]], score: str) -> Any:
             names = [*([recording] if several else []), "all units" if unit is None else unit]
             counts = [str(known.get("n_trials") or "–"), str(known.get("n_spikes") or "–")]
             cells = [_cell(by_method.get(method), score) for method in methods]
-            table.add_row(*map(label, [*names, *counts, *cells]), style="bold" if unit is None else "")
-        table.add_section()
+            table.add(*names, *counts, *cells, style="bold" if unit is None else "")
+        table.section()
     said = dict.fromkeys(f"{_head(row)}: {row['message']}" for row in rows if row["message"])
-    return Group(table, *map(label, said))
+    return Group(table, *below(said))
 
 
 def _head(row: dict[str, Any]) -> str:
@@ -209,8 +208,4 @@ def _head(row: dict[str, Any]) -> str:
 
 
 def _cell(row: dict[str, Any] | None, score: str) -> str:
-    if row is None or row[score] is None:
-        return "–"
-    low, high = row[f"{score}_low"], row[f"{score}_high"]
-    interval = "" if low is None else f" [{low:.4f}, {high:.4f}]"
-    return f"{row[score]:.4f}{interval}"
+    return "–" if row is None else with_interval(row[score], row[f"{score}_low"], row[f"{score}_high"])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
-from rnnspike.cli.terminal.output import Failures, RowWriter, label
+from rnnspike.cli.terminal.output import Failures, RowWriter
 from rnnspike.cli.terminal.progress import progress_bar
-from rnnspike.wording import counted
+from rnnspike.cli.terminal.tables import Column, Table, below, label
+from rnnspike.wording import counted, number, p_text, with_interval
 
 
 @click.command("decode")
@@ -94,10 +96,20 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
 
 def render(rows: list[dict[str, Any]]) -> Any:
     """Return the rows as a table, and notes."""
+    from rnnspike.evaluation.decoding.conditions import LEAST_P
+
+    columns = [
+        Column("accuracy (95 %)", "number"),
+        Column("chance", "number"),
+        Column("p", "number", 1),
+        Column("bits (95 %)", "number", 2),
+        Column("gain (95 %)", rank=3),
+    ]
 
     def cells(row: dict[str, Any]) -> list[str]:
-        chance = f"{row['chance_accuracy']:.3f}", f"{row['accuracy_p']:.2g}"
-        return [_cell(row, "accuracy"), *chance, _cell(row, "information"), _cell(row, "gain"), row["over"] or "–"]
+        gain = f"{_cell(row, 'gain', '+.3f')} over {row['over']}" if row["over"] else "–"
+        chance = number(row["chance_accuracy"]), p_text(row["accuracy_p"], LEAST_P)
+        return [_cell(row, "accuracy"), *chance, _cell(row, "information"), gain]
 
     def head(row: dict[str, Any]) -> str:
         return (
@@ -105,22 +117,33 @@ def render(rows: list[dict[str, Any]]) -> Any:
             f"{_units(row)}; {math.log2(row['n_conditions']):.2f} bits would be all"
         )
 
-    return _drawn(rows, ("accuracy [95 %]", "chance", "p", "bits [95 %]", "gain [95 %]", "over"), cells, head)
+    return _drawn(rows, columns, cells, head)
 
 
 def render_covariate(rows: list[dict[str, Any]]) -> Any:
     """Return the rows of a decoded covariate as a table, and notes."""
+    from rnnspike.evaluation.decoding.covariate import LEAST_P
+
+    number_of = partial(Column, form="number")
+    columns = [
+        number_of("rms error (95 %)"),
+        number_of("without spikes", rank=3),
+        number_of("chance"),
+        number_of("p", rank=1),
+        number_of("median error (95 %)", rank=4),
+        number_of("bits (95 %)", rank=2),
+    ]
 
     def cells(row: dict[str, Any]) -> list[str]:
-        beside = [f"{row['prior_rms_error']:.3g}", f"{row['chance_error']:.3g}", f"{row['error_p']:.2g}"]
+        alone, chance = (number(row[name], ".3g") for name in ("prior_rms_error", "chance_error"))
+        beside = [alone, chance, p_text(row["error_p"], LEAST_P)]
         return [_cell(row, "rms_error", ".3g"), *beside, _cell(row, "median_error", ".3g"), _cell(row, "information")]
 
     def head(row: dict[str, Any]) -> str:
         windows = f"{counted(row['n_windows'], 'window{s}')} of {row['window_ms']:g} ms"
         return f"{row['covariate']} in {windows}, {_units(row)}"
 
-    headings = ("rms error [95 %]", "without spikes", "chance", "p", "median error [95 %]", "bits [95 %]")
-    return _drawn(rows, headings, cells, head)
+    return _drawn(rows, columns, cells, head)
 
 
 def _units(row: dict[str, Any]) -> str:
@@ -129,29 +152,20 @@ def _units(row: dict[str, Any]) -> str:
 
 def _drawn(
     rows: list[dict[str, Any]],
-    headings: Sequence[str],
+    columns: Sequence[Column],
     cells: Callable[[dict[str, Any]], list[str]],
     head: Callable[[dict[str, Any]], str],
 ) -> Any:
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
     several = len({row["recording"] for row in rows}) > 1
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for name in (*(["recording"] if several else []), "model"):
-        table.add_column(name)
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    table = Table([*([Column("recording", "name")] if several else []), Column("model"), *columns])
     for row in rows:
-        table.add_row(*map(label, [*([row["recording"]] if several else []), row["model"], *cells(row)]))
+        table.add(*([row["recording"]] if several else []), row["model"], *cells(row))
     heads = dict.fromkeys(f"{row['recording']}: {head(row)}" for row in rows)
     said = dict.fromkeys(f"{row['recording']}: {row['message']}" for row in rows if row["message"])
-    return Group(*map(label, heads), table, *map(label, said))
+    return Group(*map(label, heads), label(""), table, *below(said))
 
 
 def _cell(row: dict[str, Any], name: str, form: str = ".3f") -> str:
-    if row[name] is None:
-        return "–"
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{row[name]:{form}}" + ("" if low is None else f" [{low:{form}}, {high:{form}}]")
+    return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], form)

@@ -9,11 +9,28 @@ from typing import Any
 import click
 
 from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label, plain_table
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter
 from rnnspike.cli.terminal.progress import progress_bar
+from rnnspike.cli.terminal.tables import Column, Table, below, cell
 
 CELLS = ("rnn", "rnn-relu", "linear", "gru", "lstm")
 LINKS = ("identity", "cloglog", "exp", "logit")
+#: Columns of the table, with how soon they go where the width is not enough.
+HEADINGS = (
+    Column("unit", "name"),
+    Column("model"),
+    Column("networks", rank=9),
+    Column("input", "name"),
+    Column("fixed", rank=1),
+    Column("stable"),
+    Column("saddle", rank=7),
+    Column("slow", rank=8),
+    Column("tau at the point"),
+    Column("Hz", rank=2),
+    Column("gate tau ms", rank=6),
+    Column("readout tau ms", rank=4),
+    Column("gradient reach ms", rank=5),
+)
 
 
 @click.command("dynamics")
@@ -200,7 +217,8 @@ def render(rows: list[dict[str, Any]]) -> Any:
     from rnnspike.dynamics.memory.modes import modes_text
     from rnnspike.dynamics.rows import spread_text, tau_text
 
-    lines, notes, shared = [], [], []
+    table, last = Table(HEADINGS), ("", "", "")
+    notes, shared = list[str](), list[str]()
     for row in rows:
         if row.get("seed") is not None:
             continue
@@ -210,22 +228,13 @@ def render(rows: list[dict[str, Any]]) -> Any:
         notes += [f"{who}, {row['input']} input: {own}"] if own else []
         modes = modes_text(row["modes"], row.get("bend_share")) if row.get("modes") else None
         shared += [f"{who}: {text}" for text in (modes, row.get("reconciled"), about) if text]
-        lines.append(
-            {
-                "unit": row.get("unit") or row.get("recording"),
-                "model": row["model"],
-                "n": row["n_seeds"],
-                "input": row["input"],
-                "fixed": spread_text(row, "n_fixed"),
-                "stable": spread_text(row, "n_stable"),
-                "saddle": spread_text(row, "n_saddle"),
-                "slow": spread_text(row, "n_slow"),
-                "tau at the point": tau_text(row),
-                "Hz": ", ".join(f"{f:.4g}" for f in row.get("frequencies_hz") or []) or None,
-                "gate tau ms": spread_text(row, "gate_tau_ms"),
-                "readout tau ms": spread_text(row, "measured_tau_ms"),
-                "gradient reach ms": spread_text(row, "memory_horizon_ms"),
-            }
-        )
-    table = plain_table(lines, list(lines[0]) if lines else [])
-    return Group(table, *map(label, dict.fromkeys([*notes, *shared])))
+        here = str(row.get("unit") or row.get("recording")), row["model"], str(row["n_seeds"])
+        named = here if here != last else ("", "", "")
+        if here[0] != last[0]:
+            table.section()
+        hz = ", ".join(f"{f:.4g}" for f in row.get("frequencies_hz") or []) or None
+        points = [spread_text(row, name) for name in ("n_fixed", "n_stable", "n_saddle", "n_slow")]
+        times = [spread_text(row, name) for name in ("gate_tau_ms", "measured_tau_ms", "memory_horizon_ms")]
+        table.add(*named, row["input"], *map(cell, (*points, tau_text(row), hz, *times)))
+        last = here
+    return Group(table, *below(dict.fromkeys([*notes, *shared])))

@@ -24,10 +24,11 @@ from rnnspike.cli.options import (
     scoring_options,
     trial_options,
 )
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label
-from rnnspike.errors import ExitCode
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter
+from rnnspike.cli.terminal.tables import Column, Table, below, label
+from rnnspike.errors import ExitCode, RnnspikeError
 from rnnspike.memory import importing
-from rnnspike.models.registry import default_models, to_choose
+from rnnspike.models.registry import default_models, is_population, to_choose
 from rnnspike.wording import counted
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from rnnspike.runs.events import TaskDone
     from rnnspike.runs.job import Job
 
+#: How soon the columns under ``HEADINGS`` go where the width is not enough.
+RANKS = (0, 0, 3, 1, 2, 4)
 #: Colours of good and bad results on a terminal.
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "none": ""}
 
@@ -54,7 +57,9 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     "--models",
     "-m",
     multiple=True,
-    help=f"Model to fit (repeatable): {', '.join(to_choose())}.  [default: {', '.join(default_models())}]",
+    help=f"Model to fit (repeatable): {', '.join(to_choose())}; or all.  [default, at any effort: "
+    f"{', '.join(name for name in default_models() if not is_population(name))}; "
+    f"{', '.join(filter(is_population, default_models()))} too where units were recorded together]",
 )
 @click.option(
     "--population/--no-population",
@@ -62,6 +67,11 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     help="Fit models that read the other units, where units were recorded together.",
 )
 @scoring_options
+@click.option(
+    "--dynamics/--no-dynamics",
+    default=True,
+    help="Read each unit's network briefly as a dynamical system; rnnspike dynamics goes deeper.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device on which networks are trained.")
 @click.option(
     "--out",
@@ -161,8 +171,9 @@ def fit_all(
             from rnnspike.report.population.shared import shared_sentences
             from rnnspike.runs.active import FitOptions
             from rnnspike.runs.batch import fit_recordings
-            from rnnspike.runs.rows import ROW_COLUMNS
+            from rnnspike.runs.rows import ROW_COLUMNS, failed_recording
             from rnnspike.runs.stored.population import read_population
+            from rnnspike.runs.stored.store import run_name
             from rnnspike.runs.streaming import rows_of_unit
 
             if isinstance(engine, InProcess):
@@ -188,6 +199,10 @@ def fit_all(
             for sentence in shared_sentences(read_population(job.folder), rows):
                 log.info(f"{name}: {sentence}")
 
+        def show_failed(path: Path, error: RnnspikeError) -> None:
+            if writer.format != "table":  # which has no room for it beside the line on stderr
+                writer.write(failed_recording(run_name(path), error.reason))
+
         options = FitOptions(
             overwrite=values["overwrite"],
             wait=values["wait"],
@@ -197,7 +212,7 @@ def fit_all(
         )
         events = fit_recordings(paths, configuration, engine, options)
         each_unit = (show_unit,) if values["stream"] == "units" else ()
-        show_fits(paths, options.turns(len(paths)), events, failures, log, show, *each_unit)
+        show_fits(paths, options.turns(len(paths)), events, failures, log, show, show_failed, *each_unit)
     writer.close()
     if values["strict"] and any("no unit is left" in str(error) for error in failures.errors):
         return ExitCode.NOTHING_USABLE
@@ -213,31 +228,30 @@ def summary(rows: list[dict[str, Any]], done: str = "fitted") -> str:
 
 
 def render(rows: list[dict[str, Any]]) -> Any:
-    """Return the table of a fit: one line per unit and model, the best rung of each unit in bold."""
-    from rich import box
+    """Return the table of a fit, one line per unit and model, and the remarks below it."""
     from rich.console import Group
-    from rich.table import Table
 
     from rnnspike.report.cells import HEADINGS, N_NUMBERS, cells
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for name in ("unit", "model"):
-        table.add_column(name)
-    for i, name in enumerate(HEADINGS):
-        table.add_column(name, justify="right" if i < N_NUMBERS else "left")
     several = len({row["recording"] for row in rows}) > 1
-    last: tuple[Any, Any] | None = None
+    named = [Column("unit", "name"), Column("model")]
+    figures = [
+        Column(heading, "number" if i < N_NUMBERS else "text", rank)
+        for i, (heading, rank) in enumerate(zip(HEADINGS, RANKS, strict=True))
+    ]
+    table = Table([*named, *figures])
+    last = None, ""
     for row in rows:
-        here = (row["recording"], row["unit"])
-        if last is not None and here != last:
-            table.add_section()
-        unit = "" if here == last else (f"{row['recording']} " if several else "") + str(row["unit"])
+        here = row["recording"], str(row["unit"])
+        if here != last and (several or table.rows):
+            table.section(here[0] if several and here[0] != last[0] else "")
+        heads = "" if here == last else here[1], row["model"]
         last = here
-        if row["status"] != "ok":
-            table.add_row(label(unit), label(row["model"]), label(row["status"], "yellow"), "", "", "", "", "")
-            continue
-        table.add_row(label(unit), label(row["model"]), *(label(each.text, STYLES[each.tone]) for each in cells(row)))
-    return Group(table, *map(label, remarks(rows)))
+        if row["status"] == "ok":
+            table.add(*heads, *(label(each.text, STYLES[each.tone]) for each in cells(row)))
+        else:
+            table.add(*heads, label(row["status"], "yellow"), *[""] * (len(HEADINGS) - 1))
+    return Group(table, *below(remarks(rows)))
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

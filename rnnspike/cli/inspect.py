@@ -19,12 +19,12 @@ from rnnspike.cli.options import (
     recordings_argument,
     recordings_from,
 )
-from rnnspike.cli.terminal.output import Log, RowWriter, cell, label, resolve_format, results_console, to_json
+from rnnspike.cli.terminal.output import Log, RowWriter, resolve_format, results_console, to_json
+from rnnspike.cli.terminal.tables import Column, Table, cell, label
 from rnnspike.errors import ExitCode, RnnspikeError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from rnnspike.recording.data import ReadOptions, Recording
@@ -58,8 +58,6 @@ COLUMNS = (
 SCHEMA = 1
 #: Units shown in a table without -v.
 SHOWN_UNITS = 40
-#: Width of the columns before the metadata.
-MOST_BESIDE = 72
 _LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
 
@@ -181,20 +179,20 @@ def show(recording: Recording, options: ReadOptions, console: Console, everythin
     about = recording.session.get("session_description", "")
     if about:
         console.print(label(about, "dim"))
+    console.print()
     _show_units(recording, console, everything)
-    for grid in (_tables_grid(recording), _covariates_grid(recording), _findings_grid(recording)):
-        if grid.row_count:
-            console.print(grid)
+    for table in (_tables(recording), _covariates(recording), _findings(recording)):
+        _print(console, table)
     if suggestion := suggested_fit(recording, options):
-        console.print(label(f" {suggestion.line}", "green"), soft_wrap=True)
+        console.print(label(f"{suggestion.line}", "green"), soft_wrap=True)
         if suggestion.alternatives:
             others = ", ".join(f"{event.name} ({event.depth:.0%})" for event, _ in suggestion.alternatives)
-            about = f" rates vary by {suggestion.depth:.0%} of their mean around this event; around others: {others}"
+            about = f"rates vary by {suggestion.depth:.0%} of their mean around this event; around others: {others}"
             console.print(label(about, "dim"))
         if suggestion.rhythm_line:
-            about = f" most units have a rhythm of {suggestion.rhythm_s:.3g} s; to let networks read that far back:"
+            about = f"most units have a rhythm of {suggestion.rhythm_s:.3g} s; to let networks read that far back:"
             console.print(label(about, "dim"))
-            console.print(label(f" {suggestion.rhythm_line}", "green"), soft_wrap=True)
+            console.print(label(f"{suggestion.rhythm_line}", "green"), soft_wrap=True)
     console.print()
 
 
@@ -205,35 +203,36 @@ def _many(number: int, noun: str) -> str:
 def _show_units(recording: Recording, console: Console, everything: bool) -> None:
     from rnnspike.recording.overview.summary import metadata_text, shared_metadata, unit_rows
 
-    numbers = ("spikes", "rate Hz", "observed s", "ISI<1ms %", "foreign %")
-    table = _grid("unit", *numbers, "metadata")
-    for column in table.columns[1:-1]:
-        column.justify, column.min_width = "right", len(str(column.header))
-    table.columns[0].min_width = min(12, max([4, *(len(unit.id) for unit in recording.units)]))
-    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
-    table.columns[-1].max_width = max(20, console.width - MOST_BESIDE)
+    table = Table(
+        [
+            Column("unit", "name"),
+            Column("spikes", "number"),
+            Column("rate Hz", "number"),
+            Column("observed s", "number", 3),
+            Column("ISI<1ms %", "number", 2),
+            Column("foreign %", "number", 1),
+            Column("metadata", "note", 4),
+        ]
+    )
     shared = shared_metadata(recording)
     shown = len(recording.units) if everything else SHOWN_UNITS
     for row in islice(unit_rows(recording), shown):
         shares = [None if row[key] is None else 100 * row[key] for key in ("short_isi_share", "contamination")]
         own = {key: value for key, value in row["metadata"].items() if key not in shared}
         values = (row["n_spikes"], row["rate_hz"], row["observed_s"], *shares)
-        table.add_row(label(row["unit"]), *map(_number, values), label(metadata_text(own)))
-    console.print(table)
+        table.add(row["unit"], *map(_number, values), metadata_text(own))
+    _print(console, table)
     if len(recording.units) > shown:
-        console.print(f" ... and {len(recording.units) - shown} more units (-v shows all)\n", style="dim")
+        console.print(f"... and {len(recording.units) - shown} more units (-v shows all)\n", style="dim")
     if shared:
-        console.print(label(f" all units: {metadata_text(shared)}", "dim"), end="\n\n")
+        console.print(label(f"all units: {metadata_text(shared)}", "dim"), end="\n\n")
 
 
-def _grid(*headers: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=True)
-    for header in headers:
-        table.add_column(header, vertical="top")
-    return table
+def _print(console: Console, table: Table) -> None:
+    """Print a table that has rows, and an empty line."""
+    if table.rows:
+        console.print(table, crop=False)
+        console.print()
 
 
 def _number(value: float | int | None) -> str:
@@ -242,15 +241,15 @@ def _number(value: float | int | None) -> str:
     return cell(value)
 
 
-def _tables_grid(recording: Recording) -> Table:
+def _tables(recording: Recording) -> Table:
     from rnnspike.recording.overview.summary import table_rows
 
-    grid = _grid("table", "kind", "rows", "columns: [cyan]times[/cyan], [magenta]conditions[/magenta], others")
-    grid.columns[2].justify = "right"
+    heads = Column("table", "name"), Column("kind", rank=1), Column("rows", "number")
+    found = Table([*heads, Column("columns: times, conditions, others", "prose")])
     for table in table_rows(recording):
         columns = label(", ").join(_column(column) for column in table["columns"])
-        grid.add_row(label(table["table"], "bold"), label(table["kind"]), str(table["n_rows"]), columns)
-    return grid
+        found.add(label(table["table"], "bold"), table["kind"], str(table["n_rows"]), columns)
+    return found
 
 
 def _column(column: ColumnSummary) -> Text:
@@ -259,27 +258,31 @@ def _column(column: ColumnSummary) -> Text:
     return label(f"{column.name}{levels}", style)
 
 
-def _covariates_grid(recording: Recording) -> Table:
+def _covariates(recording: Recording) -> Table:
     from rnnspike.recording.overview.summary import covariate_rows
 
-    grid = _grid("covariate", "kind", "unit", "rate Hz", "samples", "channels")
-    for column in grid.columns[3:]:
-        column.justify = "right"
+    found = Table(
+        [
+            Column("covariate", "name"),
+            Column("kind", rank=2),
+            Column("unit", "name", 1),
+            Column("rate Hz", "number"),
+            Column("samples", "number"),
+            Column("channels", "number"),
+        ]
+    )
     for row in covariate_rows(recording):
-        numbers = (
-            "uneven" if row["rate_hz"] is None else f"{row['rate_hz']:.6g}",
-            row["n_samples"],
-            row["n_channels"],
-        )
-        grid.add_row(label(row["covariate"], "bold"), label(row["kind"]), label(row["unit"]), *map(str, numbers))
-    return grid
+        rate = "uneven" if row["rate_hz"] is None else f"{row['rate_hz']:.6g}"
+        names = label(row["covariate"], "bold"), row["kind"], row["unit"]
+        found.add(*names, rate, str(row["n_samples"]), str(row["n_channels"]))
+    return found
 
 
-def _findings_grid(recording: Recording) -> Table:
+def _findings(recording: Recording) -> Table:
     from rnnspike.recording.findings import group_findings
 
-    grid = _grid("level", "finding", "what", "option")
+    found = Table([Column("level"), Column("finding", rank=1), Column("what", "prose"), Column("option", "prose")])
     for finding in group_findings(recording.findings):
         level = label(finding.level, _LEVEL_STYLE[finding.level])
-        grid.add_row(level, finding.id, label(finding.message), label(finding.option or ""))
-    return grid
+        found.add(level, finding.id, finding.message, finding.option or "")
+    return found

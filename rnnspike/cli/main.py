@@ -7,6 +7,7 @@ import importlib
 import signal
 import sys
 from contextlib import suppress
+from difflib import get_close_matches
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
@@ -47,9 +48,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "score": ("rnnspike.cli.score", "Rates of any other model through the same held-out scores, checks and report."),
     "simulate": ("rnnspike.cli.simulate", "Trials from a fitted model or a simulated cell, as NWB."),
-    "config": ("rnnspike.cli.config", "Settings in effect, and the source of each."),
-    "completion": ("rnnspike.cli.completion", "Shell completion for bash, zsh or fish."),
+    "export": ("rnnspike.cli.export", "Results of a run as NWB: columns of the units table, held-out intensities."),
+    "cite": ("rnnspike.cli.cite", "A methods section for a run, made from its settings, with references."),
+    "config": ("rnnspike.cli.setup.config", "Settings in effect, and the source of each."),
+    "completion": ("rnnspike.cli.setup.completion", "Shell completion for bash, zsh or fish."),
 }
+
+#: Commands that keep what they have done, and commands of long work that do not.
+RESUMES = ("fit", "score", "collect")
+STARTS_OVER = ("psth", "cosmooth", "decode", "dynamics", "simulate")
 
 EPILOG = "Exit codes: " + ", ".join(
     f"{code.value} {text}"
@@ -94,6 +101,17 @@ class LazyGroup(click.Group):
         command = importlib.import_module(COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a name; of one that is not known, say which may be meant."""
+        near = (
+            [] if args[0] in COMMANDS or args[0].startswith("-") else get_close_matches(args[0], COMMANDS, cutoff=0.5)
+        )
+        if near and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {' or '.join(near)}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from ``COMMANDS``, importing none."""
@@ -166,7 +184,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _resume_hint(arguments: list[str]) -> str:
-    """Return how to resume a fit that was ended by a signal; an empty text for other commands."""
+    """Return what the same command does after a signal has ended it; an empty text where that is plain."""
     command = next((word for word in arguments if not word.startswith("-")), "")
+    if command in STARTS_OVER:
+        return ": the same command starts over"
     again = "the same command without --overwrite" if "--overwrite" in arguments else "the same command"
-    return f": {again} continues where it stopped" if command == "fit" and "--dry-run" not in arguments else ""
+    return f": {again} continues where it stopped" if command in RESUMES and "--dry-run" not in arguments else ""

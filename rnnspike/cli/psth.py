@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,40 +23,31 @@ from rnnspike.cli.options import (
     recordings_from,
     trial_options,
 )
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter, label, log_findings, resolve_format, shown_names
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, log_findings, resolve_format, shown_names
 from rnnspike.cli.terminal.progress import progress_bar
-from rnnspike.errors import ExitCode, RecordingError, output_errors
+from rnnspike.cli.terminal.tables import Column, Table, cell
+from rnnspike.errors import ExitCode, output_errors
+from rnnspike.wording import number
 
 if TYPE_CHECKING:
     from rnnspike.config import Configuration, FitSettings
     from rnnspike.models.baselines.psth_bands import PsthResult
-    from rnnspike.recording.data import Recording
     from rnnspike.report.psth.units import PsthOptions
     from rnnspike.runs.engines.engine import Engine
     from rnnspike.runs.tasks import Progress
-    from rnnspike.trials.data import TrialOptions
     from rnnspike.trials.plan import TrialPlan
 
-SCHEMA = 1
-#: Columns of the table: one row per unit and condition.
-COLUMNS = (
-    "schema",
-    "recording",
-    "unit",
-    "condition",
-    "n_trials",
-    "n_spikes",
-    "rate_hz",
-    "peak_hz",
-    "peak_s",
-    "modulated",
-    "bits_per_spike",
-    "bandwidth_ms",
-    "level",
+#: Figures of the table: heading, how soon it goes where the width is not enough, column of the rows, form.
+FIGURES = (
+    ("trials", 6, "n_trials", ""),
+    ("spikes", 5, "n_spikes", ""),
+    ("mean Hz", 0, "rate_hz", ".1f"),
+    ("peak Hz", 1, "peak_hz", ".1f"),
+    ("at s", 2, "peak_s", ".3f"),
+    ("modulated", 3, "modulated", ""),
+    ("bits/spike", 4, "bits_per_spike", ".3f"),
+    ("bandwidth ms", 7, "bandwidth_ms", ".4g"),
 )
-#: Curves of a row (json, jsonl), or one line per point (csv).
-CURVES = ("time_s", "psth_hz", "low_hz", "high_hz", "band_low_hz", "band_high_hz")
-CSV_COLUMNS = ("schema", "recording", "unit", "condition", *CURVES, "level", "bandwidth_ms")
 
 
 class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -98,7 +87,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw all units into this file (.png, .svg, .pdf); a PDF has pages of 24 units.",
+    help="Draw all units into this file (.png, .svg, .pdf), on pages of 24 units: of a PDF, else files _1, _2, ...",
 )
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
@@ -141,10 +130,11 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 
 def run(paths: list[Path], configuration: Configuration, values: dict[str, Any], log: Log) -> int:
     """Process the recordings; one that fails does not stop the others."""
+    from rnnspike.report.psth.rows import COLUMNS, POINT_COLUMNS
     from rnnspike.runs.engines.engine import engine_for
 
     output = resolve_format(values["output_format"])
-    writer = RowWriter(output, CSV_COLUMNS if output == "csv" else COLUMNS, render)
+    writer = RowWriter(output, POINT_COLUMNS if output == "csv" else COLUMNS, render)
     failures, unusable = Failures(log), 0
     taken: set[str] = set()
     shown = shown_names(paths)
@@ -175,6 +165,7 @@ def show_recording(
     this one in messages.
     """
     from rnnspike.recording.read import read_recording
+    from rnnspike.report.psth.rows import planned, points, rows
     from rnnspike.runs.stored.store import distinct_name, run_name
     from rnnspike.trials.units import of_requested_units
 
@@ -185,22 +176,9 @@ def show_recording(
     log_findings(log, shown, of_requested_units((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     with progress_bar(shown, log) as tell:
         for result in drawn(plan, name, values, log, engine, tell):
-            for row in rows(name, result, writer.format):
+            for row in points(name, result) if writer.format == "csv" else rows(name, result):
                 writer.write(row)
     return bool(plan.unit_ids)
-
-
-def planned(recording: Recording, options: TrialOptions) -> TrialPlan:
-    """Return the trials of a recording: all spikes count, and no past is needed."""
-    from rnnspike.trials.plan import plan_trials
-
-    observation = "poisson" if options.observation == "auto" else options.observation
-    try:
-        return plan_trials(recording, replace(options, observation=observation, burn_in_s=0.0, most_per_bin=math.inf))
-    except RecordingError as error:
-        if (error.option or "").startswith("--segment"):  # segments have no average either
-            raise RecordingError(error.path, f"{error.finding}, and a PSTH is an average over trials") from None
-        raise
 
 
 def drawn(
@@ -214,22 +192,29 @@ def drawn(
     with output_errors(folder, "--pictures") if folder else nullcontext():
         results = psths(plan, psth_options(values), picture_of, name, engine, tell)
         if picture:
-            results = on_pages(results, plan, name, picture)
+            results = on_pages(results, plan, name, picture, log)
         for result in results:
             if picture_of:
                 log.info(f"picture {picture_of(result.unit)}")
             yield result
     if picture and plan.unit_ids:
-        log.info(f"picture {picture}")
+        from rnnspike.report.psth.raster import page_paths
+
+        for path in page_paths(picture, len(plan.unit_ids)):
+            log.info(f"picture {path}")
 
 
-def on_pages(results: Iterator[PsthResult], plan: TrialPlan, name: str, path: Path) -> Iterator[PsthResult]:
-    """Yield the results, and draw them all into one file."""
-    from rnnspike.report.psth.raster import Pages
+def on_pages(results: Iterator[PsthResult], plan: TrialPlan, name: str, path: Path, log: Log) -> Iterator[PsthResult]:
+    """Yield the results, and draw them all into one file, or into several where they are too many for one picture."""
+    from rnnspike.report.psth.raster import MOST_UNITS, Pages, page_paths
 
-    pages = Pages(path, name, len(plan.unit_ids))
+    n_units = len(plan.unit_ids)
+    pages, n_files = Pages(path, name, n_units), len(page_paths(path, n_units))
+    if n_files > 1:
+        log.info(f"{n_units} units take {n_files} pictures of {MOST_UNITS} units each; one .pdf would have pages")
     for result in results:
-        pages.add(plan.trials([result.unit]), result)
+        with output_errors(path, "--picture"):
+            pages.add(plan.trials([result.unit]), result)
         yield result
     with output_errors(path, "--picture"):
         pages.close()
@@ -243,70 +228,29 @@ def psth_options(values: dict[str, Any]) -> PsthOptions:
     return PsthOptions(n_boot=values["draws"], **{name: values[name] for name in names})
 
 
-def rows(recording: str, result: PsthResult, output: str) -> Iterator[dict[str, Any]]:
-    """Yield one row per condition, or per condition and point for csv."""
-    for c, condition in enumerate(result.conditions):
-        curves = (result.rate_hz, result.low_hz, result.high_hz, result.band_low_hz, result.band_high_hz)
-        points = [result.time_s, *(curve[c] for curve in curves)]
-        head = {"schema": SCHEMA, "recording": recording, "unit": result.unit, "condition": condition}
-        tail = {"level": result.level, "bandwidth_ms": result.bandwidth_s * 1e3}
-        if output == "csv":
-            for point in zip(*points, strict=True):
-                yield {**head, **dict(zip(CURVES, map(float, point), strict=True)), **tail}
-            continue
-        peak_hz, peak_s = result.peak(c)
-        row: dict[str, Any] = {
-            **head,
-            "n_trials": int(result.n_trials[c]),
-            "n_spikes": int(result.n_spikes[c]),
-            "rate_hz": float(result.mean_hz[c]),
-            "peak_hz": peak_hz,
-            "peak_s": peak_s,
-            "modulated": result.is_modulated(c),
-            "bits_per_spike": result.bits_per_spike,
-            **tail,
-        }
-        if output != "table":
-            row.update(zip(CURVES, points, strict=True))
-        yield row
-
-
 def render(table_rows: list[dict[str, Any]]) -> Any:
     """Return the rows as a table, with each recording and unit named once."""
-    from rich import box
-    from rich.table import Table
+    from rnnspike.report.words import without_names
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
     several = len({row["recording"] for row in table_rows}) > 1
-    conditions = any(row["condition"] != "all" for row in table_rows)
-    for name in (*(["recording"] if several else []), "unit", *(["condition"] if conditions else [])):
-        table.add_column(name)
-    for name in ("trials", "spikes", "mean Hz", "peak Hz", "at s", "modulated", "bits/spike", "bandwidth ms"):
-        table.add_column(name, justify="right")
-    last: tuple[Any, Any] | None = None
-    for row in table_rows:
-        here = (row["recording"], row["unit"])
-        names = ["", ""] if here == last else [str(name) for name in here]
-        named = [*(names if several else names[1:]), *([row["condition"]] if conditions else [])]
-        table.add_row(*map(label, named), *_cells(row))
+    heading, conditions = without_names([row["condition"] for row in table_rows])
+    by_condition = set(conditions) != {"all"}
+    head = [*(["recording"] if several else []), "unit", *([heading] if by_condition else [])]
+    columns = [Column(name, "name") for name in head]
+    columns += [Column(name, "number", rank) for name, rank, _, _ in FIGURES]
+    table = Table(columns, more="--format json has all")
+    last: tuple[Any, ...] = ()
+    for row, condition in zip(table_rows, conditions, strict=True):
+        here = (*([row["recording"]] if several else []), row["unit"])
+        named = ["" if here == last else str(name) for name in here]
         last = here
+        figures = (_figure(row[key], form) for _, _, key, form in FIGURES)
+        table.add(*named, *([condition] if by_condition else []), *figures)
     return table
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    def number(name: str, form: str) -> str:
-        return "–" if row[name] is None else format(row[name], form)
-
-    return [
-        str(row["n_trials"]),
-        str(row["n_spikes"]),
-        number("rate_hz", ".1f"),
-        number("peak_hz", ".1f"),
-        number("peak_s", ".3f"),
-        "yes" if row["modulated"] else "no",
-        number("bits_per_spike", ".3f"),
-        number("bandwidth_ms", ".4g"),
-    ]
+def _figure(value: Any, form: str) -> str:
+    return number(value, form) if isinstance(value, float) and form else cell(value)
 
 
 def _picture_path(folder: Path, recording: str, unit: str) -> Path:

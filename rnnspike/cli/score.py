@@ -78,7 +78,7 @@ def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
     "--models",
     "-m",
     multiple=True,
-    help=f"Model to fit beside (repeatable): {', '.join(to_choose())}.  [default: constant, psth, psth-gain]",
+    help=f"Model to fit beside (repeatable): {', '.join(to_choose())}; or all.  [default: constant, psth, psth-gain]",
 )
 @scoring_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of run directories.  [default: rnnspike_scores]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
-from rnnspike.cli.terminal.output import Log, RowWriter
+from rnnspike.cli.terminal.output import Log, RowWriter, plain_table
 from rnnspike.errors import ConfigError, RunError, failure_on_one_line, output_errors
 
 CELL_COLUMNS = ("neuron", "kind", "units", "does")
@@ -102,7 +103,7 @@ def _list_cells(output_format: str | None) -> None:
     from rnnspike.neurons.networks import NETWORKS
     from rnnspike.neurons.registry import CELLS
 
-    writer = RowWriter(output_format, CELL_COLUMNS)
+    writer = RowWriter(output_format, CELL_COLUMNS, partial(plain_table, columns=CELL_COLUMNS, prose=["does"]))
     for spec in CELLS.values():
         writer.write({"neuron": spec.name, "kind": spec.kind, "units": spec.units, "does": spec.description})
     for network in NETWORKS.values():

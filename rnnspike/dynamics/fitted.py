@@ -28,14 +28,18 @@ class Case:
     left_out: int
 
 
-def fitted_case(model: HasCell, trials: Trials, rng: np.random.Generator, n_conditions: int = 4) -> Case:
+def fitted_case(
+    model: HasCell, trials: Trials, rng: np.random.Generator, n_conditions: int = 4, n_trials: int = MOST_TRIALS
+) -> Case:
     """Return the network of a fitted model, its orbits on held-out trials of one unit, and its named inputs.
+
+    Of the trials, ``n_trials`` at the most are taken, spread over the conditions.
 
     Silent: no spikes, drive and covariates at their means. Mean: all at their means, the spikes at their rate.
     Conditions: the means over a condition's trials (the first ``n_conditions``; ``left_out`` is the number of the
     others). Closed loop: the network's own expected spike, other channels at their means.
     """
-    some = trials.take(spread_over(trials.condition, MOST_TRIALS))
+    some = trials.take(spread_over(trials.condition, n_trials))
     first, last = _middle(model.n_warm_up(some), some.n_bins)
     window = slice(first, last)
     inputs, log_drive = model.inputs(some)[:, window], model.log_drive(some)[:, window]

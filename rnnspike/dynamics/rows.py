@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
+from rnnspike.dynamics.attractors.cycles import Cycle
 from rnnspike.dynamics.attractors.points import Points
 from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz, short
-from rnnspike.dynamics.memory.gradient_flow import history_warning
+from rnnspike.dynamics.memory.gradient_flow import GradientFlow, history_warning
+from rnnspike.dynamics.memory.timescales import Timescales
+from rnnspike.dynamics.network import Network
 from rnnspike.dynamics.population.completion import FEWEST_PATTERNS
+from rnnspike.dynamics.population.phases import LEAST_P
 from rnnspike.dynamics.population.result import PopulationResult
 from rnnspike.trials.data import FloatArray
+from rnnspike.wording import p_text
 
 SCHEMA = 1
 Row = dict[str, Any]
@@ -107,6 +112,10 @@ COLUMNS = (
     "phase_source",
     "about_network",
     "n_seeds",
+    "status",
+    "brief",
+    "n_starts",
+    "longest_lag_ms",
     *(f"{name}_{end}" for name in FIGURES for end in ("low", "high")),
 )
 
@@ -129,6 +138,8 @@ def result_rows(
             **_rhythm_figures(result, looked),
             **_population_figures(result.population, looked),
             **shared,
+            "status": "ok",
+            "brief": False,
             "message": "; ".join(input_messages(result, looked) + network_messages(result)) or None,
             "about_network": "; ".join(network_messages(result)) or None,
         }
@@ -144,15 +155,26 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None or not np.isfinite(seconds) else 1e3 * float(seconds)
 
 
-def _network_figures(result: DynamicsResult) -> Row:
-    memory, rhythm = result.timescales, result.rhythm
+def memory_figures(memory: Timescales, flow: GradientFlow, window_s: float, history_s: float | None) -> Row:
+    """Return the memory of a network whose orbits are ``window_s`` long, and that of the spikes."""
     return {
         "gate_tau_ms": _ms(memory.gate_median_s),
         "eigenvalue_tau_ms": _ms(memory.eigenvalue_s),
         "measured_tau_ms": _ms(memory.measured_s),
         "reconciled": memory.reconciled,
-        "memory_horizon_ms": _ms(result.flow.horizon_s),
-        "gradient_flow": result.flow.flow,
+        "growing_share": memory.eigenvalue_growing,
+        "memory_horizon_ms": _ms(flow.horizon_s),
+        "gradient_flow": flow.flow,
+        "longest_lag_ms": _ms(float(flow.lag_s[-1])),
+        "window_ms": _ms(window_s),
+        "history_ms": _ms(history_s),
+    }
+
+
+def _network_figures(result: DynamicsResult) -> Row:
+    rhythm, window_s = result.rhythm, result.orbits.states.shape[1] * result.network.bin_s
+    return {
+        **memory_figures(result.timescales, result.flow, window_s, result.history_s),
         "memory_horizon_untrained_ms": _ms(result.untrained.horizon_s) if result.untrained else None,
         "gradient_flow_untrained": result.untrained.flow if result.untrained else None,
         "superposition": result.gating.superposition,
@@ -162,9 +184,6 @@ def _network_figures(result: DynamicsResult) -> Row:
         "free_run_period_ms": _ms(rhythm.free_run_s),
         "rhythm_learned": rhythm.learned,
         "bin_ms": _ms(result.network.bin_s),
-        "window_ms": _ms(result.orbits.states.shape[1] * result.network.bin_s),
-        "history_ms": _ms(result.history_s),
-        "growing_share": memory.eigenvalue_growing,
         "modes": result.modes.rows(result.network.bin_s) if result.modes else None,
         "bend_share": result.modes.bend_share if result.modes else None,
     }
@@ -179,14 +198,11 @@ def _spike_channels(result: DynamicsResult) -> float | None:
 
 
 def _population_figures(found: PopulationResult | None, looked: InputResult) -> Row:
-    """Return what is known of a population network under one input; patterns and phases are of its closed loop."""
-    if found is None:
+    """Return what is known of a population network: patterns and phases of its closed loop."""
+    if found is None or not looked.input.feedback:
         return {}
-    figures: Row = {"leading_modes": leading_modes(looked.points)}
-    if not looked.input.feedback:
-        return figures
     half, data = found.completion.silenced(0.5), found.data
-    return figures | {
+    return {
         "n_patterns": found.completion.n_patterns,
         "pattern_completion": [
             {**asdict(each), "low": _known(each.low), "high": _known(each.high)} for each in found.completion.by_size
@@ -221,8 +237,8 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _input_figures(looked: InputResult) -> Row:
-    points, basins = looked.points, looked.basins
+def point_figures(points: Points, cycles: Sequence[Cycle] = ()) -> Row:
+    """Return what is known of the points under one input; frequencies are those of limit cycles first."""
     lead = slowest_point(points)
     tau_s, note = slowest_tau(points)
     growing = points.modes.growth_s[points.fixed]
@@ -238,9 +254,19 @@ def _input_figures(looked: InputResult) -> Row:
         "continuum_dimension": points.continuum.dimension if points.continuum else None,
         "slowest_tau_ms": _ms(tau_s),
         "slowest_tau_note": note or None,
-        "frequencies_hz": frequencies_hz(looked),
+        "frequencies_hz": frequencies_hz(points, cycles),
         "damping": float(points.modes.damping[lead, 0]) if lead is not None else None,
         "growth_ms": _ms(float(np.nanmax(growing))) if np.isfinite(growing).any() else None,
+        "leading_modes": leading_modes(points),
+        "n_starts": int(points.n_starts.sum()) + points.n_rejected,
+    }
+
+
+def _input_figures(looked: InputResult) -> Row:
+    points, basins = looked.points, looked.basins
+    lead = slowest_point(points)
+    return {
+        **point_figures(points, basins.cycles),
         "departure_from_normality": float(looked.departure[lead]) if lead is not None else None,
         "transient_growth": _largest(looked.growth[np.isfinite(looked.growth)]),
         "basin_shares": [round(float(share), 4) for share in basins.share],
@@ -284,10 +310,9 @@ def slowest_point(points: Points) -> int | None:
     return int(np.argmax(slowest)) if len(slowest) else None
 
 
-def frequencies_hz(looked: InputResult, n_most: int = 5) -> list[float]:
+def frequencies_hz(points: Points, cycles: Sequence[Cycle] = (), n_most: int = 5) -> list[float]:
     """Return the frequencies under one input: of limit cycles first, then of points, longest-lived modes first."""
-    found = [cycle.frequency_hz for cycle in looked.basins.cycles]
-    points = looked.points
+    found = [cycle.frequency_hz for cycle in cycles]
     order = sorted(range(len(points.states)), key=lambda k: (not points.fixed[k], points.stability[k] != "stable", k))
     for k in order[:64]:
         for frequency in oscillations_hz(_modes_of(points, k), n_most):
@@ -303,17 +328,8 @@ def _modes_of(points: Points, k: int) -> Any:
 
 def input_messages(result: DynamicsResult, looked: InputResult) -> list[str]:
     """Return notes on the results under one input."""
-    points, basins = looked.points, looked.basins
-    sentences: list[str] = []
-    if points.continuum is not None:
-        c = points.continuum
-        shape = "line or ring" if c.dimension == 1 else f"sheet of dimension {c.dimension}"
-        drift = "exact" if c.drift < 1e-12 else f"drift under {c.drift / result.network.bin_s:.2g} spreads per second"
-        sentences.append(
-            f"continuous attractor ({shape}, {drift}): the number of points depends on the number of starts only"
-        )
-    elif not points.n_fixed:
-        sentences.append("no fixed point" + (", slow points only" if points.n_slow else ""))
+    basins = looked.basins
+    sentences = point_messages(looked.points, result.network.bin_s)
     if basins.cycles:
         cycle = basins.cycles[int(np.argmax(basins.cycle_share))]
         sentences.append(f"limit cycle of {cycle.period_s * 1e3:.4g} ms ({max(basins.cycle_share):.0%} of orbits)")
@@ -322,6 +338,21 @@ def input_messages(result: DynamicsResult, looked: InputResult) -> list[str]:
         sentences.append(f"{basins.irregular:.0%} of orbits {how} after {basins.n_steps} bins")
     if looked.input.feedback and result.population:
         sentences += population_messages(result.population)
+    return sentences
+
+
+def point_messages(points: Points, bin_s: float) -> list[str]:
+    """Return notes on the points under one input."""
+    sentences: list[str] = []
+    if points.continuum is not None:
+        c = points.continuum
+        shape = "line or ring" if c.dimension == 1 else f"sheet of dimension {c.dimension}"
+        drift = "exact" if c.drift < 1e-12 else f"drift under {c.drift / bin_s:.2g} spreads per second"
+        sentences.append(
+            f"continuous attractor ({shape}, {drift}): the number of points depends on the number of starts only"
+        )
+    elif not points.n_fixed:
+        sentences.append("no fixed point" + (", slow points only" if points.n_slow else ""))
     unverified = int((points.fixed & ~points.verified).sum())
     if unverified:
         sentences.append(f"{unverified} fixed points do not evolve as their Jacobian predicts")
@@ -347,24 +378,31 @@ def population_messages(found: PopulationResult) -> list[str]:
     if found.phases is not None and np.isfinite(found.phase_correlation):
         sentences.append(
             f"phases of the units in the {found.phases.source} of {short(found.phases.period_s * 1e3)} ms against "
-            f"those in the spikes: circular correlation {found.phase_correlation:.2f} (p {found.phase_p:.2g})"
+            f"those in the spikes: circular correlation {found.phase_correlation:.2f} "
+            f"(p {p_text(found.phase_p, LEAST_P)})"
         )
     return sentences
 
 
 def network_messages(result: DynamicsResult) -> list[str]:
     """Return notes on a network that do not depend on the input."""
+    sentences = memory_messages(result.network, result.flow, result.history_s)
+    return sentences + ([result.rhythm.sentence] if result.rhythm.sentence else [])
+
+
+def memory_messages(network: Network, flow: GradientFlow, history_s: float | None) -> list[str]:
+    """Return notes on the read-out and the gradients of a network."""
     sentences: list[str] = []
-    readout = result.network.readout
+    readout = network.readout
     if readout is not None and not readout.weight.any() and (readout.bend is None or not readout.bend.weight.any()):
         sentences.append(
             "the readout is all zeros: training did not change it, and the log-rate does not depend on the state"
         )
-    if np.isinf(result.flow.horizon_s):
-        reach = result.flow.lag_s[-1] * 1e3
-        sentences.append(f"gradients {result.flow.flow}: above 1 % at all measurable lags ({reach:.3g} ms)")
-    warning = history_warning(result.history_s, result.flow.horizon_s)
-    return sentences + [text for text in (warning, result.rhythm.sentence) if text]
+    if np.isinf(flow.horizon_s):
+        reach = flow.lag_s[-1] * 1e3
+        sentences.append(f"gradients {flow.flow}: above 1 % at all measurable lags ({reach:.3g} ms)")
+    warning = history_warning(history_s, flow.horizon_s)
+    return sentences + ([warning] if warning else [])
 
 
 def tau_text(row: Mapping[str, Any]) -> str | None:

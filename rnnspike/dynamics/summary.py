@@ -16,6 +16,7 @@ from rnnspike.dynamics.memory.modes import summarise_modes
 from rnnspike.dynamics.memory.timescales import reconcile
 from rnnspike.dynamics.rows import COLUMNS, FIGURES, Row
 from rnnspike.trials.data import FloatArray
+from rnnspike.wording import counted
 
 #: Angle (rad) in one time constant from which on a mode oscillates: a damping ratio of .9.
 LEAST_TURN = 0.48
@@ -25,6 +26,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return one row per recording, unit, model and input: medians over seeds, with ``_low`` and ``_high``.
 
     ``seed`` is null in these rows and ``n_seeds`` says how many networks they stand on; sentences are on the medians.
+    Networks that could not be looked at (``status``) have a row of their own, which says why.
     Words are those of most networks that have any; numbers and lists are of the networks that have them.
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
@@ -32,6 +34,9 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         groups.setdefault(tuple(row.get(key) for key in ("recording", "unit", "model", "input")), []).append(row)
     summaries = []
     for members in groups.values():
+        if members[0].get("status", "ok") != "ok":
+            summaries.append(_unread(members))
+            continue
         summary: Row = {
             name: _over_members(members, name) for name in dict.fromkeys(key for row in members for key in row)
         }
@@ -47,6 +52,13 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         summary |= summary_sentences(members, summary)
         summaries.append({name: summary[name] for name in COLUMNS if name in summary})
     return summaries
+
+
+def _unread(members: Sequence[Mapping[str, Any]]) -> Row:
+    """Return the row of networks that could not be looked at: how many, and why."""
+    whys = Counter(str(row.get("message")) for row in members)
+    texts = [why if len(members) == 1 else f"{n} networks: {why}" for why, n in whys.items()]
+    return {**members[0], "seed": None, "n_seeds": len(members), "message": "; ".join(texts)}
 
 
 def _over_members(members: Sequence[Mapping[str, Any]], name: str) -> Any:
@@ -87,9 +99,10 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
             float(np.median([row["growing_share"] for row in members])),
         )
     about = [_gradient_summary(members, summary), _rhythm_summary(members)]
-    own = [_share_of(members, "continuum_dimension", "have a continuum of fixed points")]
+    own = [_search_text(summary, len(members)) if summary.get("brief") else None]
+    own.append(_share_of(members, "continuum_dimension", "have a continuum of fixed points"))
     own.append(_share_of(members, "cycle_period_ms", "run on a limit cycle"))
-    own.append(_agreement_text(summary.get("leading_modes")))
+    own.append(_agreement_text(summary))
     own += _completion_texts(members, summary)
     none = sum(row.get("n_fixed") == 0 for row in members)
     own.append(f"{none} of {len(members)} networks have no fixed point" if none else None)
@@ -103,17 +116,33 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     }
 
 
-def _agreement_text(modes: Sequence[Row] | None) -> str | None:
+def _search_text(summary: Mapping[str, Any], n_networks: int) -> str:
+    """Say how many fixed points a brief search found, which may have missed some."""
+    few, most = (round(summary[f"n_fixed_{end}"]) for end in ("low", "high"))
+    found = counted(few, "fixed point{s}") if few == most else f"{few} to {most} fixed points"
+    kinds = [
+        f"{short(summary[f'n_{kind}'])} {kind}" for kind in ("stable", "saddle", "unstable") if summary[f"n_{kind}"]
+    ]
+    kinds_text = f" (median: {', '.join(kinds)})" if kinds else ""
+    starts = f"{short(summary['n_starts'])} starts"
+    return f"at least {found}{kinds_text} in each of {counted(n_networks, 'network{s}')}, from {starts}"
+
+
+def _agreement_text(summary: Mapping[str, Any]) -> str | None:
     """Say how far the slowest modes of the networks agree."""
-    texts = []
+    modes, texts = summary.get("leading_modes"), []
+    bin_ms, window_ms = summary.get("bin_ms") or 0.0, summary.get("window_ms") or np.inf
     for turns, words in ((False, "slowest mode that does not oscillate"), (True, "slowest oscillation")):
         of_kind = [mode for mode in modes or [] if mode["tau_ms_low"] is not None and _turns(mode) == turns]
         if not of_kind:
             continue
         mode = of_kind[0]
+        short_lived, long_lived = mode["tau_ms"] < 2 * bin_ms, mode["tau_ms"] > window_ms
+        guard = ", less than two bins" if short_lived else ", longer than the window" if long_lived else ""
         tau, low, high = (short(mode[f"tau_ms{end}"]) for end in ("", "_low", "_high"))
         hz = "" if not turns else f" at {short(mode['frequency_hz_low'])} to {short(mode['frequency_hz_high'])} Hz"
-        texts.append(f"{words}{hz}: {tau} ms (95 % interval over {mode['n']} networks {low} to {high} ms)")
+        interval = f"95 % interval over {mode['n']} networks {low} to {high} ms"
+        texts.append(f"{words}{hz}: {tau} ms ({interval}{guard})")
     return "; ".join(texts) or None
 
 
@@ -142,7 +171,9 @@ def _gradient_summary(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     median = float(np.median([np.inf if h is None else h for h in horizons]))
     if np.isinf(median):
         kinds = sorted({str(row.get("gradient_flow")) for row in members if row.get("memory_horizon_ms") is None})
-        return f"gradients {' or '.join(kinds)}: above 1 % at all measurable lags"
+        lag_ms = summary.get("longest_lag_ms")
+        reach = f" ({short(lag_ms)} ms)" if lag_ms else ""
+        return f"gradients {' or '.join(kinds)}: above 1 % at all measurable lags{reach}"
     return history_warning(None if history_ms is None else history_ms / 1e3, median / 1e3)
 
 

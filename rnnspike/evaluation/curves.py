@@ -58,7 +58,7 @@ raster.trial, raster.bin            (spike,)                    all spikes: numb
 psth.time_s                         (position,)         s       middle of each piece of the window
 psth.data_hz                        (position,)         Hz      observed spikes over exposure
 psth.model_hz                       (M, position)       Hz      expected spikes over exposure
-psth.model_by_condition_hz          (M, condition, position) Hz the same by condition; absent with 1 or more than 6
+psth.model_by_condition_hz          (M, condition, position) Hz the same by condition; absent with 1 or more than 64
 smooth.condition                    (condition,) text           labels; these arrays are absent without repeats
 smooth.time_s                       (point,)            s       points of the smoothed PSTH
 smooth.rate_hz                      (condition, point)  Hz      PSTH of the data, Gaussian kernel
@@ -68,6 +68,7 @@ free_run.models                     (F,) text                   models in the or
 free_run.trials                     (k,)                        numbers of the trials that were simulated;
                                                                 all data below are of these trials alone
 free_run.n_trials, .n_runs          () int                      trials that they are a sample of; runs of each
+free_run.n_replicates               () int                      replicates that these runs are put together to
 statistic.names                     (T,) text                   rate_hz, cv, cv2, lv, lvr, serial_1, ...
 statistic.data                      (T,)                        of the data
 statistic.mean, .low, .high         (F, T)                      of the replicates: mean and 95 % range
@@ -114,8 +115,8 @@ MAX_POINTS = 2000
 #: Longest piece of a trial shown as an example, and pieces of the window in the PSTH.
 EXAMPLE_BINS = 2000
 PSTH_POSITIONS = 200
-#: With more conditions than this no PSTH of each is drawn.
-MAX_CONDITIONS = 6
+#: With more conditions than this the models' rates are not kept by condition.
+MAX_CONDITIONS = 64
 
 
 class UnitCurves:
@@ -138,8 +139,8 @@ class UnitCurves:
         self._pieces = piece_edges(history.n_bins)
         self._exposure_s = self._by_piece(history.observed) * history.bin_s
         n_conditions = len(trials.conditions)
-        drawn = range(n_conditions) if 1 < n_conditions <= MAX_CONDITIONS else ()
-        self._rows_of_condition = [np.flatnonzero(trials.condition == c) for c in drawn]
+        kept = range(n_conditions) if 1 < n_conditions <= MAX_CONDITIONS else ()
+        self._rows_of_condition = [np.flatnonzero(trials.condition == c) for c in kept]
         self._examples, self._first = choose_examples(history, n_examples)
         n = int(history.spikes.sum())
         self._rank = np.unique(np.linspace(1, n, min(n, MAX_POINTS)).round().astype(np.int64))
@@ -195,7 +196,7 @@ class UnitCurves:
             return np.asarray(self._by_piece(values) / self._exposure_s)
 
     def _by_condition_hz(self, values: npt.NDArray[Any]) -> Arrays:
-        """Return the rate by condition and piece, where conditions are drawn."""
+        """Return the rate by condition and piece, where it is kept by condition."""
         if not self._rows_of_condition:
             return {}
         rates = []

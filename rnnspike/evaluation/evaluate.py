@@ -48,7 +48,7 @@ from rnnspike.evaluation.scores.likelihood import (
 )
 from rnnspike.evaluation.scores.null import SHUFFLED, null_fields, null_remark
 from rnnspike.evaluation.scores.packages import package_fields
-from rnnspike.evaluation.scores.resampling import MIN_TRIALS
+from rnnspike.evaluation.scores.resampling import MIN_TRIALS, N_FLIPS
 from rnnspike.models.registry import is_memoryless, is_population
 from rnnspike.observation import expected_counts, spike_term
 from rnnspike.recording.checks.violations import Violations
@@ -89,7 +89,7 @@ class EvaluationSettings:
     oracle: str = "oracle"
     oracle_reference: str = "psth"
     n_bootstrap: int = 2000
-    n_flips: int = 4999
+    n_flips: int = N_FLIPS
     n_randomisations: int = 20
     n_examples: int = 12
     metrics: tuple[str, ...] = ()

@@ -86,6 +86,8 @@ class ChildCall:
 def run_in_child(path: Path, work: Callable[[], T], limits: Limits | None = None) -> T:
     """Return what ``work`` returns, called in a forked child; it reads ``path``, and its result must be picklable.
 
+    A child that the system kills, as it does when memory runs out, is followed by one more.
+
     Raises
     ------
     RecordingError
@@ -95,6 +97,19 @@ def run_in_child(path: Path, work: Callable[[], T], limits: Limits | None = None
         with errors_on_one_line(path):
             return work()
     limits = limits or limits_of(path)
+    outcome, status, in_time = _attempt(path, work, limits)
+    if outcome is None and in_time and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        outcome, status, in_time = _attempt(path, work, limits)
+    if outcome is None:
+        raise RecordingError(path, _crash_message(status) if in_time else _timeout_message())
+    if outcome.error is not None:
+        raise outcome.error from ReaderTraceback(outcome.traceback)
+    value: T = outcome.value
+    return value
+
+
+def _attempt(path: Path, work: Callable[[], Any], limits: Limits) -> tuple[_Outcome | None, int, bool]:
+    """Return what a child sent (None if it did not), its exit status, and whether it was in time."""
     receiving, sending = _pipe()
     pid = _fork()
     if pid == 0:
@@ -111,12 +126,7 @@ def run_in_child(path: Path, work: Callable[[], T], limits: Limits | None = None
     finally:
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-    if outcome is None:
-        raise RecordingError(path, _crash_message(status) if in_time else _timeout_message())
-    if outcome.error is not None:
-        raise outcome.error from ReaderTraceback(outcome.traceback)
-    value: T = outcome.value
-    return value
+    return outcome, status, in_time
 
 
 def limits_of(path: Path) -> Limits:

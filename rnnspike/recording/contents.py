@@ -38,6 +38,7 @@ class Contents:
 
     ``sources`` are the files read (hashed for provenance); ``times_as_stored`` is the type of the stored spike
     times (``float32``, ``int64``); ``resolution_s`` is the clock's tick if the file states it.
+    What is ``in_memory`` was read from no file.
     """
 
     format: str
@@ -52,6 +53,7 @@ class Contents:
     sources: tuple[Path, ...] = ()
     times_as_stored: str = "float64"
     resolution_s: float | None = None
+    in_memory: bool = False
 
 
 def as_float(values: npt.ArrayLike) -> FloatArray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +101,7 @@ class Covariate:
     kind: str = "TimeSeries"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recording:
     """A recording: units, interval and event tables, covariates, metadata and findings.
 
@@ -129,6 +130,8 @@ class Recording:
         Metadata of the session as text.
     findings
         Everything wrong or unusual that was found.
+    origin
+        Where it can be read again: path and ``ReadOptions``, or contents in memory; None where it was changed.
     """
 
     path: Path
@@ -143,6 +146,95 @@ class Recording:
     span_s: tuple[float, float] | None = None
     session: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    origin: Any = field(default=None, init=False, repr=False, compare=False)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        spike_times: Mapping[Any, npt.ArrayLike] | Sequence[npt.ArrayLike],
+        trials: Any = None,
+        *,
+        unit_ids: Sequence[Any] | None = None,
+        units: Any = None,
+        observed: Any = None,
+        sampling_rate: float | None = None,
+        intervals: Mapping[str, Any] | None = None,
+        events: Mapping[str, Any] | None = None,
+        covariates: Mapping[str, Any] | None = None,
+        invalid: npt.ArrayLike | None = None,
+        session: Mapping[str, str] | None = None,
+        name: str = "recording",
+    ) -> Recording:
+        """Return the recording of plain arrays, with the checks and findings of a file.
+
+        Parameters
+        ----------
+        spike_times
+            (spike,) per unit, session seconds: a list of arrays, or arrays by unit id. Whole numbers are samples
+            where ``sampling_rate`` is given.
+        trials
+            A table with ``start_time``, ``stop_time`` (or ``duration``) in s, and columns of other times and
+            of conditions: a DataFrame, columns by name, a pynapple ``IntervalSet``, or an array (trial, 2).
+        unit_ids
+            Ids of the units; default their position.
+        units
+            Metadata: a table with one row per unit.
+        observed
+            When units were observed, s: (interval, 2) for all units, or such an array per unit, or by id.
+            Default: not stated, so that units count as observed in all trials.
+        sampling_rate
+            Samples per second.
+        intervals, events
+            Further tables by name; events have a ``start_time`` alone.
+        covariates
+            Time series by name: (times in s, values (sample,) or (sample, channel)), or a pynapple ``Tsd``.
+        invalid
+            (interval, 2), s, excluded for every unit.
+        session
+            Metadata of the session: ``session_description``, ``subject_id``, ``session_start_time``, ...
+        name
+            Name of the recording, and of its run directory.
+
+        Returns
+        -------
+        Recording
+            Spike times ascending; ``fit`` and all other functions take it in place of a path.
+
+        Raises
+        ------
+        ConfigError
+            Where an argument is not what it should be.
+        RecordingError
+            Where the checks find an error.
+        """
+        # by its name: checks come after data
+        make = import_module("rnnspike.recording.memory.arrays").recording_from_arrays
+        more = {"intervals": intervals, "events": events, "covariates": covariates, "invalid": invalid}
+        seen = {"unit_ids": unit_ids, "units": units, "observed": observed, "sampling_rate": sampling_rate}
+        recording: Recording = make(name, spike_times, trials, session=session, **seen, **more)
+        return recording
+
+    def read_from(self, origin: Any) -> Self:
+        """Note where the recording just made can be read again, and return it.
+
+        Parameters
+        ----------
+        origin
+            As of the attribute.
+
+        Returns
+        -------
+        Self
+            The recording.
+        """
+        object.__setattr__(self, "origin", origin)
+        return self
+
+    def __repr__(self) -> str:
+        n_spikes = sum(len(unit.spike_times_s) for unit in self.units)
+        tables = ", ".join([*self.intervals, *self.events]) or "none"
+        parts = f"{len(self.units)} units, {n_spikes} spikes, tables: {tables}"
+        return f"<Recording {self.path.name} ({self.format}): {parts}; {len(self.findings)} findings>"
 
     def unit(self, unit_id: str) -> Unit:
         """Return the unit with this id.

@@ -1,22 +1,25 @@
-"""Content hash of a recording's files, computed when first needed."""
+"""Content hash of a recording's files, or of its arrays, computed when first needed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from rnnspike.errors import RecordingError
+from rnnspike.names import plain
 from rnnspike.recording.data import Recording
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StoredRecording(Recording):
     """A recording whose ``sha256`` is computed at first use: hashing takes longer than reading the spikes.
 
-    ``sources`` are the files read.
+    ``sources`` are the files read; without any, the hash is that of its arrays and tables.
     """
 
     sources: tuple[Path, ...] = ()
@@ -30,7 +33,7 @@ class StoredRecording(Recording):
         sources = self.__dict__.get("sources")
         if name != "sha256" or sources is None:
             raise AttributeError(name)
-        object.__setattr__(self, "sha256", content_hash(sources))
+        object.__setattr__(self, "sha256", content_hash(sources) if sources else recording_hash(self))
         return self.__dict__["sha256"]
 
 
@@ -96,3 +99,37 @@ def _file_hash(file: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise RecordingError(file, f"cannot be read for its hash ({error.strerror})") from error
+
+
+def recording_hash(recording: Recording) -> str:
+    """Return the SHA-256 of all that a recording holds: equal contents, equal hash."""
+    digest = hashlib.sha256()
+    for part in _parts(recording):
+        content = part if isinstance(part, bytes) else repr(part).encode("utf-8", "backslashreplace")
+        digest.update(f"{len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def _parts(recording: Recording) -> Iterator[Any]:
+    """Yield the contents as bytes or plain values."""
+    yield recording.path.name
+    yield sorted(recording.session.items())
+    for unit in recording.units:
+        yield unit.id, sorted((name, plain(value)) for name, value in unit.metadata.items())
+        yield from _array(unit.spike_times_s)
+        yield from _array(unit.observed_s)
+    for kind in (recording.intervals, recording.events):
+        for name, table in kind.items():
+            for column in table:
+                yield name, column, table[column].tolist()
+    for name, series in recording.covariates.items():
+        yield name, series.unit
+        for array in series.load():
+            yield from _array(array)
+    yield from _array(recording.invalid_s)
+    yield [(each.id, each.level, each.message, each.count, each.unit, each.option) for each in recording.findings]
+
+
+def _array(array: npt.NDArray[Any] | None) -> Iterator[Any]:
+    yield None if array is None else (str(array.dtype), array.shape)
+    yield b"" if array is None else array.tobytes()

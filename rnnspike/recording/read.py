@@ -43,7 +43,11 @@ def read_recording(path: Path | str, options: ReadOptions | None = None) -> Reco
     RecordingError
         If the file cannot be read or has a finding of level error; one line that names the option to use.
     """
-    recording = examine_recording(path, options)
+    return refuse_errors(examine_recording(path, options))
+
+
+def refuse_errors(recording: Recording) -> Recording:
+    """Return a recording without findings of level error; RecordingError where it has one."""
     for finding in recording.findings:
         if finding.level == "error":
             raise error_of(recording, finding)
@@ -69,7 +73,7 @@ def examine_recording(path: Path | str, options: ReadOptions | None = None) -> R
         covariates = {
             name: replace(series, load=ChildCall(path, series.load)) for name, series in contents.covariates.items()
         }
-        return assemble(path, replace(contents, covariates=covariates), options)
+        return assemble(path, replace(contents, covariates=covariates), options).read_from((path, options))
 
 
 def _reader(chosen: Format) -> Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,20 @@ import pandas as pd
 
 from rnnspike.files import replacing
 from rnnspike.names import any_text
-from rnnspike.recording.data import Covariate, FloatArray, Recording, Unit
+from rnnspike.recording.data import Covariate, Finding, FloatArray, Recording, Unit
 
 #: Column of the units table for unit ids that are not integers (NWB ids are integers).
 UNIT_ID_COLUMN = "rnnspike_unit_id"
+#: Where findings are stored, and the columns of their table with their descriptions.
+FINDINGS_PLACE = "processing/rnnspike/findings"
+FINDING_COLUMNS = {
+    "finding": "kind of finding",
+    "level": "info or warning",
+    "message": "what was found",
+    "count": "how many spikes, rows or units it concerns",
+    "unit": "id of the unit that it concerns",
+    "option": "option that corrects it",
+}
 #: Columns with a meaning and type defined by NWB; a metadata column of the same name is renamed.
 RESERVED_UNIT_COLUMNS = {
     "id",
@@ -38,7 +49,13 @@ _SUBJECT_KEYS = ("subject_id", "species", "sex", "age", "description", "strain",
 _NAMESPACE = uuid.UUID("6f0f7a1e-3a54-4f6c-9d0b-5b6f9c1d2e3f")
 
 
-def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Series] | None = None) -> None:
+def write_nwb(
+    path: Path | str,
+    recording: Recording,
+    *,
+    extra: Mapping[str, Series] | None = None,
+    findings: Sequence[Finding] = (),
+) -> None:
     """Write a recording as NWB 2: units with observed intervals, interval and event tables, covariates.
 
     The file is written under a temporary name and then renamed. Identifiers and dates follow from the contents, so
@@ -53,6 +70,8 @@ def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Ser
     extra
         Further series, name -> (times_s (sample,), values (sample,) or (sample, channel), unit), for instance
         the true intensity of a simulated cell; they go to ``/processing/ground_truth``.
+    findings
+        What reading the file will find beside its own findings (``/processing/rnnspike/findings``).
 
     Raises
     ------
@@ -71,6 +90,8 @@ def write_nwb(path: Path | str, recording: Recording, *, extra: Mapping[str, Ser
         nwb.add_stimulus(_covariate_series(covariate))
     for name, (times_s, values, unit) in (extra or {}).items():
         _module(nwb, "ground_truth", "series stored beside the recording").add(_series(name, times_s, values, unit))
+    if findings:
+        _module(nwb, "rnnspike", "what rnnspike knows of the recording").add(_findings_table(findings))
     _fix_object_ids(nwb, recording)
     with replacing(path, ".nwb") as temporary, NWBHDF5IO(str(temporary), "w") as io:
         io.write(nwb)
@@ -198,6 +219,14 @@ def _add_events(nwb: Any, events: Mapping[str, pd.DataFrame]) -> None:
         _module(nwb, "events", "event tables").add(table_object)
 
 
+def _findings_table(findings: Sequence[Finding]) -> Any:
+    from hdmf.common import DynamicTable
+
+    rows = [{**asdict(finding), "finding": finding.id} for finding in findings]
+    columns = [_column(name, [row[name] for row in rows], FINDING_COLUMNS[name]) for name in FINDING_COLUMNS]
+    return DynamicTable(name="findings", description="what was wrong or unusual, one row each", columns=columns)
+
+
 def _covariate_series(covariate: Covariate) -> Any:
     times_s, values = covariate.load()
     return _series(covariate.name, times_s, values, covariate.unit)
@@ -213,7 +242,7 @@ def _series(name: str, times: npt.ArrayLike, values: npt.ArrayLike, unit: str) -
         raise ValueError(f"series {name}: {len(times_s)} times for {len(data)} values")
     if data.ndim == 2 and data.shape[1] == 1:
         data = data[:, 0]
-    rate_hz = _even_rate(times_s)
+    rate_hz = even_rate(times_s)
     clock = {"timestamps": times_s} if rate_hz is None else {"starting_time": float(times_s[0]), "rate": rate_hz}
     return TimeSeries(
         name=name.replace("/", "_"), description=name, data=_compact(data), unit=unit or "unknown", **clock
@@ -230,7 +259,7 @@ def _compact(data: npt.NDArray[Any]) -> Any:
     return H5DataIO(data, compression="gzip", compression_opts=9, shuffle=True, chunks=chunk)
 
 
-def _even_rate(times_s: FloatArray) -> float | None:
+def even_rate(times_s: FloatArray) -> float | None:
     """Return the sampling rate if the times are evenly spaced to a millionth of a step, else None."""
     if len(times_s) < 2:
         return None

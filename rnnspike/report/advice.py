@@ -79,7 +79,7 @@ class Step:
 
 
 def next_steps(run: Run, model: str, has_dynamics: bool) -> list[Step]:
-    """Return what to do next, most telling first."""
+    """Return what to do next, most telling first; ``has_dynamics`` is more than a brief reading."""
     settings = run.settings["settings"]
     found = [_quick(run)] if settings["effort"]["value"] == "fast" and any(map(is_network, run.models)) else []
     found += _off(run, model)
@@ -99,7 +99,7 @@ def next_steps(run: Run, model: str, has_dynamics: bool) -> list[Step]:
         text = "No model was run free: with the default --replicates the page shows what each makes by itself."
         found.append(Step(text, commands.fit_otherwise(run, "run_free", replicates=None)))
     if set(run.models) & set(closed_loop()) and not has_dynamics:
-        text = "rnnspike dynamics looks into the trained networks; rnnspike report then shows them here."
+        text = "rnnspike dynamics looks into the trained networks in depth; rnnspike report then shows it here."
         found.append(Step(text, commands.analyse(run)))
     return found
 

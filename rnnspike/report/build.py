@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from rnnspike._version import __version__
+from rnnspike.evaluation.free_running.free_run import least_p
+from rnnspike.evaluation.shared.capture import LEAST_P, LEAST_P_SHUFFLED
 from rnnspike.files import write_file
 from rnnspike.names import visible
 from rnnspike.report import advice, catalogue, guide, tallies, words
 from rnnspike.report.cells import KIND_WORDS, page_columns
-from rnnspike.report.colours import all_colours
+from rnnspike.report.colours import CONDITION_COLOURS, EVENT_COLOURS, all_colours
 from rnnspike.report.decoding import (
     covariate_payload,
     covariate_sentence,
@@ -26,7 +28,8 @@ from rnnspike.report.decoding import (
     decoding_table,
 )
 from rnnspike.report.load import Run, load_run
-from rnnspike.report.network import network_payload
+from rnnspike.report.methods.text import methods
+from rnnspike.report.network import has_dynamics, network_payload, why_no_network
 from rnnspike.report.overview.commands import run_folder
 from rnnspike.report.overview.dropped import dropped
 from rnnspike.report.packing import columnar, deflated, to_script
@@ -34,6 +37,7 @@ from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.population.pairs import captured_models, correlations_payload
 from rnnspike.report.population.shared import shared_payload
 from rnnspike.report.population.single_trials import single_trials, trials_payload
+from rnnspike.report.trials.events import session_payload
 
 #: From so many units on, a page keeps fewer points a unit.
 FULL_UNITS = 25
@@ -51,7 +55,9 @@ SCRIPTS = (
     "table.js",
     "sidebar.js",
     "commands.js",
+    "steps.js",
     "unit.js",
+    "raster.js",
     "population.js",
     "matrices.js",
     "trials.js",
@@ -97,7 +103,8 @@ def render(run: Run) -> str:
     """Return the page of one run."""
     share = min(1.0, FULL_UNITS / max(1, len(run.units)))
     headline = tallies.headline_model(run) if run.units else ""
-    network = network_payload(run.folder / "dynamics", run.units)
+    section = methods(run)
+    network = network_payload(run)
     return page(
         "report.html.j2",
         title=f"{run.name} · rnnspike",
@@ -106,7 +113,7 @@ def render(run: Run) -> str:
         protocol=words.protocol_line(run),
         summary=words.summary(run),
         warnings=advice.warnings(run, headline) if run.units else [],
-        next_steps=advice.next_steps(run, headline, network is not None) if run.units else [],
+        next_steps=advice.next_steps(run, headline, has_dynamics(run)) if run.units else [],
         tiles=tiles(run, headline) if run.units else [],
         findings=run.findings,
         overview=Markup(to_script(overview(run, headline))),
@@ -123,12 +130,15 @@ def render(run: Run) -> str:
         decoding_sentence=decoding_sentence(run.decoding) if run.decoding else None,
         covariate=covariate_table(run.decoded_covariate) if run.decoded_covariate else None,
         covariate_sentence=covariate_sentence(run.decoded_covariate) if run.decoded_covariate else None,
+        no_network=None if network else why_no_network(run),
         network=Markup(to_script(network)) if network else None,
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
         sha256=run.provenance["sha256"],
         input_name=Path(run.provenance["input"]).name,
         command=words.repeat_command(run),
+        methods=escape(section.as_text()),
+        bibtex=escape(section.as_bibtex()),
     )
 
 
@@ -161,13 +171,19 @@ def overview(run: Run, headline: str) -> dict[str, Any]:
         "run_folder": run_folder(run),
         "rows": columnar([{name: row.get(name) for name in shown} for row in run.rows if row["status"] == "ok"]),
         "sufficient": simplest,
-        "steps": tallies.steps(run),
+        "steps": (steps := tallies.steps(run)),
+        "gain_unit": tallies.gain_unit(steps),
         "colours": all_colours(run.models),
+        "condition_colours": CONDITION_COLOURS,
+        "event_colours": EVENT_COLOURS,
+        "unit_names": run.unit_names,
+        "session": session_payload(run),
         "kinds": KIND_WORDS,
         "columns": columns,
         "links": links_payload(run),
         "captured": captured_models(run),
         "shared": shared_payload(run.population),
+        "least_p": {"predictive": least_p(run.n_replicates), "shared": LEAST_P, "shuffled": LEAST_P_SHUFFLED},
         "correlations": correlations_payload(run.population),
         "trials": trials_payload(single_trials(run)),
         "decoding": decoding_payload(run.decoding),

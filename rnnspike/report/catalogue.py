@@ -26,8 +26,8 @@ GLANCE = (
     Figure(
         "steps",
         "What each rung adds",
-        "Gain of each model over the one that it extends (named below it), paired by trial, one point a unit. "
-        "Filled: the 95 % interval of that unit leaves out 0; with many units 1 in 20 does so by chance.",
+        "Gain of each model over the one that it extends, paired by trial, one point a unit, with its number at the "
+        "right. Filled: the 95 % interval of that unit leaves out 0; with many units 1 in 20 does so by chance.",
         "The difference of the two models' log-likelihoods of the same trials; bootstrap over trials of the ratio. "
         "Where the model extended was not fitted, the nearest that it extends in turn; the stack is set against the "
         "GLM.",
@@ -214,11 +214,11 @@ FIT = (
     Figure(
         "f-ladder",
         "Ladder and steps",
-        "Left: bits/spike with 95 % interval. Right: gain of each model over the one that it extends, paired by "
-        "trial.",
+        "Above: bits/spike with 95 % interval. Below: gain of each model over the one that it extends, paired by "
+        "trial; filled: the interval leaves out 0.",
         "Paired bootstrap over trials of a ratio of sums; wider where neighbouring trials are alike.",
-        "Intervals at the right that leave out 0 where memory was added.",
-        "Wide overlapping intervals at the left do not mean that rungs are alike: the pairs at the right decide.",
+        "Intervals below that leave out 0 where memory was added.",
+        "Wide overlapping intervals above do not mean that rungs are alike: the pairs below decide.",
         paper=("fit:unit_ladder",),
     ),
     Figure(
@@ -237,8 +237,9 @@ LOOK = (
     Figure(
         "f-raster",
         "Recorded and simulated",
-        "Left: recorded spikes and PSTH, with its 95 % band, and what the models expect (thin). Right: the same "
-        "trials as the model makes them when it reads its own spikes, and its PSTH. Rows are grouped by condition.",
+        "Recorded spikes and PSTH, with its 95 % band and what the models expect given the recorded past (dotted), "
+        "beside the same trials as the model makes them when it reads its own spikes. Rows are trials, grouped by "
+        "condition. Of more than six conditions a map shows the rate of each, and those chosen are curves.",
         "Each trial is simulated once by a model that was not fitted to it; models that read other units are given "
         "the recorded spikes of these. The PSTH is a Gaussian kernel with the "
         "bandwidth that predicts left-out trials best; band at each time by bootstrap over trials.",
@@ -256,8 +257,8 @@ LOOK = (
     Figure(
         "f-trials",
         "Single trials",
-        "Conditional intensity (Hz) given the recorded past, on trials that the model has not seen, numbered at the "
-        "left; ticks are the recorded spikes.",
+        "Conditional intensity (Hz) given the recorded past, on trials that the model has not seen; ticks are the "
+        "recorded spikes.",
         "The expected count of each bin over its width, all spikes before that bin known.",
         "High just before spikes, down after them where the unit is refractory.",
         "The same curve in every trial: the model knows the trial average only.",
@@ -363,7 +364,7 @@ TESTS = (
     Figure(
         "f-ogata",
         "Ogata's tests",
-        "Left: Wiener process test, with its 95 % boundary. Right: variance of counts in windows of the rescaled "
+        "Wiener process test, with its 95 % boundary; and variance of counts in windows of the rescaled "
         "clock over the window's length, with the 95 % band of a Poisson process.",
         "As in the R package STAR (Pouzat and Chaffiol 2009): on the rescaled clock spikes must be a unit Poisson "
         "process.",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from rnnspike.wording import interval, number, p_text
+
 Tone = Literal["good", "fair", "bad", "none"]
 #: How the page shows a column's values: digits after the point, or by their own rule.
 Form = Literal["text", "0", "2", "3", "p", "verdict", "remark"]
@@ -27,8 +29,6 @@ KIND_WORDS = {
 }
 _TONES: dict[str, Tone] = {"captured": "good", "stable": "good", "partly": "fair", "fragile": "fair"}
 _TONES |= {"missed": "bad", "divergent": "bad"}
-#: Below this p is given as such.
-LEAST_P = 0.001
 #: Headings after unit and model; the first three hold numbers.
 HEADINGS = ("bits/spike", "95 % interval", "KS D (p)", "after a spike", "recent spikes", "free run")
 N_NUMBERS = 3
@@ -115,7 +115,7 @@ def cells(row: Mapping[str, Any]) -> list[Cell]:
     free_run = "–" if stability is None else stability + ("" if ratio is None else f" ×{ratio:.2f}")
     return [
         Cell(number(row.get("bits_per_spike"))),
-        Cell(f"{number(row.get('bits_per_spike_low'))} to {number(row.get('bits_per_spike_high'))}"),
+        Cell(interval(row.get("bits_per_spike_low"), row.get("bits_per_spike_high"))),
         Cell(f"{number(row.get('ks_d'))} ({p_text(row.get('ks_p'))})"),
         departure_cell(row, "refractory"),
         departure_cell(row, "adaptation"),
@@ -128,23 +128,5 @@ def departure_cell(row: Mapping[str, Any], departure: str) -> Cell:
     kind, verdict, value = (row.get(f"{departure}_{name}") for name in ("kind", "verdict", "capture"))
     if kind in (None, "none") or verdict in (None, "nothing to capture"):
         return Cell("none" if verdict == "nothing to capture" else "–")
-    share = "" if value is None or verdict == "cannot be judged" else f" {value:.2f}"
+    share = "" if value is None or verdict == "cannot be judged" else f" {number(value, '.2f')}"
     return Cell(f"{kind}: {verdict}{share}", _TONES.get(verdict, "none"))
-
-
-def number(value: Any, form: str = ".3f") -> str:
-    """Return a number as text, a dash where it is undefined."""
-    return "–" if value is None else format(value, form)
-
-
-def p_text(p: float | None) -> str:
-    """Return a p value as text, with a bound where it is very small.
-
-    Examples
-    --------
-    >>> p_text(0.0321), p_text(1e-9), p_text(None)
-    ('0.032', '< 0.001', '–')
-    """
-    if p is None:
-        return "–"
-    return f"< {LEAST_P:g}" if p < LEAST_P else f"{p:.2g}"

@@ -1,4 +1,4 @@
-"""One colour per model, in every figure: dark on white paper, light on a dark screen (``models.registry``)."""
+"""One colour per model and per condition, in every figure; each has one on white paper and one on a dark screen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from rnnspike.models.registry import GIVEN_COLOURS, MODELS, OTHER_COLOURS, Colours, without_history
+
+#: Colours of conditions: apart from each other, also to the colour-blind, and from the colours of all models.
+#: Recordings with more conditions than these are shown as a heat map.
+CONDITION_COLOURS: tuple[Colours, ...] = (
+    ("#0000f0", "#783cff"),
+    ("#d27800", "#e1871e"),
+    ("#003c00", "#96f02d"),
+    ("#c32d69", "#d2001e"),
+    ("#5a0078", "#f0b4e1"),
+    ("#7887d2", "#4b78a5"),
+)
+#: Colours of event marks.
+EVENT_COLOURS: Colours = ("#d100d1", "#ff5cff")
 
 
 def all_colours(models: Iterable[str] = ()) -> dict[str, Colours]:
@@ -31,3 +44,11 @@ def colours(model: str) -> Colours:
 def on_paper(model: str) -> str:
     """Return a model's colour on white."""
     return colours(model)[0]
+
+
+def condition_colours(n: int) -> list[str]:
+    """Return a colour a condition on white: black for one, then those of conditions; of too many two in turn."""
+    if n == 1:
+        return ["#1a1a1a"]
+    few = [light for light, _ in CONDITION_COLOURS[:n]]
+    return few if n <= len(few) else [("#1a1a1a", "#7a7a7a")[c % 2] for c in range(n)]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.report.cells import p_text
+from rnnspike.evaluation.decoding.covariate import LEAST_P
 from rnnspike.report.packing import packed, rounded
 from rnnspike.report.words import short_labels
 from rnnspike.runs.stored.decoding import Decoding
-from rnnspike.wording import counted
+from rnnspike.wording import counted, p_text
 
 #: Windows of a decoded covariate that are drawn at the most.
 MOST_WINDOWS = 3000
@@ -110,7 +110,7 @@ def covariate_table(found: Decoding) -> list[list[str]]:
             _interval(row, "rms_error", form=".4g"),
             f"{row['prior_rms_error']:.4g}",
             f"{row['chance_error']:.4g}",
-            p_text(row["error_p"]),
+            p_text(row["error_p"], LEAST_P),
             _interval(row, "median_error", form=".4g"),
             _interval(row, "information"),
             f"{row['temperature']:.2f}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy.typing as npt
 
@@ -32,6 +33,8 @@ from rnnspike.runs.stored.store import (
     safe_name,
 )
 from rnnspike.runs.stored.tables import ScoredRun, read_per_trial, read_scored
+from rnnspike.runs.stored.trials import read_trials
+from rnnspike.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +42,11 @@ if TYPE_CHECKING:
 Curves = dict[str, npt.NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A finished run directory; rows and tables are read at once, a unit's curves when asked for.
+
+    It stands for the path of its folder wherever a path is taken.
 
     Attributes
     ----------
@@ -66,6 +71,41 @@ class Run:
     settings: dict[str, Any]
     provenance: dict[str, Any]
 
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Self:
+        """Return the run of a directory.
+
+        Parameters
+        ----------
+        folder
+            The run directory.
+
+        Returns
+        -------
+        Self
+            What it holds; RunError where it is none, or damaged.
+        """
+        folder = open_run(folder)
+        return cls(
+            folder=folder,
+            rows=read_rows(folder),
+            pairs=read_csv(folder / "pairs.csv", PAIR_TYPES),
+            findings=[dict.fromkeys(FINDING) | each for each in read_jsonl(folder / "findings.jsonl", FINDING)],
+            settings=read_settings(folder, resolved=RESOLVED),
+            provenance=read_provenance(folder, versions=VERSIONS),
+        )
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> Path:
+        return self.folder / name
+
+    def __repr__(self) -> str:
+        units, models = counted(len(self.units), "unit{s}"), counted(len(self.models), "model{s}")
+        found = counted(len(self.findings), "finding{s}")
+        return f"<{type(self).__name__} {self.name}: {units}, {models}, {found}; {self.folder}>"
+
     @property
     def name(self) -> str:
         """Name of the recording."""
@@ -80,6 +120,11 @@ class Run:
     def models(self) -> list[str]:
         """Models with a score for any unit, in the ladder's order."""
         return list(dict.fromkeys(row["model"] for row in self.rows if row["status"] == "ok"))
+
+    @property
+    def n_replicates(self) -> int:
+        """Replicates that posterior predictive checks are put together of."""
+        return int(self.settings["settings"]["replicates"]["value"])
 
     @cached_property
     def gains(self) -> dict[tuple[str, str, str], tuple[float, float, float]]:
@@ -116,6 +161,24 @@ class Run:
     def decoded_covariate(self) -> Decoding | None:
         """What ``rnnspike decode --covariate`` found; None where it was not run."""
         return read_covariate(self.folder)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame | None:
+        """The trials of the run with the times of events in each; None for a run of an older version."""
+        return read_trials(self.folder)
+
+    @property
+    def unit_names(self) -> dict[str, str]:
+        """The file's own names of units, by id, where it has them."""
+        return self.settings["resolved"].get("unit_names") or {}
+
+    @cached_property
+    def conditions(self) -> list[str]:
+        """Labels of the conditions, in the order of their codes; of an older version those of the first PSTH."""
+        stored = self.settings["resolved"].get("conditions")
+        if stored is None and self.units:
+            stored = [str(label) for label in self.curves(self.units[0]).get("smooth.condition", ())]
+        return stored or []
 
     def unit_rows(self, unit: str) -> list[dict[str, Any]]:
         """Return a unit's rows.
@@ -223,17 +286,9 @@ def _configs(owner: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield model, member, read_json(config, {"training": dict[str, Any] | None})
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | os.PathLike[str]) -> Run:
     """Read a run directory; RunError where it is none, or damaged."""
-    folder = open_run(folder)
-    return Run(
-        folder=folder,
-        rows=read_rows(folder),
-        pairs=read_csv(folder / "pairs.csv", PAIR_TYPES),
-        findings=[dict.fromkeys(FINDING) | each for each in read_jsonl(folder / "findings.jsonl", FINDING)],
-        settings=read_settings(folder, resolved=RESOLVED),
-        provenance=read_provenance(folder, versions=VERSIONS),
-    )
+    return Run.read(folder)
 
 
 def distinct_names(named: Iterable[tuple[str, Run]]) -> list[str]:

@@ -9,17 +9,17 @@ from rnnspike.names import visible
 from rnnspike.report import advice, tallies, words
 from rnnspike.report.cells import HEADINGS, cells
 from rnnspike.report.load import Run
+from rnnspike.report.network import has_dynamics
 
 
 def to_markdown(run: Run) -> str:
     """Return headline, summary, warnings, findings and the table of rows; no name is markup."""
     headline = tallies.headline_model(run) if run.units else ""
-    has_dynamics = (run.folder / "dynamics" / "rows.jsonl").is_file()
     lines = [f"# {_as_is(run.name)}", "", _as_is(words.protocol_line(run)) + ".", ""]
     lines += [_as_is(" ".join(words.summary(run))), ""]
     if run.units:
         lines += [f"- **Before you believe it:** {_as_is(said)}" for said in advice.warnings(run, headline)]
-        for step in advice.next_steps(run, headline, has_dynamics):
+        for step in advice.next_steps(run, headline, has_dynamics(run)):
             lines += [f"- **Next:** {_as_is(step.text)}", *_code(step.command)]
         lines.append("")
     if run.findings:

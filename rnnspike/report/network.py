@@ -6,13 +6,16 @@ the page says so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
-from rnnspike.report.load import Curves
+from rnnspike.dynamics.rows import spread_text
+from rnnspike.models.registry import closed_loop
+from rnnspike.report.load import Curves, Run
 from rnnspike.report.packing import packed, spread
 from rnnspike.runs.stored.store import read_arrays, read_jsonl, safe_name
 
@@ -51,21 +54,43 @@ CURVES = (
 )
 
 
-def network_payload(folder: Path, units: list[str]) -> dict[str, Any] | None:
-    """Return what the page shows of a run's ``dynamics`` folder; None where it was not analysed."""
-    rows_file = folder / "rows.jsonl"
+def network_rows(run: Run) -> list[dict[str, Any]] | None:
+    """Return the rows over networks of a run's ``dynamics`` folder; None where it was not analysed."""
+    rows_file, summary = (run.folder / "dynamics" / name for name in ("rows.jsonl", "summary.jsonl"))
     if not rows_file.is_file():
         return None
-    summary = folder / "summary.jsonl"
-    rows = read_jsonl(summary if summary.is_file() else rows_file, {"model": str, "input": str})
+    return read_jsonl(summary if summary.is_file() else rows_file, {"model": str})
+
+
+def has_dynamics(run: Run) -> bool:
+    """Say whether ``rnnspike dynamics`` looked into a network of the run, beyond the brief reading of a fit."""
+    return any(not row.get("brief") for row in network_rows(run) or [])
+
+
+def why_no_network(run: Run) -> str:
+    """Return why the page shows no network, and what to do about it."""
+    found = [model for model in closed_loop() if any(row["model"] == model for row in run.rows)]
+    if not found:
+        return "This run has no network with a step per bin to look into: fit with --models lstm."
+    names = " and ".join(found)
+    return f"Not analysed: rnnspike dynamics RUN looks into {names}, rnnspike report RUN then shows it here."
+
+
+def network_payload(run: Run) -> dict[str, Any] | None:
+    """Return what the page shows of a run's ``dynamics`` folder; None where it was not analysed."""
+    folder, units, rows = run.folder / "dynamics", run.units, network_rows(run)
+    if rows is None:
+        return None
     memories = sorted(folder.glob("*/*/*/memory.npz"))
     order = {safe_name(unit): k for k, unit in enumerate(units)}
     memories.sort(key=lambda file: order.get(file.parents[2].name, len(order)))
     unit_of = dict(zip(order, units, strict=False))
     return {
         "columns": list(COLUMNS.values()),
-        "table": [[_cell(row.get(key)) for key in COLUMNS] for row in rows],
+        "table": [[_cell(row, key) for key in COLUMNS] for row in rows],
         "said": list(dict.fromkeys(_sentence(row) for row in rows if row.get("message") or row.get("reconciled"))),
+        "brief": brief_note(rows),
+        "care": behind_glm(run, rows),
         "networks": [
             _network(file, unit_of.get(file.parents[2].name, file.parents[2].name))
             for file in memories[:MAX_NETWORKS]
@@ -74,7 +99,39 @@ def network_payload(folder: Path, units: list[str]) -> dict[str, Any] | None:
     }
 
 
-def _cell(value: Any) -> Any:
+def brief_note(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say what is less in the brief readings of a fit; None where there are none."""
+    brief = [row for row in rows if row.get("brief") and row.get("status") == "ok"]
+    if not brief:
+        return None
+    starts, lag_ms = max(row["n_starts"] for row in brief), max(row["longest_lag_ms"] for row in brief)
+    return (
+        f"A brief reading, made by fit: up to {max(row['n_seeds'] for row in brief)} networks per unit, one input "
+        f"({brief[0]['input']}), {starts:g} starts per search, gradients up to {lag_ms:.3g} ms. There may be more  "
+        "fixed points than it found. rnnspike dynamics RUN looks for them from 128 starts and adds the "
+        "closed loop, basins, cycles and the rhythm."
+    )
+
+
+def behind_glm(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a warning for each network that finds the held-out spikes less likely than the GLM of its unit does."""
+    said = []
+    for unit, model in dict.fromkeys((row.get("unit"), row["model"]) for row in rows):
+        gain, low, high = run.gains.get((str(unit), model, "glm"), (0.0, 0.0, 0.0))
+        if gain < 0:
+            within = "" if high < 0 else ", which includes 0"
+            said.append(
+                f"Unit {unit}: read it with care. On held-out trials {model} finds the spikes less likely than glm "
+                f"by {-gain:.3f} bits/spike (95 % interval {-high:.3f} to {-low:.3f}{within})."
+            )
+    return said
+
+
+def _cell(row: Mapping[str, Any], key: str) -> Any:
+    """Return a cell of the table: a value, with the range over networks where they differ."""
+    value = row.get(key)
+    if f"{key}_low" in row and isinstance(value, float):
+        return spread_text(row, key)
     if isinstance(value, float):
         return float(f"{value:.3g}")
     if isinstance(value, list):
@@ -84,7 +141,26 @@ def _cell(value: Any) -> Any:
 
 def _sentence(row: dict[str, Any]) -> str:
     parts = "; ".join(str(row[key]) for key in ("reconciled", "message") if row.get(key))
-    return f"Unit {row.get('unit') or '–'}, {row['model']}, {row['input']}: {parts}."
+    input_name = f", {row['input']}" if row.get("input") else f" {row['status']}"
+    return f"Unit {row.get('unit') or '–'}, {row['model']}{input_name}: {parts}.{_ranges(row)}"
+
+
+def _ranges(row: Mapping[str, Any]) -> str:
+    """Return the numbers behind the words: medians over networks with their ranges, and the reach of the spikes."""
+    names = {
+        "gate_tau_ms": "gates",
+        "eigenvalue_tau_ms": "slowest mode at visited states",
+        "measured_tau_ms": "read-out",
+    }
+    names["memory_horizon_ms"] = "gradient reach"
+    known = {words: spread_text(row, name) for name, words in names.items() if row.get(name) is not None}
+    if not known or not row.get("n_seeds"):
+        return ""
+    text = ", ".join(f"{words} {value} ms" for words, value in known.items())
+    history = (
+        f"; history in the spikes reaches {row['history_ms']:.3g} ms" if row.get("history_ms") is not None else ""
+    )
+    return f" Medians (ranges) over {row['n_seeds']}: {text}{history}."
 
 
 def _network(memory_file: Path, unit: str) -> dict[str, Any]:
@@ -152,11 +228,17 @@ def _input(arrays: Curves, memory: Curves) -> dict[str, Any]:
         "eigenvalues": _complex(arrays["eigenvalues"][leading].ravel(), 10_000),
         "n_modes": int(arrays["eigenvalues"].shape[1]) if n else 0,
         "note": [str(each) for each in arrays["note"][leading].ravel()],
-        "basin_shares": packed(arrays["basin_shares"]),
     }
     for name in ("speed_per_s", "dwell_s", "n_starts"):
         found[name] = packed(arrays[name][:200])
-    for name in ("lyapunov_per_s", "cycle_period_s", "cycle_share", "merge_tolerance", "n_at_tolerance"):
+    for name in (
+        "basin_shares",
+        "lyapunov_per_s",
+        "cycle_period_s",
+        "cycle_share",
+        "merge_tolerance",
+        "n_at_tolerance",
+    ):
         if name in arrays:
             found[name] = packed(arrays[name])
     if plane is not None:

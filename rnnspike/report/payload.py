@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnspike.evaluation.curves import MAX_CONDITIONS
 from rnnspike.observation import garwood
 from rnnspike.report.catalogue import UNIT_GROUPS
+from rnnspike.report.colours import CONDITION_COLOURS
 from rnnspike.report.load import Curves, Run
 from rnnspike.report.packing import UNDEFINED, columnar, packed, rounded, spread
+from rnnspike.report.tallies import gain_unit, steps
+from rnnspike.report.trials.rasters import rasters
 from rnnspike.report.words import short_labels
 from rnnspike.trials.data import FloatArray, IntArray
 from rnnspike.wording import counted
 
-#: Spikes of a raster, example trials and bins of each, and trials of the session that a page keeps per unit.
-MAX_RASTER, MAX_EXAMPLES, MAX_EXAMPLE_BINS, MAX_SESSION = 6000, 6, 700, 150
+#: Example trials and bins of each, and trials of the session that a page keeps per unit; spikes of a raster.
+MAX_EXAMPLES, MAX_EXAMPLE_BINS, MAX_SESSION, MAX_RASTER = 6, 700, 150, 6000
 #: Units of the matrix of links.
 MAX_LINKED = 100
-#: A raster shows trials that were run free where these are so many at the least, else recorded ones alone.
-FEWEST_ROWS = 5
-SMOOTH_CURVES = ("smooth.time_s", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
 #: Steps in the range of a packed array where a page has many units: a picture has no more.
 COARSE_STEPS = 1000
 PAIRS = ["model_a", "model_b", "gain", "gain_low", "gain_high", "p"]
@@ -56,6 +55,8 @@ THINNED = {
     "psth": (("time_s", "model_hz", "model_by_condition_hz"), 200),
     "smooth": (("time_s", "rate_hz", "low_hz", "high_hz"), 1000),
 }
+#: Those of these groups that have a curve per condition: the more conditions, the fewer points of each.
+BY_CONDITION = ("psth", "smooth")
 #: Never packed into 16 bits, whose steps are too wide for what is drawn on a log scale.
 AS_NUMBERS = ("isi.edge_ms",)
 OGATA_VARIANCE = ("ogata.window", "ogata.variance", "ogata.variance_low", "ogata.variance_high")
@@ -66,24 +67,26 @@ def unit_payload(run: Run, unit: str, share: float = 1.0) -> dict[str, Any]:
     curves, trials = run.curves(unit), run.per_trial(unit)
     kept = {name: values for name, values in curves.items() if name in KEPT or name.startswith(GROUPS)}
     kept |= {name: curves[name] for name in OGATA_VARIANCE if name in curves}
+    crowd = max(1.0, len(curves.get("smooth.condition", ())) / len(CONDITION_COLOURS))
     for group, (names, most) in THINNED.items():
-        kept |= _thinned(curves, group, names, max(30, round(most * share)))
+        fewer = crowd if group in BY_CONDITION else 1.0
+        kept |= _thinned(curves, group, names, max(30, round(most * share / fewer)))
     for departure in ("adaptation", "shared"):
         if f"{departure}.observed" in curves:
             kept[f"{departure}.low"], kept[f"{departure}.high"] = garwood(curves[f"{departure}.observed"])
     kept |= (
-        pooled_hazard(curves) | _examples(curves, share) | session(trials, curves, max(30, int(MAX_SESSION * share)))
+        pooled_hazard(curves)
+        | _examples(curves, trials, share)
+        | session(trials, curves, max(30, int(MAX_SESSION * share)))
     )
     kept |= rasters(curves, trials, max(200, int(MAX_RASTER * share)))
-    kept |= {"smooth.condition": curves["smooth.condition"]} if "smooth.condition" in curves else {}
-    if len(kept.get("smooth.condition", ())) > MAX_CONDITIONS:
-        kept = {name: values for name, values in kept.items() if name not in SMOOTH_CURVES}
     if "calibration.condition.label" in kept:
         kept["calibration.condition.label"] = np.array(short_labels(kept["calibration.condition.label"].tolist()))
     pairs = run.unit_pairs(unit)
     return {
         "unit": unit,
         "rows": columnar([row for row in run.unit_rows(unit) if row["status"] == "ok"]),
+        "gain_unit": gain_unit(steps(run, [unit])),
         "pairs": columnar(pairs[PAIRS].to_dict("records")),  # type: ignore[arg-type]  # names are texts
         "curves": {
             name: rounded(each) if name in AS_NUMBERS else packed(each, UNDEFINED - 1 if share == 1 else COARSE_STEPS)
@@ -176,45 +179,6 @@ def merged(edges: IntArray, values: FloatArray, least: float) -> IntArray:
     return np.array([*kept, int(edges[-1])])
 
 
-def shown_trials(curves: Curves, held: IntArray, most_spikes: int) -> IntArray:
-    """Return which of the trials held a raster shows: whole ones, evenly spaced, and run free if a few are."""
-    free = np.intersect1d(held, curves.get("free_raster.trials", curves.get("free_run.trials", ())))
-    chosen = held if len(free) < min(FEWEST_ROWS, len(held)) else free.astype(np.int64)
-    n_spikes = max(1, int(np.isin(curves["raster.trial"], chosen).sum()))
-    return np.asarray(chosen[spread(len(chosen), max(1, len(chosen) * most_spikes // n_spikes))])
-
-
-def rasters(curves: Curves, trials: pd.DataFrame, most_spikes: int) -> Curves:
-    """Return the recorded raster and one of each model run free, over the same trials.
-
-    ``raster.row`` (row,) numbers the trials shown, ordered by condition, ``raster.condition`` (row,) is that of each;
-    ``raster.data`` and ``raster.<model>`` are pairs of lists, spikes in each row and the bin of each spike.
-    """
-    if "raster.trial" not in curves:
-        return {}
-    shown = trials[trials["trial"].isin(shown_trials(curves, trials["trial"].to_numpy(), most_spikes))]
-    shown = shown.sort_values("condition", kind="stable")
-    rows = shown["trial"].to_numpy()
-    found = {"raster.row": rows, "raster.condition": shown["condition"].to_numpy()}
-    sources = {"data": ("raster.trial", "raster.bin")}
-    for model in curves.get("free_run.models", ()):
-        sources[str(model)] = (f"free_raster.{model}.trial", f"free_raster.{model}.bin")
-    simulated = set(np.asarray(curves.get("free_raster.trials", curves.get("free_run.trials", ()))).tolist())
-    for name, (trial, at) in sources.items():
-        if trial in curves and (name == "data" or set(rows.tolist()) <= simulated):
-            found[f"raster.{name}.count"], found[f"raster.{name}.bin"] = _by_row(curves[trial], curves[at], rows)
-    return found
-
-
-def _by_row(trial: IntArray, at: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the number of spikes in each of these trials, and the bins of them all in that order."""
-    place = {int(row): k for k, row in enumerate(rows)}
-    keep = np.isin(trial, rows)
-    row = np.array([place[int(each)] for each in trial[keep]], dtype=np.int64)
-    order = np.lexsort((at[keep], row))
-    return np.bincount(row, minlength=len(rows)), np.asarray(at[keep][order])
-
-
 def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
     """Return spikes by trial, and the gain of each model over the reference summed up to each trial."""
     if "reference" not in curves or f"ll_{curves['reference']}" not in trials:
@@ -232,7 +196,7 @@ def session(trials: pd.DataFrame, curves: Curves, most: int) -> Curves:
     }
 
 
-def _examples(curves: Curves, share: float) -> Curves:
+def _examples(curves: Curves, trials: pd.DataFrame, share: float) -> Curves:
     if "example.rate_hz" not in curves:
         return {}
     n = max(1, round(MAX_EXAMPLES * share))
@@ -243,6 +207,7 @@ def _examples(curves: Curves, share: float) -> Curves:
     bins = slice(int(np.argmax(inside)), int(np.argmax(inside)) + n_bins)  # the piece with most spikes
     return {
         "example.trial": curves["example.trial"][chosen],
+        "example.condition": trials.set_index("trial")["condition"].loc[curves["example.trial"][chosen]].to_numpy(),
         "example.time_s": curves["example.time_s"][bins],
         "example.spikes": curves["example.spikes"][chosen, bins].astype(np.uint8),
         "example.rate_hz": curves["example.rate_hz"][:, chosen, bins],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ DIPS, FALLING = ("dip", "dip and excess"), ("falling",)
 LEVEL = 0.05
 #: A free run keeps the rate where the ratio to the recorded one, interval and all, is within this part of 1.
 NEAR_RATE = 0.1
+#: A gain so many times the typical one makes the others too small to be seen on a linear axis.
+DWARFED = 8.0
+#: Gains below this, bits/spike, need not be seen.
+LEAST_GAIN = 1e-3
 
 
 def headline_model(run: Run) -> str:
@@ -61,14 +66,14 @@ def gains_over(run: Run, model: str, base: str) -> list[tuple[str, float, float,
     return [(unit, *found) for (unit, a, b), found in run.gains.items() if (a, b) == (model, base)]
 
 
-def steps(run: Run) -> list[dict[str, Any]]:
-    """Return the paired gain of each model over the one that it extends, for every unit.
+def steps(run: Run, units: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the paired gain of each model over the one that it extends, for these units, or for every one.
 
     Where the unit has no score of that one, the gain is over the nearest that it extends in turn. In the order of the
     figures: by the model extended, then by the model.
     """
     found = []
-    for unit in run.units:
+    for unit in run.units if units is None else units:
         fitted = [row["model"] for row in run.unit_rows(unit) if row["status"] == "ok"]
         for model in fitted:
             over = nearest_extended(model, fitted)
@@ -77,6 +82,19 @@ def steps(run: Run) -> list[dict[str, Any]]:
                 found.append({"unit": unit, "model": model, "over": over, "gain": gain, "low": low, "high": high})
     place = {model: k for k, model in enumerate(run.models)}
     return sorted(found, key=lambda step: (place[step["over"]], place[step["model"]]))
+
+
+def gain_unit(found: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return up to where an axis of gains (``steps``) is linear, to be logarithmic beyond; None: linear throughout.
+
+    A power of ten at or below the typical gain, where the largest would hide it.
+    """
+    gains: dict[tuple[str, str], list[float]] = {}
+    for step in found:
+        gains.setdefault((step["model"], step["over"]), []).append(step["gain"])
+    sizes = [size for each in gains.values() if (size := abs(float(np.median(each)))) > 0]
+    typical = max(LEAST_GAIN, float(np.quantile(sizes, 0.4))) if sizes else 0.0
+    return float(10.0 ** math.floor(math.log10(typical))) if sizes and max(sizes) > DWARFED * typical else None
 
 
 def beaten(run: Run, model: str) -> dict[str, set[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnspike.config import FitSettings
 from rnnspike.evaluation.departures.verdicts import foreign_share_is_high
 from rnnspike.models.registry import has_memory, is_population, without_history
 from rnnspike.report.load import Run
@@ -258,7 +260,8 @@ def repeat_command(run: Run, **changed: Any) -> str:
 def _option(name: str, value: Any) -> list[str]:
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
-        return [option] if value else []
+        on_by_default = name in FitSettings.model_fields and FitSettings.model_fields[name].default is True
+        return [option] if value else [option.replace("--", "--no-")] if on_by_default else []
     if value is None:
         return []
     if name == "window":
@@ -268,7 +271,45 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def short_labels(labels: Sequence[str]) -> list[str]:
-    """Return labels without the column's name where all have the same one."""
-    names = {label.split("=", 1)[0] for label in labels if label.count("=") == 1}
-    alike = len(names) == 1 and all(label.count("=") == 1 for label in labels)
-    return [label.split("=", 1)[1] for label in labels] if alike else list(labels)
+    """Return labels of conditions by their values alone, where all have the same columns.
+
+    Examples
+    --------
+    >>> short_labels(["side=left, contrast=0.5", "side=right, contrast=1"])
+    ['left, 0.5', 'right, 1']
+    """
+    columns = condition_columns(labels)
+    return [", ".join(_parts(label, columns) or ()) for label in labels] if columns else list(labels)
+
+
+def without_names(labels: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the names of the columns that labels of conditions are of, and the labels by their values alone.
+
+    Examples
+    --------
+    >>> without_names(["side=left, drug=no", "side=right, drug=no"])
+    ('side, drug', ['left, no', 'right, no'])
+    >>> without_names(["all"])
+    ('condition', ['all'])
+    """
+    return ", ".join(condition_columns(labels)) or "condition", short_labels(labels)
+
+
+def condition_columns(labels: Sequence[str]) -> list[str]:
+    """Return the columns that labels of conditions name; none where labels have no columns, or not the same.
+
+    Examples
+    --------
+    >>> condition_columns(["side=left, contrast=0.5"]), condition_columns(["all"])
+    (['side', 'contrast'], [])
+    """
+    found: list[list[str]] = [re.findall(r"(?:^|, )([^=,]+)=", label) for label in labels]
+    names = min(found, key=len, default=[])  # values may look like columns
+    return names if names and all(_parts(label, names) for label in labels) else []
+
+
+def _parts(label: str, columns: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the values of these columns in a label; None where it does not name them in this order."""
+    pattern = ", ".join(f"{re.escape(column)}=(.*)" for column in columns)
+    match = re.fullmatch(pattern, label, re.DOTALL)
+    return match.groups() if match else None

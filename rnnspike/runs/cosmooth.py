@@ -21,8 +21,9 @@ from rnnspike.models.population.cosmoothing.gpfa import gpfa
 from rnnspike.models.population.cosmoothing.ridge import ridge
 from rnnspike.models.population.cosmoothing.task import Prediction, Task, forward_groups, left_out_groups
 from rnnspike.names import plain
-from rnnspike.recording.data import Finding
-from rnnspike.runs.job import SHARED_SPIKES, PlannedRecording, load_recording
+from rnnspike.recording.data import Finding, Recording
+from rnnspike.recording.read import read_recording
+from rnnspike.runs.job import SHARED_SPIKES, PlannedRecording, planned
 from rnnspike.runs.rows import COSMOOTH, COSMOOTH_SCHEMA
 from rnnspike.runs.stored.reopen import reopen
 from rnnspike.runs.stored.store import run_name
@@ -131,13 +132,13 @@ class Population:
         return Task(trials, self.loaded.folds, groups, n_forward)
 
 
-def load_population(source: Path, given: Mapping[str, Any], **granted: bool) -> Population:
+def load_population(source: Path | Recording, given: Mapping[str, Any], **granted: bool) -> Population:
     """Read the trials of a recording, or those of a run directory with its folds.
 
     Parameters
     ----------
     source
-        A recording or a run directory.
+        A recording, its path or a run directory.
     given
         Fields of ``FitSettings`` (``APPLIES``); beside a run directory ``bin`` alone, by default that of the run or
         ``BIN_S``, whichever is wider.
@@ -155,10 +156,11 @@ def load_population(source: Path, given: Mapping[str, Any], **granted: bool) -> 
     """
     if unused := sorted({*given} - APPLIES):
         raise ConfigError(f"{', '.join(unused)}: does not apply to co-smoothing (leave it out)")
-    if not is_run(source):
+    if isinstance(source, Recording) or not is_run(source):
         settings = checked({"bin": BIN_S, **given}, dict.fromkeys(given, "cosmooth"))
         settings = settings.model_copy(update={"observation": "poisson", "burn_in": 0.0})
-        return _together(run_name(source), load_recording(source, settings))
+        recording = source if isinstance(source, Recording) else read_recording(source, settings.read_options())
+        return _together(run_name(recording.path), planned(recording, settings))
     if unused := sorted({*given} - {"bin", *granted}):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         raise ConfigError(f"{source}: a run has its own trials, units and folds: leave out {flags}")
@@ -299,52 +301,3 @@ def scored(task: Task, method: Callable[[Task], Iterator[Prediction]], seed: int
     null = log_likelihood(evaluated_mean_null(counts, everywhere, "poisson"), counts, everywhere, "poisson")
     held = np.asarray(observed.any(axis=1))
     return scores(found, null, counts.sum(axis=1, dtype=np.int64), held, rng_for("co-smoothing", seed))
-
-
-def cosmooth(
-    path: str | Path,
-    *,
-    methods: Sequence[str] = METHODS,
-    forward_s: float = 0.0,
-    sigmas_s: Sequence[float] = (),
-    n_latents: int | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    **settings: Any,
-) -> list[dict[str, Any]]:
-    """Predict each unit of a recording from the others on held-out trials: one row per unit and method.
-
-    Parameters
-    ----------
-    path
-        A recording that ``read_recording`` takes, or a run directory, whose trials and folds are then used.
-    methods
-        Of ``psth``, ``ridge`` and ``gpfa``.
-    forward_s
-        Predict this long an end of each trial from all units before instead, s.
-    sigmas_s
-        Standard deviations of the kernels of ``ridge``, s; empty: 30 and 100 ms, wider for bins above 10 ms.
-    n_latents
-        Latents of ``gpfa``; None: chosen on validation trials.
-    seed
-        Seed of the bootstrap over trials.
-    progress
-        Called with (methods done, methods in all, the last one).
-    settings
-        Fields of ``FitSettings`` that concern the recording, its trials, units and folds (``APPLIES``); ``bin`` is
-        10 ms unless given, and the only one that goes with a run directory.
-
-    Returns
-    -------
-    list
-        Rows as of ``rnnspike cosmooth``: every unit, and with ``unit`` None all units pooled.
-
-    Raises
-    ------
-    RecordingError
-        Where the recording cannot be read, or fewer than two units were recorded together.
-    ConfigError
-        For a method that there is not, or settings that do not apply.
-    """
-    options = CosmoothOptions(methods, forward_s, sigmas_s, n_latents, seed)
-    return list(cosmooth_rows(load_population(Path(path), settings), options, progress))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,15 +25,16 @@ from rnnspike.models.population.blocks import common_reach
 from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.models.registry import MODELS, closed_loop, load
 from rnnspike.recording.data import Recording
-from rnnspike.rhythm import SpikeRhythm, coarser, history_reach, spike_rhythm
+from rnnspike.rhythm import SpikeRhythm, coarser, spike_rhythm
 from rnnspike.runs.engines.engine import Engine, completed
 from rnnspike.runs.engines.in_process import InProcess
+from rnnspike.runs.fitting.reading import history_own
 from rnnspike.runs.fitting.training import model_folder
 from rnnspike.runs.job import Job, PlannedRecording, load_job, unit_trials
-from rnnspike.runs.stored.dynamics_store import write_network
+from rnnspike.runs.stored.dynamics_store import write_network, write_rows
 from rnnspike.runs.stored.reopen import reopen
-from rnnspike.runs.stored.store import distinct_name, safe_name, write_jsonl
-from rnnspike.runs.tasks import Progress, member_name, rng_for
+from rnnspike.runs.stored.store import distinct_name, read_jsonl, safe_name
+from rnnspike.runs.tasks import Progress, different_folds, member_name, rng_for
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
 
 #: Unit of a network that all units share.
@@ -114,6 +114,7 @@ def analyse_run(
     folder = Path(folder)
     tasks = network_tasks(folder, options)
     by_task: dict[int, list[Row]] = {}
+    brief = _brief_rows(folder / "dynamics")
     if progress:
         progress(0, len(tasks), tasks[0].label)
     calls = [(index, (task,)) for index, task in enumerate(tasks)]
@@ -124,17 +125,36 @@ def analyse_run(
         if progress:
             progress(done, len(tasks), tasks[index].label)
     rows = [row for index in range(len(tasks)) for row in by_task[index]]
-    summary = _write_rows(folder / "dynamics", rows)
+    kept = _replace_brief(folder / "dynamics", brief, rows)
+    summary = [row for row in write_rows(folder / "dynamics", [*rows, *kept]) if not row.get("brief")]
     if on_rows:
         on_rows(summary)
     return rows + summary
 
 
-def _write_rows(folder: Path, rows: Sequence[Row]) -> list[Row]:
-    summary = summarise(rows)
-    write_jsonl(folder / "rows.jsonl", rows)
-    write_jsonl(folder / "summary.jsonl", summary)
-    return summary
+def _brief_rows(folder: Path) -> list[Row]:
+    """Return the rows that a fit left in a ``dynamics/`` folder."""
+    file = folder / "rows.jsonl"
+    return [row for row in read_jsonl(file, {"model": str}) if row.get("brief")] if file.is_file() else []
+
+
+def _replace_brief(folder: Path, brief: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Remove the brief readings of units and models that ``rows`` are of; return the rows of the other readings."""
+    by_model = {(row["unit"], row["model"]): set[Any]() for row in rows}
+    for row in rows:
+        by_model[row["unit"], row["model"]].add(row["seed"])
+    kept = []
+    for row in brief:
+        seeds = by_model.get((row["unit"], row["model"]))
+        if seeds is None:
+            kept.append(row)
+        elif row["seed"] is not None and row["seed"] not in seeds:
+            member = folder / safe_name(row["unit"]) / row["model"] / row["seed"]
+            for file in member.glob("*.npz"):
+                file.unlink()
+            if member.is_dir() and not any(member.iterdir()):
+                member.rmdir()
+    return kept
 
 
 def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
@@ -156,7 +176,7 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     tasks = [
         NetworkTask(run.job, unit, model, *member, options, pictures=options.pictures and k == 0)
         for unit, model in wanted
-        for k, member in enumerate(_different_folds(run.members(model, unit), options.n_members))
+        for k, member in enumerate(different_folds(run.members(model, unit), options.n_members))
     ]
     if not tasks:
         names = list(dict.fromkeys(model for _, model in wanted))
@@ -171,21 +191,6 @@ def _no_such_network(options: DynamicsOptions) -> str:
     if ALL_UNITS in options.units:
         return f"{models}: one network per unit, none of all units (leave out --unit {ALL_UNITS}, or name a unit)"
     return f"{models}: one network of all units, none per unit (--unit {ALL_UNITS})"
-
-
-def _different_folds(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
-    """Return at most ``n_most`` members (test fold, validation fold), in order.
-
-    As many test folds as can be, and as many trainings: one that left out two folds has made a member for each.
-    """
-    left, chosen = list(members), list[tuple[int, int]]()
-    while left and len(chosen) < n_most:
-        tests = Counter(test for test, _ in chosen)
-        trainings = Counter(frozenset(member) for member in chosen)
-        best = min(left, key=lambda member: (tests[member[0]], trainings[frozenset(member)]))
-        left.remove(best)
-        chosen.append(best)
-    return sorted(chosen)
 
 
 def analyse_network(task: NetworkTask) -> list[Row]:
@@ -256,9 +261,7 @@ def population_own(job: Job, unit_ids: tuple[str, ...], width: int) -> tuple[Pop
 def spikes_own(job: Job, unit: str) -> tuple[SpikeRhythm, float]:
     """Return the rhythm of a unit's spikes, and how far back (s) past spikes affect their rate."""
     loaded = load_job(job)
-    trials = unit_trials(job, (unit,))
-    counts, observed = trials.past_and_window()
-    history_s = history_reach(counts[:, :, 0], trials.bin_s, observed[:, :, 0], trials.condition)
+    trials, history_s = unit_trials(job, (unit,)), history_own(job, unit)
     if trials.has_repeats:
         return spike_rhythm(trials.spikes[:, :, 0], trials.bin_s, observed=trials.observed[:, :, 0]), history_s
     counts_s, observed_s = session_counts(loaded, unit, trials, trials.bin_s)
@@ -330,7 +333,7 @@ def analyse_files(
             write_network(options.out / safe_name(name), result, f"{path.name}: {model}", options.pictures)
         if progress:
             progress(done, len(searches), f"{path.name} {seed}")
-    summary = summarise(rows) if options.out is None else _write_rows(options.out, rows)
+    summary = summarise(rows) if options.out is None else write_rows(options.out, rows)
     if on_rows:
         on_rows(summary)
     return rows + summary

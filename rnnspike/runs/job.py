@@ -169,8 +169,12 @@ def job_id(source: Source, settings: FitSettings) -> str:
 
 def load_recording(path: Path, settings: FitSettings) -> PlannedRecording:
     """Read and plan a recording; RecordingError where it cannot be used."""
-    recording = read_recording(path, settings.read_options())
-    plan = plan_trials(recording, settings.trial_options())
+    return planned(read_recording(path, settings.read_options()), settings)
+
+
+def planned(recording: Recording, settings: FitSettings) -> PlannedRecording:
+    """Plan a recording; RecordingError where it cannot be used."""
+    path, plan = recording.path, plan_trials(recording, settings.trial_options())
     if not plan.unit_ids:
         reasons = sorted(set((plan.left_out or {}).values()))
         raise RecordingError(path, f"no unit is left to fit: {'; '.join(reasons)}", "--units or --min-spikes 10")

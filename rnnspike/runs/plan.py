@@ -9,10 +9,11 @@ from typing import Any
 
 from rnnspike.config import FitSettings
 from rnnspike.errors import RecordingError
-from rnnspike.models.registry import MODELS, default_models
+from rnnspike.models.registry import MODELS, default_models, to_choose
 from rnnspike.recording.data import Finding
 from rnnspike.recording.provenance import Source, stamp
 from rnnspike.runs.fitting.finish import is_task_done
+from rnnspike.runs.fitting.reading import network_to_read
 from rnnspike.runs.fitting.training import is_together
 from rnnspike.runs.job import Job, PlannedRecording, job_id, keep_loaded, load_recording
 from rnnspike.runs.layout import folder_of
@@ -53,7 +54,9 @@ def make_job(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> tu
     source = Source.of(loaded.recording)
     if stamp(path) != before:
         raise RecordingError(path, "changed while it was being read", "again")
-    if not settings.population or (settings.models == default_models() and not loaded.has_population):
+    if not settings.population or (
+        settings.models in (default_models(), tuple(to_choose())) and not loaded.has_population
+    ):
         settings = settings.without_population()
     name = distinct_name(run_name(path), loaded.recording.sha256, taken)
     folder = folder_of(settings.out, loaded.recording, name)
@@ -106,6 +109,8 @@ def tasks_of(loaded: PlannedRecording, settings: FitSettings) -> dict[Task, list
     for unit in units:
         mine = [own[unit, pair] for pair in pairs(own_rungs)]
         tasks[Task("finish", unit)] = [*mine, *batched, *pooled[unit]]
+        if network_to_read(settings) is not None:
+            tasks[Task("read", unit)] = [*mine, *batched]
     return tasks
 
 

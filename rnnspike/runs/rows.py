@@ -418,6 +418,12 @@ def row(**values: Any) -> dict[str, Any]:
     return {"schema": SCHEMA, **{name: getattr(checked, name) for name in kept}}
 
 
+def failed_recording(name: str, reason: str) -> dict[str, Any]:
+    """Return the row of a recording that was not fitted: it has no unit and no model."""
+    whole = {"schema": SCHEMA, "recording": name, "status": "failed", "message": reason}
+    return {column: whole.get(column) for column in ROW_COLUMNS}
+
+
 def pair(recording: str, unit: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a pair of models in the columns of pairs.csv."""
     from rnnspike.names import plain
@@ -433,7 +439,8 @@ def reference() -> str:
         "",
         (
             f"`rows.jsonl` and `rows.csv` hold one row per unit and model, `pairs.csv` one per unit and two models "
-            f"(schema {SCHEMA}). A cell is null (empty in CSV) where the figure is undefined."
+            f"(schema {SCHEMA}). A cell is null (empty in CSV) where the figure is undefined. On stdout, a recording "
+            "that could not be fitted has a row of its own, without unit and model, with `status` failed."
         ),
         "",
         "## In every row",
@@ -455,6 +462,11 @@ def reference() -> str:
         "`rnnspike collect --table trials` gives one line per unit, trial and model.",
         "",
         *_table(TRIALS),
+        "",
+        (
+            "`trials.csv` of a run holds its trials once: `trial`, `start_s`, the label of its `condition`, and "
+            "`at_NAME` for each time column of the trials' table but time zero itself, in seconds from time zero."
+        ),
         "",
         "## Where a line comes from",
         "",

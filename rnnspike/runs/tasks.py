@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -40,7 +41,7 @@ class Task:
     """One call of a worker.
 
     ``fit`` a unit's rungs, or a ``pooled`` one (of a ``group`` of units), without a pair of folds; a rung's networks
-    of all units and folds ``together``; ``finish`` a unit; ``write`` the run as a whole.
+    of all units and folds ``together``; ``finish`` a unit; ``read`` its network; ``write`` the run as a whole.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Task:
             "pooled": f"{self.rung} of {'all units' if self.group is None else f'units, group {self.group + 1}'}",
             "together": f"{self.rung} of all units and folds",
             "finish": f"unit {self.unit} evaluated",
+            "read": f"network of unit {self.unit} read",
             "write": "run directory",
         }[self.kind]
         return what if self.pair is None else f"{what}, folds {self.pair.a} and {self.pair.b} left out"
@@ -83,6 +85,21 @@ def pairs_of(model: str, n_folds: int, effort: Effort) -> list[Pair]:
 def members_of(model: str, n_folds: int, effort: Effort) -> list[tuple[int, int]]:
     """Return (test fold, validation fold) of every fitted model of a rung, in order."""
     return sorted(member for pair in pairs_of(model, n_folds, effort) for member in pair.members)
+
+
+def different_folds(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
+    """Return at most ``n_most`` members (test fold, validation fold), in order.
+
+    As many test folds as can be, and as many trainings: one that left out two folds has made a member for each.
+    """
+    left, chosen = list(members), list[tuple[int, int]]()
+    while left and len(chosen) < n_most:
+        tests = Counter(test for test, _ in chosen)
+        trainings = Counter(frozenset(member) for member in chosen)
+        best = min(left, key=lambda member: (tests[member[0]], trainings[frozenset(member)]))
+        left.remove(best)
+        chosen.append(best)
+    return sorted(chosen)
 
 
 def member_name(test: int, validation: int) -> str:

@@ -32,7 +32,7 @@ from rnnspike.trials.windows import keep_recorded, rows_and_window
 BERNOULLI_UP_TO_S = 0.002
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrialPlan:
     """Trials of a recording, resolved but not yet binned.
 
@@ -61,6 +61,12 @@ class TrialPlan:
     left_out: Mapping[str, str] = field(default_factory=dict)
     n_spikes: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        low, high = self.window_s
+        parts = f"{self.n_trials} trials of {self.table_name}, {low:g} to {high:g} s, bins of {1e3 * self.bin_s:g} ms"
+        units = f"{len(self.unit_ids)} units, {len(self.left_out)} left out"
+        return f"<TrialPlan: {parts}, {len(self.conditions)} conditions; {units}; {len(self.findings)} findings>"
 
     @property
     def n_trials(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnspike.api import fit
+from rnnspike.api.fitting import fit
 from rnnspike.names import visible
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
@@ -67,8 +68,8 @@ def opened(browser: Any) -> Iterator[Any]:
     """Open pages that may neither complain nor ask anything of a network."""
     tabs = []
 
-    def open_page(path: Path, fragment: str = "", **options: Any) -> Any:
-        tab = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+    def open_page(path: Path, fragment: str = "", width: int = 1280, height: int = 900) -> Any:
+        tab = browser.new_page(viewport={"width": width, "height": height})
         tab.heard, tab.requests = [], []
         tab.on("console", lambda message: tab.heard.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: tab.heard.append(str(error)))
@@ -128,6 +129,121 @@ def test_raster_has_every_spike_and_the_simulated_one_beside_it(page: Any, runs:
     recorded = pd.read_csv(runs[0] / "units" / "0" / "per_trial.csv").n_spikes.sum()
     assert sizes["recorded"] == recorded
     assert abs(sizes["stack, simulated"] - recorded) < 0.5 * recorded
+
+
+@pytest.fixture(scope="module")
+def eventful(runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole run with eight conditions, named units and two events: one that moves from trial to trial."""
+    folder = tmp_path_factory.mktemp("eventful") / "run"
+    shutil.copytree(runs[0], folder, ignore=shutil.ignore_patterns("dynamics", "report.html"))
+    settings = json.loads((folder / "settings.json").read_text())
+    settings["resolved"] |= {"conditions": [f"object={name}" for name in "abcdefgh"], "unit_names": {"0": "01A"}}
+    settings["resolved"]["window_s"] = [0.0, 0.5]
+    (folder / "settings.json").write_text(json.dumps(settings))
+    trials = pd.read_csv(folder / "trials.csv")
+    trials.assign(at_cue=0.1, at_go=0.2 + 0.005 * trials.trial).to_csv(folder / "trials.csv", index=False)
+    for unit in "01":
+        place = folder / "units" / unit
+        table = pd.read_csv(place / "per_trial.csv")
+        table.assign(condition=table.trial % 8).to_csv(place / "per_trial.csv", index=False)
+        with np.load(place / "curves.npz") as stored:
+            curves = dict(stored)
+        for name in ("smooth.condition", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz"):
+            curves[name] = np.repeat(curves[name], 4, axis=0)
+        curves["psth.model_by_condition_hz"] = np.repeat(curves["psth.model_by_condition_hz"], 4, axis=1)
+        np.savez(place / "curves.npz", **curves)
+    return build_report(folder)
+
+
+def test_rows_of_a_raster_have_their_trials_conditions_and_events(opened: Any, eventful: Path) -> None:
+    page = opened(eventful)
+    page.evaluate("drawEverything()")
+    figure = page.locator("#f-raster")
+    words = figure.locator("text").all_text_contents()
+    assert {"time from start_time, s", "cue", "go", *"abcdefgh"} <= set(words)
+    shown = page.evaluate("Array.from(document.getElementById('f-raster')._fullLayout.yaxis.ticktext)")
+    table = pd.read_csv(eventful.parent / "units" / "0" / "per_trial.csv").set_index("trial")
+    conditions = table.condition.loc[[int(trial) for trial in shown]].tolist()
+    assert conditions == sorted(conditions) and shown[0] == str(table.index[table.condition == 0][0])
+    marks = page.evaluate(
+        "document.getElementById('f-raster').data.filter((t) => t.name === 'go' && !t.isKey).map((t) => [...t.x])"
+    )
+    assert len(marks) == 2 and marks[0] == marks[1] and len(marks[0]) == page.evaluate(
+        "document.getElementById('f-raster')._fullLayout.yaxis.range[0]"
+    )  # fmt: skip
+
+
+def test_of_many_conditions_those_chosen_are_curves(opened: Any, eventful: Path) -> None:
+    page = opened(eventful)
+    page.evaluate("drawEverything()")
+    curves = "document.getElementById('f-raster').data.filter((t) => /^PSTH/.test(t.name)).map((t) => t.name)"
+    assert len(page.evaluate(curves)) == 3
+    assert page.evaluate("document.getElementById('f-raster').data.filter((t) => t.type === 'heatmap').length") == 2
+    page.get_by_role("button", name="Leave out the curve of").first.click()
+    page.select_option("#f-raster-add", label="h")
+    assert "PSTH h" in page.evaluate(curves)
+    for name in "abcdefg":  # no more than can be told apart
+        if page.locator(f"#f-raster-add option:text-is('{name}')").count():
+            page.select_option("#f-raster-add", label=name)
+    assert len(page.evaluate(curves)) == 6
+
+
+def test_units_have_the_names_of_the_file(opened: Any, eventful: Path) -> None:
+    page = opened(eventful)
+    assert page.locator("#unit-page h2").inner_text() == "Unit 0 (01A)"
+    assert page.locator("#units button.unit").first.inner_text() == "0 (01A)"
+    page.locator("#next").click()
+    page.wait_for_function("document.getElementById('unit-name').textContent === '1'")
+    assert page.locator("#unit-page h2").inner_text() == "Unit 1"
+
+
+def test_gains_have_their_numbers(page: Any, runs: tuple[Path, Path]) -> None:
+    page.evaluate("drawEverything()")
+    pairs = pd.read_csv(runs[0] / "pairs.csv", dtype={"unit": str})
+    mine = pairs[(pairs.unit == "0") & (pairs.model_a == "renewal") & (pairs.model_b == "psth-gain")].iloc[0]
+    words = page.locator("#f-ladder text").all_text_contents()
+    assert f"{mine.gain:+.3f} ({mine.gain_low:+.3f} to {mine.gain_high:+.3f})" in words
+    assert page.locator("#steps text", has_text=re.compile(r"^[+-]0\.\d{3}, units")).count() > 0
+
+
+def test_free_runs_say_what_they_rest_on(page: Any, runs: tuple[Path, Path]) -> None:
+    page.evaluate("drawEverything()")
+    with np.load(runs[0] / "units" / "0" / "curves.npz") as curves:
+        n, runs_each = len(curves["free_run.trials"]), curves["free_run.n_runs"]
+    said = f"{n} of 30 trials, each run free {runs_each} times, put together into 20 replicates"
+    for name in ("f-isi", "f-acf", "f-serial", "f-fano", "f-predictive"):
+        assert page.locator(f"#{name}-note").inner_text().startswith(said)
+
+
+def test_a_window_as_high_as_the_page_shows_all_of_it(opened: Any, report: Path) -> None:
+    page = opened(report, height=20_000)
+    assert all(page.locator(f"#{name} .main-svg").count() >= 1 for name in ALWAYS)
+
+
+#: Texts of a unit's figures that lie over one another, or leave their figure; upright or on their side.
+COLLIDING = """() => {
+  const found = [];
+  for (const plot of document.querySelectorAll("#unit-page .plot, #steps")) {
+    const edge = plot.getBoundingClientRect(), box = (e) => [e.textContent, e.getBoundingClientRect()];
+    const texts = [...plot.querySelectorAll("text")].map(box).filter(([words, r]) => words.trim() && r.width > 0);
+    texts.forEach(([words, a], i) => {
+      if (a.left < edge.left - 3 || a.right > edge.right + 3) found.push([plot.id, words]);
+      for (const [other, b] of texts.slice(i + 1)) {
+        const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (across > 4 && down > 6) found.push([plot.id, words, other]);
+      }
+    });
+  }
+  return found;
+}"""
+
+
+def test_nothing_collides_on_a_phone(opened: Any, eventful: Path) -> None:
+    page = opened(eventful, width=390, height=800)
+    page.evaluate("drawEverything()")
+    assert page.evaluate(COLLIDING) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_models_are_chosen_and_compared(page: Any) -> None:
@@ -430,8 +546,8 @@ def test_names_are_shown_as_they_are(opened: Any, tmp_path: Path) -> None:
     assert names == [visible(name) for name in HOSTILE]
     page.evaluate("drawEverything()")
     named = page.evaluate("document.getElementById('f-raster').data.map((trace) => trace.name)")
-    assert "PSTH &lt;i>side=&lt;!--&lt;script>" in named  # plotly reads entities
-    assert {"<i>side=<!-…", "<i>side=</s…"} <= set(page.locator("#f-calibration text").all_text_contents())
+    assert "PSTH &lt;!--&lt;script>" in named  # plotly reads entities
+    assert {HOSTILE[2], f"{HOSTILE[1][:11]}…"} <= set(page.locator("#f-calibration text").all_text_contents())
     assert page.evaluate("window.ran") is None
 
 

@@ -129,19 +129,23 @@ def test_lists_that_cannot_be_read(arguments: tuple[str, ...], words: str) -> No
 
 
 def test_rows_of_units_as_they_are_done(session: Path, tmp_path: Path) -> None:
-    """Once each; a bad file has a line on stderr and makes the exit code 1; a second call has corrected rows."""
+    """Once each; a bad file has a row and a line on stderr, and the code is 1; a second call has corrected rows."""
     bad, other = tmp_path / "bad.nwb", tmp_path / "other.nwb"
     bad.write_bytes(b"not a recording")
     shutil.copy(session, other)
     command = ("fit", session, bad, other, *OPTIONS, "--out", tmp_path / "runs", "--stream", "units")
     first = invoke(*command)
     rows = [json.loads(line) for line in first.stdout.splitlines()]
+    failed = next(row for row in rows if row["recording"] == "bad")
+    assert {key for key, value in failed.items() if value is not None} == {"schema", "recording", "status", "message"}
+    assert failed["status"] == "failed" and failed["message"] in first.stderr and "bad.nwb" not in failed["message"]
+    rows.remove(failed)
     assert first.exit_code == 1 and "bad.nwb" in first.stderr
     assert [(row["recording"], row["model"]) for row in rows] == [
         (name, model) for name in ("session", "other") for model in ("constant", "psth-gain", "renewal")
     ]
     assert all("verdicts are not yet corrected over units" in row["message"] for row in rows)
-    again = [json.loads(line) for line in invoke(*command).stdout.splitlines()]
+    again = [row for row in map(json.loads, invoke(*command).stdout.splitlines()) if row["recording"] != "bad"]
     assert len(again) == len(rows) and not any("not yet" in (row["message"] or "") for row in again)
     assert [row["log_likelihood"] for row in again] == [row["log_likelihood"] for row in rows]
 

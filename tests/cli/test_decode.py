@@ -26,7 +26,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("session") / "two.nwb"
     write_nwb(path, simulate_session([cell_spec("refractory"), cell_spec("adapting")], options).recording)
     settings = {"condition": ("condition",), "effort": "fast", "replicates": 0, "report": False}
-    return rnnspike.fit(path, models=("psth", "renewal"), out=tmp_path_factory.mktemp("runs"), **settings)
+    return rnnspike.fit(path, models=("psth", "renewal"), out=tmp_path_factory.mktemp("runs"), **settings).folder
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -40,7 +40,7 @@ def test_the_table_says_what_was_decoded(fitted: Path, capsys: pytest.CaptureFix
     code, out, err = run(capsys, fitted, "--format", "table")
     assert code == ExitCode.OK
     assert "two: 2 conditions, 48 held-out trials, 2 units together; 1.00 bits would be all" in out
-    assert [line.split()[0] for line in out.splitlines() if line.startswith("  p")] == ["psth", "psth-gain"]
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("psth")] == ["psth", "psth-gain"]
     assert "results are in the run directory" in err
 
 

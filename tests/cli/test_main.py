@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rnnspike.cli.main import COMMANDS, main
+from rnnspike.cli.main import COMMANDS, RESUMES, STARTS_OVER, _resume_hint, main
 
 HEAVY = ("torch", "pandas", "pynwb", "neo", "plotly", "matplotlib", "scipy", "h5py")
 
@@ -61,3 +61,29 @@ def test_a_warning_ends_a_child_process_of_the_tests() -> None:
     """As it ends a test: nothing that numpy warns of reaches standard error unseen."""
     result = run(code="import numpy as np; np.zeros(1) / np.zeros(1)")
     assert result.returncode == 1 and "RuntimeWarning" in result.stderr
+
+
+@pytest.mark.parametrize(("said", "meant"), [("ft", "fit"), ("inspct", "inspect"), ("psht", "psth")])
+def test_a_command_that_is_not_known_names_the_one_that_may_be_meant(said: str, meant: str, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([said])
+    assert ended.value.code == 2 and f"Did you mean {meant}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["fit", "a.nwb"], ": the same command continues where it stopped"),
+        (["score", "a.nwb", "--overwrite"], ": the same command without --overwrite continues where it stopped"),
+        (["--debug", "collect", "runs"], ": the same command continues where it stopped"),
+        (["dynamics", "run"], ": the same command starts over"),
+        (["fit", "a.nwb", "--dry-run"], ""),
+        (["inspect", "a.nwb"], ""),
+    ],
+)
+def test_what_the_same_command_does_after_an_interruption(words: list[str], hint: str) -> None:
+    assert _resume_hint(words) == hint
+
+
+def test_every_command_is_told_to_go_on_or_to_start_over_at_most_once() -> None:
+    assert not set(RESUMES) & set(STARTS_OVER) and {*RESUMES, *STARTS_OVER} <= set(COMMANDS)

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 def listed() -> Iterator[tuple[str, Any]]:
     """What ``rnnspike.__all__`` and docs/api.md name, by its full name."""
-    names = [f"rnnspike.{name}" for name in rnnspike.__all__]
-    for name in [*names, *re.findall(r"^::: (rnnspike\S+)$", (ROOT / "docs" / "api.md").read_text(), re.M)]:
+    yield from ((f"rnnspike.{name}", getattr(rnnspike, name)) for name in rnnspike.__all__)
+    for name in re.findall(r"^::: (rnnspike\S+)$", (ROOT / "docs" / "api.md").read_text(), re.M):
         try:
             yield name, importlib.import_module(name)
         except ModuleNotFoundError:

@@ -85,6 +85,16 @@ def test_whatever_happens_is_one_line(file: Path, work: Callable[[], Any], match
     assert "cell.txt" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_child_that_was_killed_is_followed_by_one_more(file: Path) -> None:
+    def killed_once() -> str:
+        if not file.with_suffix(".begun").exists():
+            file.with_suffix(".begun").touch()
+            kill_oneself(signal.SIGKILL)
+        return "read"
+
+    assert run_in_child(file, killed_once) == "read"
+
+
 def test_what_it_returns_comes_back(file: Path) -> None:
     large = np.arange(1e6)
     assert np.array_equal(run_in_child(file, large.copy), large)

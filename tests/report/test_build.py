@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from statsmodels.stats.multitest import multipletests
@@ -17,7 +18,7 @@ from rnnspike.errors import RunError
 from rnnspike.models.registry import GIVEN_COLOURS
 from rnnspike.report import advice, comparison
 from rnnspike.report.build import build_report, overview
-from rnnspike.report.colours import all_colours
+from rnnspike.report.colours import CONDITION_COLOURS, EVENT_COLOURS, all_colours
 from rnnspike.report.comparison import build_comparison, to_compare
 from rnnspike.report.load import load_run
 from rnnspike.report.packing import rounded, to_script
@@ -121,6 +122,8 @@ def test_words_follow_the_numbers(run_folder: Path) -> None:
     assert [unit for unit, *_ in gains] == run.units
     assert all(low <= gain <= high for _, gain, low, high in gains)
     assert repeat_command(run).startswith("rnnspike fit small.nwb --bin 0.001 --models constant --models psth")
+    run.settings["settings"]["dynamics"] = {"value": False, "source": "flag"}
+    assert "--no-dynamics" in repeat_command(run)
 
 
 def test_script_cannot_be_left_early() -> None:
@@ -161,7 +164,21 @@ def test_comparison_claims_no_gain_where_the_interval_holds_zero() -> None:
 @pytest.mark.parametrize("ground", [0, 1], ids=["light", "dark"])
 def test_colours_stand_out_from_their_ground(ground: int) -> None:
     paper = ("#ffffff", "#12161c")[ground]
-    assert all(contrast(pair[ground], paper) >= 3 for pair in [*all_colours().values(), *GIVEN_COLOURS])
+    assert all(contrast(pair[ground], paper) >= 3 for pair in every_colour())
+
+
+def every_colour() -> list[tuple[str, str]]:
+    return [*all_colours().values(), *GIVEN_COLOURS, *CONDITION_COLOURS, EVENT_COLOURS]
+
+
+@pytest.mark.parametrize("ground", [0, 1], ids=["light", "dark"])
+def test_conditions_and_events_share_no_colour_with_a_model(ground: int) -> None:
+    others = [pair[ground] for pair in [*all_colours().values(), *GIVEN_COLOURS]]
+    own = [pair[ground] for pair in [*CONDITION_COLOURS, EVENT_COLOURS]]
+    channels = {name: np.array([int(name[k : k + 2], 16) for k in (1, 3, 5)]) for name in [*own, *others]}
+    for k, mine in enumerate(own):
+        for other in [*own[:k], *others]:
+            assert np.abs(channels[mine] - channels[other]).sum() > 30, (mine, other)
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

@@ -49,7 +49,27 @@ def test_numbers_are_those_of_the_run(written: Path, whole_folder: Path) -> None
     pair = run.pairs[(run.pairs.unit == "1") & (run.pairs.model_a == "psth") & (run.pairs.model_b == "constant")]
     assert first.gain.item() == pytest.approx(pair.gain.item())
     raster = pd.read_csv(written / "unit_0" / "raster.csv")
-    assert (raster.raster == "recorded").sum() == len(curves["raster.trial"])
+    recorded = raster[raster.raster == "recorded"]
+    assert len(recorded) == np.isin(curves["raster.trial"], recorded.trial.unique()).sum()
+    assert set(raster.condition) == {"left", "right"}
+
+
+def test_conditions_have_a_curve_each(written: Path, whole_folder: Path) -> None:
+    table = pd.read_csv(written / "unit_0" / "psth.csv")
+    curves = load_run(whole_folder).curves("0")
+    for k, side in enumerate(("left", "right")):
+        mine = table[table.condition == side]
+        np.testing.assert_allclose(mine.rate_hz, curves["smooth.rate_hz"][k], rtol=1e-5)
+        assert {"low_hz", "high_hz", "stack_hz"} <= set(mine)
+    text = (written / "unit_0" / "raster.svg").read_text()
+    assert ">left</text>" in text and "time from start_time (s)" in text
+
+
+def test_numbers_stand_beside_the_gains(written: Path) -> None:
+    steps = pd.read_csv(written / "steps.csv")
+    first = steps[(steps.model == "renewal")].gain
+    words = f"{first.median():+.3f}, units {first.min():+.3f} to {first.max():+.3f}"
+    assert words in (written / "steps.svg").read_text()
 
 
 def test_networks_have_their_figures(written: Path, whole_folder: Path) -> None:
@@ -57,7 +77,7 @@ def test_networks_have_their_figures(written: Path, whole_folder: Path) -> None:
     names = {file.stem for file in folder.iterdir()}
     assert {"timescales", "decay", "gradient", "bend", "state_space_silent", "eigenvalues_closed-loop"} <= names
     table = pd.read_csv(folder / "eigenvalues_silent.csv")
-    payload = network_payload(whole_folder / "dynamics", ["0"])
+    payload = network_payload(load_run(whole_folder))
     assert payload is not None
     silent = next(each for each in payload["networks"][0]["inputs"] if each["name"] == "silent")
     assert len(table) == silent["n"] * silent["n_modes"]

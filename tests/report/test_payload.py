@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from rnnspike.report.load import load_run
+from rnnspike.report.load import Run, load_run
 from rnnspike.report.network import network_payload
 from rnnspike.report.packing import PACK_FROM, deflated, packed, spread, to_script
-from rnnspike.report.payload import dropped, merged, pooled_hazard, rasters, session, unit_payload
+from rnnspike.report.payload import dropped, merged, pooled_hazard, session, unit_payload
 
 
 def unpacked(value: Any) -> np.ndarray:
@@ -62,40 +61,6 @@ def test_pieces_that_expect_too_little_are_joined() -> None:
     assert merged(np.arange(4), np.zeros(3), 3).tolist() == [0, 3]
 
 
-def test_rasters_show_whole_trials_by_condition() -> None:
-    trials = pd.DataFrame({"trial": np.arange(40), "condition": np.arange(40) % 2, "exposure_bins": 10})
-    curves = {
-        "raster.trial": np.repeat(np.arange(40), 10),
-        "raster.bin": np.tile(np.arange(10), 40),
-        "free_run.models": np.array(["glm"]),
-        "free_raster.trials": np.arange(40),
-        "free_raster.glm.trial": np.array([3, 3, 38]),
-        "free_raster.glm.bin": np.array([7, 2, 5]),
-    }
-    found = rasters(curves, trials, 100)
-    assert len(found["raster.row"]) == 10 and found["raster.data.count"].tolist() == [10] * 10
-    assert (np.diff(found["raster.condition"]) >= 0).all()
-    whole = rasters(curves, trials, 10_000)
-    row = whole["raster.row"].tolist()
-    assert whole["raster.glm.count"][row.index(3)] == 2 and whole["raster.glm.count"].sum() == 3
-    assert whole["raster.glm.bin"].tolist() == [5, 2, 7]  # even trials first
-
-
-def test_a_free_run_of_other_trials_is_not_put_beside_the_data() -> None:
-    trials = pd.DataFrame({"trial": np.arange(40), "condition": 0, "exposure_bins": 40})
-    curves = {
-        "raster.trial": np.arange(40),
-        "raster.bin": np.arange(40),
-        "free_run.models": np.array(["glm"]),
-        "free_run.trials": np.array([4]),
-        "free_raster.glm.trial": np.array([4]),
-        "free_raster.glm.bin": np.array([1]),
-    }
-    found = rasters(curves, trials, 10_000)
-    assert len(found["raster.row"]) == 40 and "raster.glm.count" not in found
-    assert rasters(curves, trials.iloc[5:30], 10_000)["raster.row"].tolist() == list(range(5, 30))
-
-
 def test_session_sums_up_to_the_gain(whole_folder: Path) -> None:
     run = load_run(whole_folder)
     curves, trials = run.curves("0"), run.per_trial("0")
@@ -115,6 +80,29 @@ def test_a_unit_is_small_and_holds_every_figure(whole_folder: Path) -> None:
     assert [each["model"] for each in whole["training"]] == ["lstm"]
 
 
+def test_of_many_conditions_each_has_fewer_points(whole_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = load_run(whole_folder)
+    curves = run.curves("0")
+    many = {
+        name: np.repeat(values, 12, axis=1 if name == "psth.model_by_condition_hz" else 0)
+        for name, values in curves.items()
+        if name
+        in ("psth.model_by_condition_hz", "smooth.condition", "smooth.rate_hz", "smooth.low_hz", "smooth.high_hz")
+    }
+    monkeypatch.setattr(Run, "curves", lambda run, unit: curves | many)
+    found = unit_payload(run, "0")["curves"]
+    assert found["smooth.rate_hz"]["shape"][0] == 24
+    assert found["smooth.rate_hz"]["shape"][1] * 24 <= 6 * 1000 + 24
+    assert found["psth.model_by_condition_hz"]["shape"][2] < len(curves["psth.time_s"])
+
+
+def test_example_trials_have_their_condition(whole_folder: Path) -> None:
+    run = load_run(whole_folder)
+    curves = unit_payload(run, "0")["curves"]
+    stored = run.per_trial("0").set_index("trial").condition
+    assert curves["example.condition"] == stored.loc[curves["example.trial"]].tolist()
+
+
 def test_what_was_dropped_is_said(whole_folder: Path) -> None:
     run = load_run(whole_folder)
     trials = run.per_trial("0")
@@ -129,7 +117,7 @@ def test_what_was_dropped_is_said(whole_folder: Path) -> None:
 
 
 def test_network_section_is_the_stored_analysis(whole_folder: Path) -> None:
-    found = network_payload(whole_folder / "dynamics", ["0", "1"])
+    found = network_payload(load_run(whole_folder))
     assert found is not None
     one = found["networks"][0]
     stored = np.load(whole_folder / "dynamics" / "0" / "lstm" / one["seed"] / "silent.npz", allow_pickle=False)
@@ -138,7 +126,7 @@ def test_network_section_is_the_stored_analysis(whole_folder: Path) -> None:
     leading = stored["eigenvalues"][:12].ravel()
     np.testing.assert_allclose(unpacked(silent["eigenvalues"]["re"]), leading.real, atol=1e-4)
     assert found["table"][0][:3] == ["0", "lstm", "silent"]
-    assert network_payload(whole_folder / "nothing", []) is None
+    assert found["brief"] is None or "unit" in found["brief"]
 
 
 def test_what_is_compressed_is_read_back_by_raw_inflation() -> None:

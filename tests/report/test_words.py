@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from rnnspike.api import fit
+from rnnspike.api.fitting import fit
 from rnnspike.neurons.registry import cell_spec
 from rnnspike.neurons.session import SessionOptions, simulate_session
 from rnnspike.recording.data import Recording, Unit
@@ -21,7 +21,7 @@ from rnnspike.recording.write import write_nwb
 from rnnspike.report import advice
 from rnnspike.report.build import render, tiles
 from rnnspike.report.load import Run, load_run
-from rnnspike.report.words import rate_words, simulated_trials, summary
+from rnnspike.report.words import condition_columns, rate_words, short_labels, simulated_trials, summary
 
 CELLS = ("poisson", "shared-gain", "refractory", "adapting", "bursting")
 LADDER = ("constant", "psth", "psth-gain", "renewal", "glm", "stack")
@@ -204,3 +204,23 @@ def test_the_page_holds_the_sentences_and_no_p_of_zero(cells_run: Run) -> None:
     page = html.unescape(render(cells_run).split('id="overview"')[0])
     assert all(each in page for each in summary(cells_run))
     assert not re.search(r"p (= )?0(\.0+)?\b(?!\.)", page)
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns", "short"),
+    [
+        (["side=left", "side=right"], ["side"], ["left", "right"]),
+        (
+            ["object=hand, position=upper", "object=a, b, position=1"],
+            ["object", "position"],
+            ["hand, upper", "a, b, 1"],
+        ),
+        (["side=x=1", "side=a, y=2"], ["side"], ["x=1", "a, y=2"]),
+        (["all"], [], ["all"]),
+        (["side=left", "shape=round"], [], ["side=left", "shape=round"]),
+        ([], [], []),
+    ],
+)
+def test_conditions_are_named_by_their_values(labels: list[str], columns: list[str], short: list[str]) -> None:
+    assert condition_columns(labels) == columns
+    assert short_labels(labels) == short

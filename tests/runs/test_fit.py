@@ -107,7 +107,9 @@ def test_run_directory(session: Path, tmp_path: Path) -> None:
     assert rows[0]["bits_per_spike"] == 0
     assert json.loads((folder / "done.json").read_text())["schema"] == SCHEMA
     assert not (folder / "work").exists()
-    assert {"settings.json", "findings.jsonl", "rows.csv", "run.json"} <= {each.name for each in folder.iterdir()}
+    assert {"settings.json", "findings.jsonl", "rows.csv", "run.json", "trials.csv"} <= {
+        each.name for each in folder.iterdir()
+    }
 
 
 def test_equal_bytes_for_any_number_of_workers(session: Path, tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_networks_of_all_units_and_folds_in_one_batch(session: Path, tmp_path: P
         monkeypatch.setattr(f"rnnspike.runs.{module}.is_together", lambda name, _: MODELS_BY_NAME[name].together)
     job, loaded = make_job(session, settings(tmp_path / "together", **asked))
     kinds = [task.kind for task in tasks_of(loaded, job.settings)]
-    assert kinds == ["fit"] * kinds.count("fit") + ["together", "finish", "finish"]
+    assert kinds == ["fit"] * kinds.count("fit") + ["together", "finish", "read", "finish", "read"]
     together = fit_recording(job, loaded)
     for one, other in zip(alone, together, strict=True):
         assert (one["unit"], one["model"], one["status"]) == (other["unit"], other["model"], other["status"])

@@ -18,6 +18,7 @@ from rnnspike.models.population.blocks import Clock
 from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.report.load import load_run
 from rnnspike.report.network import network_payload
 from rnnspike.runs.batch import fit_recording
 from rnnspike.runs.dynamics import ALL_UNITS, DynamicsOptions, analyse_run, network_tasks
@@ -88,7 +89,7 @@ def test_rows_files_and_pictures_of_a_population(folder: Path) -> None:
     arrays = read_arrays(member / "memory.npz")
     assert arrays["trial_plane"].shape == (8, 100, 2) and set(arrays["trial_condition"]) == {"side=l", "side=r"}
     assert (member / "trials.png").is_file() and len(list(member.parent.rglob("trials.png"))) == 1
-    payload = network_payload(folder / "dynamics", list(UNITS))
+    payload = network_payload(load_run(folder))
     assert payload is not None and payload["networks"][0]["unit"] == ALL_UNITS
 
 

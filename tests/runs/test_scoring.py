@@ -51,7 +51,7 @@ def folder(recording: Path, truth: np.ndarray, tmp_path_factory: pytest.TempPath
     out = tmp_path_factory.mktemp("runs")
     run = rnnspike.score(recording, {"true": truth}, quantity="counts", out=out / "a", replicates=4)
     rnnspike.score(recording, {"mean": mean}, history=False, out=out / "b", replicates=4, report=False)
-    return run
+    return run.folder
 
 
 def rows_by_model(folder: Path) -> dict[tuple[str, str], dict]:
@@ -132,7 +132,7 @@ def added(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rates = {"smooth": np.stack(psth, axis=2)}
     return rnnspike.score(
         recording, rates, history=False, add_history=True, models=("glm",), out=out / "score", **shared
-    )
+    ).folder
 
 
 def test_history_on_top_of_smooth_rates_gains_what_the_glm_does(added: Path) -> None:
@@ -218,19 +218,19 @@ def test_history_of_a_fold_does_not_see_its_spikes(tmp_path: Path) -> None:
 
 
 def test_a_name_that_added_history_takes_is_refused(recording: Path, truth: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match=r"--intensity mine\+history: is what mine with history added is called"):
+    with pytest.raises(ConfigError, match=r"rates mine\+history: is what mine with history added is called"):
         rnnspike.score(recording, {"mine": truth, "mine+history": truth}, add_history=True)
 
 
 @pytest.mark.parametrize("name", ["glm", "drive", "a b", "", "x" * 41])
 def test_names_that_would_be_taken_for_others_are_refused(recording: Path, truth: np.ndarray, name: str) -> None:
-    with pytest.raises(ConfigError, match="--intensity"):
+    with pytest.raises(ConfigError, match="rates"):
         rnnspike.score(recording, {name: truth})
 
 
 @pytest.mark.parametrize("setting", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}, {"task_timeout": 60}])
 def test_settings_of_where_work_is_done_are_refused(recording: Path, truth: np.ndarray, setting: dict) -> None:
-    with pytest.raises(ConfigError, match=f"{next(iter(setting))}: rates are scored in this process"):
+    with pytest.raises(ConfigError, match=rf"score\(\) has no argument '{next(iter(setting))}'"):
         rnnspike.score(recording, {"mine": truth}, **setting)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnspike import names
+from rnnspike.cli.terminal.tables import Column, Form, Table, cell
 from rnnspike.errors import EngineLost, ExitCode, OutputError, RnnspikeError, failure_on_one_line, output_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
-    from rich.text import Text
 
     from rnnspike.recording.data import Finding
 
@@ -131,9 +132,7 @@ class RowWriter:
         if self.format == "json":
             emit(names.to_json(self.rows, indent=2, default=str) + "\n")
         elif self.format == "table" and self.rows:
-            console = results_console()
-            with stdout_errors():
-                console.print(self.render(self.rows) if self.render else plain_table(self.rows, self.columns))
+            show(self.render(self.rows) if self.render else plain_table(self.rows, self.columns))
 
     def _csv_line(self, row: Row) -> str:
         from rnnspike.runs.stored.store import csv_line
@@ -146,47 +145,42 @@ class RowWriter:
         return header + csv_line(values)
 
 
-def plain_table(rows: Iterable[Row], columns: Sequence[str], title: str | None = None) -> Any:
-    """Return a rich table of these columns; numbers with four digits, null as a dash."""
-    from rich import box
-    from rich.table import Table
+def plain_table(rows: Iterable[Row], columns: Sequence[str], prose: Sequence[str] = ()) -> Table:
+    """Return a table of these columns, the first ones the most important; numbers with four digits, null as a dash.
 
+    ``prose`` are columns of sentences, which are always shown.
+    """
     rows = list(rows)
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", header_style="bold")
-    for column in columns:
-        numeric = any(isinstance(row.get(column), (int, float)) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    numeric = {name for name in columns if any(isinstance(row.get(name), (int, float)) for row in rows)}
+    forms: list[Form] = ["prose" if name in prose else "number" if name in numeric else "name" for name in columns]
+    ranks = [0 if name in prose else rank for rank, name in enumerate(columns)]
+    table = Table([Column(*each) for each in zip(columns, forms, ranks, strict=True)])
     for row in rows:
-        table.add_row(*(label(cell(row.get(column))) for column in columns))
+        table.add(*(cell(row.get(column)) for column in columns))
     return table
 
 
-def label(text: str, style: str = "") -> Text:
-    """Return a text for rich without interpreting markup or control characters in names."""
-    from rich.text import Text
-
-    return Text(names.visible(text), style)
-
-
-def cell(value: Any) -> str:
-    """Return a value as text for a table."""
-    value = names.plain(value)
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
-
-
 def results_console() -> Console:
-    """Return the console of stdout: as wide as the terminal, or COLUMNS (with a wide default) in a file."""
+    """Return the console of stdout, as wide as ``COLUMNS`` or the terminal (also behind a pipe); wide in a file."""
     from rich.console import Console
 
-    return Console(
-        soft_wrap=False, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or FILE_WIDTH)
-    )
+    return Console(soft_wrap=False, width=_width())
+
+
+def _width() -> int | None:
+    """Return the width of tables, None for that of the terminal."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    is_pipe = stat.S_ISFIFO(os.fstat(1).st_mode)
+    return None if sys.stdout.isatty() or (is_pipe and sys.stderr.isatty()) else FILE_WIDTH
+
+
+def show(renderable: Any) -> None:
+    """Write a table or text to stdout; lines that cannot be as short as the console are not cropped."""
+    console = results_console()
+    with stdout_errors():
+        console.print(renderable, crop=False)
 
 
 def message_console() -> Console:

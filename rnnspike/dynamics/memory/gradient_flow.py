@@ -37,7 +37,7 @@ class GradientFlow:
         ``exploding`` where the gradient passes 10, else ``vanishing`` or ``preserved`` by whether it has a horizon.
     product_lag_s, product, bound
         (some lags,) 2-norm of the product of the Jacobians, and its bound, the product of their norms (from the
-        mean log norm along the orbits).
+        mean log norm along the orbits); empty where products were not asked for.
     """
 
     lag_s: FloatArray
@@ -68,6 +68,7 @@ def measure_gradient_flow(
     loss_slope: FloatArray | None = None,
     n_probes: int = 48,
     max_lag: int = 1000,
+    products: bool = True,
 ) -> GradientFlow:
     """Measure gradients through time along visited orbits.
 
@@ -83,6 +84,8 @@ def measure_gradient_flow(
         (trial, time) pairs from which gradients are followed back.
     max_lag
         Longest lag in bins; at most three quarters of the window.
+    products
+        Measure the products of the Jacobians, which take as long as the gradients.
     """
     n_lags = int(np.clip(3 * states.shape[1] // 4, 2, max_lag + 1))
     trials, times = visited_pairs(states, n_probes, rng, n_lags - 1)
@@ -92,7 +95,9 @@ def measure_gradient_flow(
     after = int(above[-1]) + 1 if len(above) else 0  # a readout of zeros, the initial one, has no gradient
     horizon = float("inf") if after == n_lags else float(lag_s[after])
     flow: Flow = "exploding" if gradient.max() > 10 else "preserved" if np.isinf(horizon) else "vanishing"
-    product_lags, product, bound = jacobian_products(network, states, inputs, trials[:2], times[:2], n_lags)
+    product_lags, product, bound = (
+        jacobian_products(network, states, inputs, trials[:2], times[:2], n_lags) if products else np.empty((3, 0))
+    )
     return GradientFlow(lag_s, gradient, horizon, flow, product_lags * network.bin_s, product, bound)
 
 

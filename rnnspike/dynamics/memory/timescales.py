@@ -60,6 +60,7 @@ def measure_timescales(
     rng: np.random.Generator,
     *,
     n_jacobians: int = 64,
+    n_probes: int = 128,
     max_lag: int = 1000,
 ) -> Timescales:
     """Measure the memory of a network along the orbits it visits.
@@ -74,13 +75,15 @@ def measure_timescales(
         (trial, time, input).
     n_jacobians
         Visited states whose spectrum is taken.
+    n_probes
+        Visited states that are perturbed.
     max_lag
         Longest lag of the perturbation, in bins.
     """
     gate_s = gate_timescales(network, states, inputs)
     modes = visited_modes(network, states, inputs, rng, n_jacobians)
     eigenvalue_s, growing = slowest_decay(modes), float((modes.n_unstable > 0).mean())
-    lags_s, decay = perturbation_decay(network, states, inputs, rng, max_lag=max_lag)
+    lags_s, decay = perturbation_decay(network, states, inputs, rng, n_probes=n_probes, max_lag=max_lag)
     measured_s = fit_decay(lags_s, decay)
     window_s = states.shape[1] * network.bin_s
     known = gate_s[np.isfinite(gate_s)]

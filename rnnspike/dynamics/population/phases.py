@@ -27,6 +27,8 @@ N_FREE, N_TURNS = 8, 20
 MOST_DRAWN = 20_000_000
 #: Permutations of the units' phases.
 N_PERMUTED = 1999
+#: The least p that so many permutations can give.
+LEAST_P = 1 / (1 + N_PERMUTED)
 
 
 @dataclass(frozen=True)

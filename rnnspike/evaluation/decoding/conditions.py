@@ -14,6 +14,8 @@ from rnnspike.trials.data import FloatArray, IntArray
 
 #: Permutations of labels.
 N_PERMUTATIONS = 4999
+#: The least p that so many permutations can give.
+LEAST_P = 1 / (1 + N_PERMUTATIONS)
 #: Trials of a block within which labels are permuted, and how often each condition may come in it, at the least.
 BLOCK_TRIALS, PER_CONDITION = 20, 2
 #: Subsets of units of one size.

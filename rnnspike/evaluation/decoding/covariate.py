@@ -15,6 +15,8 @@ CELLS, QUANTILES = {1: 50, 2: 12}, (0.005, 0.995)
 LEAST_VISITED = 0.001
 #: Shifts in time for chance, as shares of the session, and blocks of neighbouring trials that are resampled together.
 N_SHIFTS, LEAST_SHIFT, N_BLOCKS, N_DRAWS = 199, 0.1, 40, 1000
+#: The least p that so many shifts can give.
+LEAST_P = 1 / (1 + N_SHIFTS)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from scipy.special import logsumexp, stdtrit
 
 from rnnspike.evaluation.scores.resampling import (
     MIN_TRIALS,
+    N_FLIPS,
     Interval,
     bootstrap_weights,
     long_run_share,
@@ -23,8 +24,8 @@ from rnnspike.evaluation.scores.resampling import (
 )
 from rnnspike.trials.data import FloatArray, IntArray
 
-#: Draws of the bootstrap over trials, and sign flips.
-N_DRAWS, N_FLIPS = 2000, 4999
+#: Draws of the bootstrap over trials.
+N_DRAWS = 2000
 #: Powers that are tried; with 0 the spikes tell nothing.
 TEMPERATURES = np.concatenate([[0.0], 2.0 ** np.linspace(-6, 1, 36)])
 #: A condition is never less probable than this, log2: one impossible spike is not worth more than that.

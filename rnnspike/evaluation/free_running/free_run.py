@@ -119,6 +119,11 @@ class Predictive:
     z: FloatArray
 
 
+def least_p(n_replicates: int) -> float:
+    """Return the least p that a posterior predictive check can give: two-sided, the data among the replicates."""
+    return 2 / (1 + n_replicates)
+
+
 def predictive(data: FloatArray, replicates: FloatArray) -> Predictive:
     """Return the posterior predictive check of a statistic (point,) against its replicates (replicate, point).
 

@@ -130,6 +130,7 @@ class FreeRunChecks:
             "free_run.trials": self.number,
             "free_run.n_trials": np.array(self._n_trials),
             "free_run.n_runs": np.array(self._n_runs),
+            "free_run.n_replicates": np.array(max(self._n_runs, self.n_replicates or 0)),
             "statistic.names": np.array(SCALARS, dtype=np.str_),
             "statistic.data": np.array([self.data[name][0] for name in SCALARS]),
             "isi.edge_ms": ms * interval_edges(design),

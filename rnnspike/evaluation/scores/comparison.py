@@ -15,6 +15,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from rnnspike.evaluation.scores.resampling import (
     MIN_TRIALS,
+    N_FLIPS,
     Interval,
     bootstrap_weights,
     long_run_share,
@@ -70,7 +71,7 @@ class AtSpikes:
 class TrialBootstrap:
     """Bootstrap draws of the trials of one unit, shared by all its statistics so that they are paired."""
 
-    def __init__(self, n_trials: int, rng: np.random.Generator, n_draws: int = 2000, n_flips: int = 4999) -> None:
+    def __init__(self, n_trials: int, rng: np.random.Generator, n_draws: int = 2000, n_flips: int = N_FLIPS) -> None:
         self.n_trials, self.n_draws, self.n_flips = n_trials, n_draws, n_flips
         single, self._flips = rng.spawn(2)
         self.weights = bootstrap_weights(n_trials, n_draws, single)

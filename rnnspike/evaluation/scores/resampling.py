@@ -16,6 +16,9 @@ from rnnspike.trials.data import FloatArray, IntArray
 
 #: With fewer trials than this no interval is given.
 MIN_TRIALS = 5
+#: Sign flips, and the least p that so many can give.
+N_FLIPS = 4999
+LEAST_P = 1 / (1 + N_FLIPS)
 
 
 def bootstrap_weights(n_trials: int, n_draws: int, rng: np.random.Generator) -> FloatArray:

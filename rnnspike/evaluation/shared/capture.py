@@ -20,8 +20,10 @@ from rnnspike.evaluation.scores.resampling import MIN_TRIALS, bootstrap_weights
 from rnnspike.evaluation.shared.statistics import SharedStatistics, Sharing, recombinations
 from rnnspike.trials.data import BoolArray, CountArray, FloatArray, IntArray
 
-#: Draws of the bootstrap over trials, and shuffles of the recorded trials.
-N_BOOTSTRAP, N_SHUFFLES = 1000, 199
+#: Draws of the bootstrap over trials, shuffles of the recorded trials, and data sets put together of a model's runs.
+N_BOOTSTRAP, N_SHUFFLES, N_SAMPLES = 1000, 199, 200
+#: The least p that so many shuffles can give, and so many data sets.
+LEAST_P_SHUFFLED, LEAST_P = 1 / (1 + N_SHUFFLES), 1 / (1 + N_SAMPLES)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def assemble(path: Path, contents: Contents, options: ReadOptions) -> Recording:
         clock = _sampling_rate_findings(clock, trains, {**events, **intervals}, options.sampling_rate_hz)
     if any(item.id == "trial-relative-times" for item in clock):
         findings = [item for item in findings if item.id not in ("clock-reset", "spike-times-unsorted")]
-    sources = contents.sources or (path,)
+    sources = () if contents.in_memory else contents.sources or (path,)
     return StoredRecording(
         path=path,
         sha256="",
@@ -85,13 +85,17 @@ def assemble(path: Path, contents: Contents, options: ReadOptions) -> Recording:
         invalid_s=invalid_s,
         span_s=_credible_span(contents.span_s, trains),
         session=contents.session,
-        findings=(
-            *clock,
-            *contents.findings,
-            *findings,
-            *table_findings,
-            *invalid_findings,
-            *_whole_findings(contents, units, intervals, events),
+        findings=tuple(
+            dict.fromkeys(
+                [
+                    *clock,
+                    *contents.findings,
+                    *findings,
+                    *table_findings,
+                    *invalid_findings,
+                    *_whole_findings(contents, units, intervals, events),
+                ]
+            )
         ),
     )
 

@@ -99,9 +99,10 @@ def series_findings(recording: Recording) -> list[Finding]:
 
 
 def with_series_findings(recording: Recording) -> Recording:
-    """Return a recording with these findings added; its content hash is kept."""
+    """Return a recording with these findings added; its content hash and origin are kept."""
     findings = (*recording.findings, *series_findings(recording))
-    return replace(recording, sha256=recording.__dict__.get("sha256", ""), findings=findings)
+    found = replace(recording, sha256=recording.__dict__.get("sha256", ""), findings=findings)
+    return found.read_from(recording.origin)
 
 
 def _findings(series: Covariate, windows: FloatArray) -> Sequence[Finding]:

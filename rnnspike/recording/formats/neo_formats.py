@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,22 +74,28 @@ def _from_blocks(path: Path, blocks: Sequence[Any], name: str) -> Contents:
     if not blocks:
         raise RecordingError(path, "the file holds no Neo block")
     block = blocks[0]
-    laid = place_segments([_segment(item) for item in block.segments])
-    description = block.description or block.name or ""
-    session, findings = {"session_description": description}, []
+    contents = contents_of_segments(block.segments, name, block.description or block.name or "")
+    findings = contents.findings
     if len(blocks) > 1:
         message = f"the file holds {len(blocks)} Neo blocks: only the first is read; write one file per block"
-        findings.append(found("blocks-left-out", message, count=len(blocks) - 1))
-    return _contents(path, name, laid, _block_covariates(block, laid.offsets_s), session, findings)
+        findings = (*findings, found("blocks-left-out", message, count=len(blocks) - 1))
+    return replace(contents, findings=findings, sources=_sources(path))
+
+
+def contents_of_segments(segments: Sequence[Any], name: str, description: str) -> Contents:
+    """Return the contents of the segments of a block, in memory or read from a file."""
+    laid = place_segments([_segment(item) for item in segments])
+    covariates = _covariates(segments, laid.offsets_s)
+    return _contents(name, laid, covariates, {"session_description": description})
 
 
 def _contents(
-    path: Path,
     name: str,
     laid: PlacedSegments,
     covariates: Mapping[str, Covariate],
     session: Mapping[str, str],
     findings: Sequence[Finding] = (),
+    sources: tuple[Path, ...] = (),
 ) -> Contents:
     return Contents(
         format=name,
@@ -98,8 +105,12 @@ def _contents(
         covariates=covariates,
         session={key: value for key, value in session.items() if value},
         findings=(*laid.findings, *findings),
-        sources=(path,) if path.is_file() else tuple(sorted(file for file in path.iterdir() if file.is_file())),
+        sources=sources,
     )
+
+
+def _sources(path: Path) -> tuple[Path, ...]:
+    return (path,) if path.is_file() else tuple(sorted(file for file in path.iterdir() if file.is_file()))
 
 
 def _seconds(quantity: Any) -> FloatArray:
@@ -137,10 +148,10 @@ def _event_table(event: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _block_covariates(block: Any, offsets_s: FloatArray) -> dict[str, Covariate]:
-    """Return the block's signals, joined over successive segments where they have as many channels."""
+def _covariates(segments: Sequence[Any], offsets_s: FloatArray) -> dict[str, Covariate]:
+    """Return the segments' signals, joined over successive ones where they have as many channels."""
     pieces: dict[str, list[tuple[Any, float]]] = {}
-    for item, offset in zip(block.segments, offsets_s, strict=True):
+    for item, offset in zip(segments, offsets_s, strict=True):
         signals = [*item.analogsignals, *item.irregularlysampledsignals]
         names = unique_names([signal.name or f"signal{i}" for i, signal in enumerate(signals)])
         for name, signal in zip(names, signals, strict=True):
@@ -196,7 +207,7 @@ def _read_raw(kind: str, path: Path) -> Contents:
             [_raw_segment(reader, block, seg, units, len(places) > 1) for block, seg in places], metadata
         )
         covariates = _raw_covariates(reader, kind, path, places, laid.offsets_s)
-        return _contents(path, kind, laid, covariates, {}, findings)
+        return _contents(kind, laid, covariates, {}, findings, _sources(path))
 
 
 def read_blackrock(path: Path, options: ReadOptions) -> Contents:

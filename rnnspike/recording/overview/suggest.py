@@ -98,10 +98,12 @@ class Event:
 class Suggestion:
     """The suggested fit command, the event that it aligns to (None: segments), and commands for other events.
 
-    ``rhythm_s`` is the period of a slow rhythm that most units share, and ``rhythm_line`` the command for it.
+    ``options`` are those of the command; ``rhythm_s`` is the period of a slow rhythm that most units share, and
+    ``rhythm_line`` the command for it.
     """
 
     line: str
+    options: tuple[str, ...]
     event: Event | None
     alternatives: tuple[tuple[Event, str], ...] = ()
     rhythm_s: float | None = None
@@ -123,21 +125,24 @@ def suggested_fit(recording: Recording, options: ReadOptions | None = None) -> S
     if any(item.level == "error" for item in recording.findings):
         return None
 
+    reading = _read_options(options or ReadOptions())
+
     def line(arguments: Sequence[str]) -> str:
-        start = ["rnnspike", "fit", str(recording.path), *_read_options(options or ReadOptions())]
-        return " ".join(shlex.quote(word) for word in [*start, *arguments])
+        words = ["rnnspike", "fit", str(recording.path), *reading, *arguments]
+        return " ".join(shlex.quote(word) for word in words)
 
     events = list(alignable_events(recording))
     best = best_event(events)
     if best is None:
         covariates, rhythm_s = _covariate_options(recording, any_series=True), slow_rhythm(recording)
         slow = None if rhythm_s is None else line([*_rhythm_options(rhythm_s, recorded_s(recording)), *covariates])
-        return Suggestion(
-            line(["--segment", _segment(recording), *covariates]), None, rhythm_s=rhythm_s, rhythm_line=slow
-        )
+        chosen = ["--segment", _segment(recording), *covariates]
+        return Suggestion(line(chosen), (*reading, *chosen), None, rhythm_s=rhythm_s, rhythm_line=slow)
     others = sorted((event for event in events if event is not best), key=lambda event: -event.squared_depth)
+    chosen = _event_options(recording, best)
     return Suggestion(
-        line(_event_options(recording, best)),
+        line(chosen),
+        (*reading, *chosen),
         best,
         tuple((event, line(_event_options(recording, event))) for event in others[:MAX_ALTERNATIVES]),
     )

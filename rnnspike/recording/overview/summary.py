@@ -22,6 +22,10 @@ _COUNTERS = re.compile(
 )
 
 
+#: Columns of a units table in which files keep the names of units, first the one that is taken.
+_NAMES = ("unit_name", "name", "label", "unit_label")
+
+
 @dataclass(frozen=True)
 class ColumnSummary:
     """A column of a table: examples of its values, and the number of distinct ones."""
@@ -112,6 +116,18 @@ def covariate_rows(recording: Recording) -> Iterator[dict[str, Any]]:
             "rate_hz": covariate.rate_hz,
             "span_s": covariate.span_s,
         }
+
+
+def unit_names(recording: Recording) -> dict[str, str]:
+    """Return the file's own names of the units by id (``01A``); empty where it has none beside the ids.
+
+    They are those of the first column for names that tells all units apart.
+    """
+    for column in _NAMES:
+        names = [str(unit.metadata.get(column, "")).strip() for unit in recording.units]
+        if all(names) and len(set(names)) == len(names):
+            return {unit.id: name for unit, name in zip(recording.units, names, strict=True) if name != unit.id}
+    return {}
 
 
 def shared_metadata(recording: Recording) -> dict[str, Any]:

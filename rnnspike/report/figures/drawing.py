@@ -33,7 +33,7 @@ STYLE: Any = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """One figure and the table behind it."""
 
@@ -41,18 +41,29 @@ class Picture:
     figure: Figure
     numbers: pd.DataFrame
 
+    def __repr__(self) -> str:
+        return f"<Picture {self.name}: figure, numbers ({len(self.numbers)} rows)>"
+
+    def _repr_png_(self) -> bytes:
+        return _drawn(self.figure, "png", dpi=150)
+
 
 def write_picture(picture: Picture, folder: Path) -> list[Path]:
     """Write a figure as SVG (text stays text) and PNG, its numbers as CSV; equal figures give equal bytes."""
-    svg, png = io.BytesIO(), io.BytesIO()
-    with mpl.rc_context(STYLE), unwritten_scripts():
-        picture.figure.savefig(svg, format="svg", metadata={"Date": None})
-        picture.figure.savefig(png, format="png", dpi=300, metadata={"Software": None})
-    contents = {"svg": svg.getvalue(), "png": png.getvalue(), "csv": frame_csv(picture.numbers)}
+    svg = _drawn(picture.figure, "svg", metadata={"Date": None})
+    png = _drawn(picture.figure, "png", dpi=300, metadata={"Software": None})
+    contents = {"svg": svg, "png": png, "csv": frame_csv(picture.numbers)}
     files = {folder / f"{picture.name}.{suffix}": content for suffix, content in contents.items()}
     for file, content in files.items():
         write_file(file, content)
     return list(files)
+
+
+def _drawn(figure: Figure, form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE), unwritten_scripts():
+        figure.savefig(buffer, format=form, **options)
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -45,9 +45,7 @@ def write_figures(run: Run, folder: Path) -> list[Path]:
     list of Path
         The files.
     """
-    written = _write(
-        drawn((*GLANCE, *CAPTURED, *POPULATION, *PAIRS, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run), folder
-    )
+    written = _write(run_figures(run), folder)
     for unit in run.units:
         written += _write(unit_figures(run, unit), folder / f"unit_{safe_name(unit)}")
     analysed = run.folder / "dynamics"
@@ -59,6 +57,11 @@ def write_figures(run: Run, folder: Path) -> list[Path]:
 def write_comparison_figures(runs: Sequence[Run], folder: Path) -> list[Path]:
     """Write the figures of a comparison across recordings, and return the files."""
     return _write(drawn(COMPARISON, runs), folder)
+
+
+def run_figures(run: Run) -> Iterator[Picture]:
+    """Yield the figures of a run as a whole."""
+    return drawn((*GLANCE, *CAPTURED, *POPULATION, *PAIRS, *SINGLE_TRIALS, *DECODING, *DECODED_COVARIATE), run)
 
 
 def unit_figures(run: Run, unit: str) -> Iterator[Picture]:

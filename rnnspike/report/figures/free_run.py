@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rnnspike.report.cells import p_text
+from rnnspike.evaluation.free_running.free_run import least_p
 from rnnspike.report.colours import on_paper
 from rnnspike.report.figures.drawing import WIDE, Picture, axes
 from rnnspike.report.figures.shown import Shown
 from rnnspike.report.load import Curves
 from rnnspike.trials.data import FloatArray
+from rnnspike.wording import p_text
 
 
 def isi(shown: Shown) -> Picture | None:
@@ -59,10 +60,12 @@ def free_curve(
 
 
 def simulated(c: Curves) -> str:
-    """Return on how many trials and runs the figures of free runs rest; empty in runs of an older version."""
+    """Return on how many trials, runs and replicates figures of free runs rest; empty in runs of an older version."""
     if "free_run.n_runs" not in c:
         return ""
-    return f"{c['free_run.n_runs']} runs of {len(c['free_run.trials'])} of {c['free_run.n_trials']} trials"
+    said = f"{len(c['free_run.trials'])} of {c['free_run.n_trials']} trials, {c['free_run.n_runs']} runs"
+    replicates = int(c.get("free_run.n_replicates", 0))
+    return f"{said}, {replicates} replicates" if replicates > c["free_run.n_runs"] else said
 
 
 def predictive(shown: Shown) -> Picture | None:
@@ -71,13 +74,14 @@ def predictive(shown: Shown) -> Picture | None:
     if "statistic.z" not in c:
         return None
     models, names = [str(m) for m in c["free_run.models"]], [str(s) for s in c["statistic.names"]]
+    least = least_p(shown.run.n_replicates)
     figure, on = axes("", "", (WIDE[0], 0.9 + 0.24 * len(models)))
     image = on.imshow(np.clip(c["statistic.z"], -6, 6), cmap="RdBu_r", vmin=-6, vmax=6, aspect="auto")
     for i in range(len(models)):
         for j in range(len(names)):
             p, z = c["statistic.p"][i, j], c["statistic.z"][i, j]
             ink = "white" if abs(z) > 4 else "black"
-            on.text(j, i, p_text(None if np.isnan(p) else p), ha="center", va="center", fontsize=6, color=ink)
+            on.text(j, i, p_text(p, least), ha="center", va="center", fontsize=6, color=ink)
     on.set_xticks(range(len(names)), names, rotation=30, ha="right")
     on.set_yticks(range(len(models)), models)
     figure.colorbar(image, ax=on, label="z (colour); p (text)")

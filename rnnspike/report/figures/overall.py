@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullLocator
 
 from rnnspike.report import tallies
 from rnnspike.report.colours import on_paper
-from rnnspike.report.figures.drawing import Picture, axes, levels
+from rnnspike.report.figures.drawing import Picture, axes
 from rnnspike.report.load import Run
 from rnnspike.report.population.pairs import captured_models
 
@@ -31,19 +34,31 @@ def ladder(run: Run) -> Picture:
 
 
 def steps(run: Run) -> Picture:
-    """Return the paired gain of each model over the one that it extends, every unit."""
-    table = pd.DataFrame(tallies.steps(run), columns=["unit", "model", "over", "gain", "low", "high"])
-    figure, on = axes("", "gain (bits/spike)", (3.35, 2.8))
+    """Return the paired gain of each model over the one that it extends, every unit, with its number beside it.
+
+    Where one gain is many times the others, the axis is linear around 0 and logarithmic beyond.
+    """
+    found = tallies.steps(run)
+    table = pd.DataFrame(found, columns=["unit", "model", "over", "gain", "low", "high"])
     pairs = list(dict.fromkeys(zip(table.model, table.over, strict=True)))
+    figure, on = axes("gain (bits/spike)", "", (5.0, 0.8 + 0.3 * max(len(pairs), 1)))
+    place: dict[str, Any] = {"transform": on.get_yaxis_transform(), "va": "center", "fontsize": 7}
     for k, (model, over) in enumerate(pairs):
         mine = table[(table.model == model) & (table.over == over)]
-        x = k + (np.linspace(-0.25, 0.25, len(mine)) if len(mine) > 1 else np.zeros(len(mine)))
-        on.vlines(x, mine.low, mine.high, color="0.6", lw=0.7)
+        y = k + (np.linspace(-0.25, 0.25, len(mine)) if len(mine) > 1 else np.zeros(len(mine)))
+        on.hlines(y, mine.low, mine.high, color="0.6", lw=0.7)
         sure = (mine.low > 0) | (mine.high < 0)
         colour = on_paper(model)
-        on.scatter(x, mine.gain, s=9, c=np.where(sure, colour, "white"), edgecolors=colour, linewidths=0.8, zorder=3)
-    levels(on, 0.0)
-    on.set_xticks(range(len(pairs)), [f"{model}\nover {over}" for model, over in pairs], rotation=60, ha="right")
+        on.scatter(mine.gain, y, s=9, c=np.where(sure, colour, "white"), edgecolors=colour, linewidths=0.8, zorder=3)
+        on.text(1.02, k, step_words(mine), **place)
+    on.axvline(0, color="0.5", ls="--", lw=0.7, zorder=0)
+    if unit := tallies.gain_unit(found):
+        on.set_xscale("symlog", linthresh=unit)
+        on.xaxis.set_minor_locator(NullLocator())
+        on.xaxis.set_major_formatter("{x:g}")
+        on.set_xlim(min(1.5 * table.low.min(), -0.5 * unit), 1.5 * max(table.high.max(), unit))
+    on.set_yticks(range(len(pairs)), [f"{model} over {over}" for model, over in pairs])
+    on.set_ylim(len(pairs) - 0.5, -0.5)
     return Picture("steps", figure, table.rename(columns={"low": "gain_low", "high": "gain_high"}))
 
 
@@ -70,3 +85,11 @@ def captured(run: Run) -> Picture | None:
     step = max(1, len(run.units) // 20)
     on.set_yticks(range(0, len(run.units), step), run.units[::step])
     return Picture("captured", figure, table)
+
+
+def step_words(gains: pd.DataFrame) -> str:
+    """Return the gain of one unit with its interval, or of several the median, lowest and highest."""
+    if len(gains) == 1:
+        (one,) = gains.to_dict("records")
+        return f"{one['gain']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})"
+    return f"{gains.gain.median():+.3f}, units {gains.gain.min():+.3f} to {gains.gain.max():+.3f}"

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnspike.evaluation.departures.capture import ALPHA
+from rnnspike.evaluation.shared.capture import LEAST_P, LEAST_P_SHUFFLED
 from rnnspike.models.registry import is_population
 from rnnspike.report.packing import rounded
+from rnnspike.wording import p_text
 
 #: The window that sentences speak of, ms: the nearest one is taken.
 TOLD_MS = 50.0
@@ -47,8 +49,8 @@ def _recording_sentences(found: Mapping[str, Any]) -> list[str]:
     apart, joint, p = found["models"][0], found["models"][1:], found["shared"]
     where = f"{len(found['units'])} units, {found['n_trials']} held-out trials, {found['n_runs']} runs"
     tests = (
-        f"p {p['p_side_by_side']:.2g} against {apart['model']} run unit by unit, "
-        f"{p['p_shuffled']:.2g} against shuffled trials"
+        f"p {p_text(p['p_side_by_side'], LEAST_P)} against {apart['model']} run unit by unit, "
+        f"{p_text(p['p_shuffled'], LEAST_P_SHUFFLED)} against shuffled trials"
     )
     if p["p"] >= ALPHA:
         return [f"Noise correlations ({where}): {tests}; shared activity was not shown.", *why]
@@ -76,7 +78,7 @@ def _model_sentence(model: Mapping[str, Any], window: int, not_run: str) -> str:
     return (
         f"{model['model']} with the units fed their own and each other's simulated spikes{not_run}: "
         f"{_check(model, window)}; shared activity {VERDICTS[model['verdict']]}{share}, "
-        f"p of what is left {model['p']:.2g}; it {STABILITIES[model['stability']]}."
+        f"p of what is left {p_text(model['p'], LEAST_P)}; it {STABILITIES[model['stability']]}."
     )
 
 

@@ -18,12 +18,11 @@ from rnnspike.errors import ConfigError
 from rnnspike.files import write_file
 from rnnspike.models.baselines.psth_bands import PsthResult
 from rnnspike.names import in_picture
+from rnnspike.report.colours import CONDITION_COLOURS, condition_colours
 from rnnspike.report.figures.drawing import unwritten_scripts
-from rnnspike.report.words import short_labels
+from rnnspike.report.words import condition_columns, short_labels
 from rnnspike.trials.data import IntArray, Trials
 
-#: Okabe and Ito's colours, told apart by every kind of colour vision; more conditions than these get a heat map.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 #: Inches: one column and a half of a journal, and what each further unit of a picture takes.
 PANEL = (4.6, 4.0)
 #: Ticks of more spikes are drawn as pixels within an SVG.
@@ -76,7 +75,7 @@ def picture(panels: Sequence[tuple[Trials, PsthResult]], recording: str) -> Figu
 
 def draw_unit(part: SubFigure, trials: Trials, result: PsthResult, recording: str) -> None:
     """Draw raster and PSTH of one unit."""
-    heat = len(result.conditions) > len(COLOURS)
+    heat = len(result.conditions) > len(CONDITION_COLOURS)
     part.suptitle(
         f"{in_picture(recording)}, unit {in_picture(result.unit)}", x=0.02, ha="left", fontsize=9, fontweight="bold"
     )
@@ -103,13 +102,12 @@ def draw_unit(part: SubFigure, trials: Trials, result: PsthResult, recording: st
 
 
 def _legend(raster: Any, rate: Any, result: PsthResult) -> None:
-    """Name the conditions above the raster, the column once where it is one."""
+    """Name the conditions above the raster, and once the columns that they are made of."""
     labels = [f"{name} ({n})" for name, n in zip(_condition_names(result), result.n_trials, strict=True)]
-    short = short_labels(result.conditions)[0] != result.conditions[0]
-    alike = in_picture(result.conditions[0].split("=")[0]) if short else None
+    columns = in_picture(", ".join(condition_columns(result.conditions))) or None
     lines = rate.get_lines()[: len(labels)]
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
-    legend = raster.legend(lines, labels, ncols=3, handlelength=1.2, columnspacing=1.2, title=alike, **place)
+    legend = raster.legend(lines, labels, ncols=3, handlelength=1.2, columnspacing=1.2, title=columns, **place)
     legend.set_alignment("left")
     legend.get_title().set_fontsize(7)
 
@@ -118,13 +116,6 @@ def _condition_names(result: PsthResult) -> list[str]:
     """Return the conditions as ticks and legends name them; a legend leaves out what begins with an underscore."""
     names = [in_picture(name, 32) for name in short_labels(result.conditions)]
     return [f" {name}" if name.startswith("_") else name for name in names]
-
-
-def condition_colours(n: int) -> list[Any]:
-    """Return a colour a condition: Okabe and Ito's as far as they go, else two by turns."""
-    if n == 1:
-        return ["#1a1a1a"]
-    return list(COLOURS[:n]) if n <= len(COLOURS) else [("#1a1a1a", COLOURS[0])[c % 2] for c in range(n)]
 
 
 def draw_raster(axes: Any, trials: Trials, colours: Sequence[Any]) -> None:
@@ -227,52 +218,61 @@ def save(figure: Figure, path: Path) -> None:
     write_file(path, buffer.getvalue())
 
 
+def page_paths(path: Path, n_units: int) -> list[Path]:
+    """Return the files that a picture of so many units takes: one, or one per page, numbered, unless it is a PDF.
+
+    Examples
+    --------
+    >>> [each.name for each in page_paths(Path("psth.png"), 60)]
+    ['psth_1.png', 'psth_2.png', 'psth_3.png']
+    """
+    n_pages = -(-n_units // MOST_UNITS)
+    if n_pages <= 1 or path.suffix.lower() == ".pdf":
+        return [path]
+    digits = len(str(n_pages))
+    return [path.with_stem(f"{path.stem}_{k:0{digits}}") for k in range(1, n_pages + 1)]
+
+
 class Pages:
-    """A picture of many units: one figure, or a PDF with as many pages as they need, each drawn once it is full.
+    """A picture of many units, with as many pages as they need, each drawn once it is full.
 
     Parameters
     ----------
     path
-        The file, written by ``close``.
+        The file; a PDF has pages, other pictures of many units are several files (``page_paths``).
     recording
         Name for the headings.
     n_units
         Number of units to come.
-
-    Raises
-    ------
-    ConfigError
-        Where they are too many for one figure and the file is no PDF.
     """
 
     def __init__(self, path: Path, recording: str, n_units: int) -> None:
-        if n_units > MOST_UNITS and path.suffix.lower() != ".pdf":
-            too_many = f"--picture: {n_units} units are too many for one picture"
-            raise ConfigError(f"{too_many} (a .pdf has pages, --pictures DIR draws each)")
         self.path, self.recording = path, recording
         self.panels: list[tuple[Trials, PsthResult]] = []
         self.buffer = io.BytesIO()
-        self.pdf: Any = PdfPages(self.buffer, metadata=UNDATED[".pdf"]) if n_units > MOST_UNITS else None
+        self.paths = iter(page_paths(path, n_units))
+        several = n_units > MOST_UNITS and path.suffix.lower() == ".pdf"
+        self.pdf: Any = PdfPages(self.buffer, metadata=UNDATED[".pdf"]) if several else None
 
     def add(self, trials: Trials, result: PsthResult) -> None:
         """Add a unit."""
         self.panels.append((trials, result))
-        if self.pdf and len(self.panels) == MOST_UNITS:
+        if len(self.panels) == MOST_UNITS:
             self._turn()
 
     def _turn(self) -> None:
-        assert self.pdf is not None
-        with mpl.rc_context(STYLE), unwritten_scripts():
-            self.pdf.savefig(picture(self.panels, self.recording), dpi=300)
+        page = picture(self.panels, self.recording)
+        if self.pdf is None:
+            save(page, next(self.paths))
+        else:
+            with mpl.rc_context(STYLE), unwritten_scripts():
+                self.pdf.savefig(page, dpi=300)
         self.panels = []
 
     def close(self) -> None:
-        """Write the file; nothing if there was no unit."""
-        if self.pdf is None:
-            if self.panels:
-                save(picture(self.panels, self.recording), self.path)
-            return
+        """Write what is left; nothing if there was no unit."""
         if self.panels:
             self._turn()
-        self.pdf.close()
-        write_file(self.path, self.buffer.getvalue())
+        if self.pdf is not None:
+            self.pdf.close()
+            write_file(self.path, self.buffer.getvalue())

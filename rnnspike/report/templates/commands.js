@@ -1,4 +1,4 @@
-// Commands: the run's own folder in them where the page lies in it, and a button that copies.
+// What is there to copy; the run's own folder in commands, where the page lies in it.
 const quoted = (words) => /^[\w@%+=:,.\/-]+$/.test(words) ? words : "'" + words.replace(/'/g, "'\"'\"'") + "'";
 function ownFolder(usual) {
   if (location.protocol !== "file:") return usual;

@@ -11,9 +11,13 @@ const colour = (model) => (overview.colours[model] || overview.colours[""])[isDa
 const faint = (hex, alpha) => "rgba(" + rgbOf(hex).join(",") + "," + alpha + ")";
 const known = (value) => value !== null && value !== undefined;
 const number = (value, digits) => known(value) ? Number(value).toFixed(digits === undefined ? 3 : digits) : "–";
-const pText = (p) => !known(p) ? "–" : p < 0.001 ? "< 0.001" : number(p, 3);
+const roundedUp = (value) => { const step = 10 ** (Math.floor(Math.log10(value)) - 1); return String(Number((Math.ceil(value / step - 1e-6) * step).toPrecision(2))); };
+// a p below what is told, or the least that its test can give (as wording.p_text)
+const pText = (p, least) => !known(p) ? "–" : p < 0.001 ? "< 0.001" : known(least) && p < Math.min(1, 1.3 * least) ? "< " + roundedUp(p) : number(p, 3);
 const signed = (value, digits) => known(value) ? (value > 0 ? "+" : "") + number(value, digits) : "–";
 const text = (tag, content, className) => { const element = document.createElement(tag); element.textContent = content; if (className) element.className = className; return element; };
+// a unit by its id, and the file's own name where it has one
+const unitLabel = (id) => (overview.unit_names || {})[id] ? id + " (" + overview.unit_names[id] + ")" : id;
 const shortened = (words, most) => words.length > most ? words.slice(0, most - 1) + "…" : words;
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const zip = (a, b, f) => a.map((x, i) => known(x) && known(b[i]) ? f(x, b[i]) : null);
@@ -129,6 +133,7 @@ function draw(id, traces, options, description) {
   if (why) why.remove();
   element.setAttribute("aria-label", description);
   const wanted = layout(asData(options), printing);
+  element.style.height = options.height ? options.height + "px" : "";
   if (printing) { wanted.autosize = false; wanted.width = element.clientWidth; wanted.height = element.clientHeight; }
   Plotly.react(element, traces.map(asData), wanted, CONFIG);
 }
@@ -159,8 +164,9 @@ function savePicture(id, format) { drawFigure(id); const e = byId(id); if (e.dat
 function csvOf(id) {
   const lines = ["trace,x,y"], cell = (v) => { const s = known(v) ? typeof v === "string" && /^'*[=+\-@]/.test(v) && isNaN(v) ? "'" + v : String(v) : ""; return /[",\n]/.test(s) ? '"' + s.replace(/"/g, '""') + '"' : s; };
   for (const trace of byId(id).data || []) {
+    if (trace.isKey) continue;  // an entry of the legend
     if (trace.z) { const rows = trace.rowNames || trace.y, columns = trace.columnNames || trace.x; trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([cell(rows[i]), cell(columns[j]), cell(z)].join(",")))); continue; }
-    const x = trace.x || [], y = trace.uncut || trace.y || [];  // numbers are saved as they are, also where drawn at the edge
+    const x = trace.uncutX || trace.x || [], y = trace.uncut || trace.y || [];  // numbers are saved as they are, also where drawn at the edge
     for (let i = 0; i < Math.max(x.length, y.length); i++) lines.push([cell(unescaped(trace.name || "")), cell(x[i]), cell(y[i])].join(","));
   }
   return lines.join("\n") + "\n";

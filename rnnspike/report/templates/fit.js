@@ -28,7 +28,9 @@ figure("f-ogata", (id) => {
   const over = (name, k) => c["ogata." + name][k].map((v, i) => v / c["ogata.window"][k][i]);
   if (top) traces.push(...band(c["ogata.window"][top[1]], over("variance_low", top[1]), over("variance_high", top[1]), style("--band"), "95 % band", { xaxis: "x2", yaxis: "y2" }));
   for (const [model, k, col] of models) { traces.push(line(c["ogata.time"], c["ogata.wiener"][k], model, { color: col, width: 1.8 })); traces.push(line(c["ogata.window"][k], over("variance", k), model, { color: col, width: 1.8 }, { xaxis: "x2", yaxis: "y2" })); }
-  draw(id, traces, { xaxis: titled("share of the spikes", { domain: [0, 0.45], anchor: "y" }), yaxis: titled("Wiener process"), xaxis2: titled("window, expected spikes", { domain: [0.58, 1], anchor: "y2", type: "log" }), yaxis2: titled("variance / window", { anchor: "x2", rangemode: "tozero" }) }, "Wiener process test and variance against window of the rescaled train, " + models.map((m) => m[0]).join(" and "));
+  draw(id, traces, isNarrow(id)  // below each other
+    ? { height: 460, xaxis: titled("share of the spikes", { anchor: "y" }), yaxis: titled("Wiener process", { domain: [0.6, 1] }), xaxis2: titled("window, expected spikes", { anchor: "y2", type: "log" }), yaxis2: titled("variance / window", { domain: [0, 0.4], anchor: "x2", rangemode: "tozero" }) }
+    : { xaxis: titled("share of the spikes", { domain: [0, 0.45], anchor: "y" }), yaxis: titled("Wiener process"), xaxis2: titled("window, expected spikes", { domain: [0.58, 1], anchor: "y2", type: "log" }), yaxis2: titled("variance / window", { anchor: "x2", rangemode: "tozero" }) }, "Wiener process test and variance against window of the rescaled train, " + models.map((m) => m[0]).join(" and "));
 });
 figure("f-training", (id) => {
   const runs = unit(chosen).training, traces = [], notes = [];

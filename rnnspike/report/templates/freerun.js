@@ -1,5 +1,9 @@
 // The model fed its own spikes, against the data of the same trials.
-const simulatedWords = (c) => known(c["free_run.n_runs"]) ? c["free_run.n_runs"] + (c["free_run.n_runs"] === 1 ? " run of " : " runs of ") + c["free_run.trials"].length + " of " + c["free_run.n_trials"] + " trials, recorded and simulated alike." : "";
+function simulatedWords(c) {
+  if (!known(c["free_run.n_runs"])) return "";
+  const runs = c["free_run.n_runs"], replicates = c["free_run.n_replicates"];
+  return c["free_run.trials"].length + " of " + c["free_run.n_trials"] + " trials, each run free " + (runs === 1 ? "once" : runs + " times") + (replicates > runs ? ", put together into " + replicates + " replicates" : "") + "; recorded values are of the same trials.";
+}
 function freeFigure(id, x, group, options, more) {
   const c = unit(chosen).curves, models = shown(c, c["free_run.models"]);
   if (!models.length) return nothing(id, "this model was not run free");
@@ -23,13 +27,13 @@ figure("f-predictive", (id) => {
   const c = unit(chosen).curves, models = c["free_run.models"], z = c["statistic.z"], p = c["statistic.p"];
   note(id, simulatedWords(c));
   const names = c["statistic.names"].map((s) => STATISTICS[s] || s), cut = z.map((row) => row.map((v) => known(v) ? Math.max(-6, Math.min(6, v)) : null));
-  const hover = models.map((m, i) => names.map((s, j) => m + ", " + s + "<br>data " + Number(c["statistic.data"][j]).toPrecision(3) + ", replicates " + (known(c["statistic.mean"][i][j]) ? Number(c["statistic.mean"][i][j]).toPrecision(3) + " (" + Number(c["statistic.low"][i][j]).toPrecision(3) + " to " + Number(c["statistic.high"][i][j]).toPrecision(3) + ")" : "undefined") + "<br>z " + number(z[i][j], 1) + ", p " + pText(p[i][j])));
+  const hover = models.map((m, i) => names.map((s, j) => m + ", " + s + "<br>data " + Number(c["statistic.data"][j]).toPrecision(3) + ", replicates " + (known(c["statistic.mean"][i][j]) ? Number(c["statistic.mean"][i][j]).toPrecision(3) + " (" + Number(c["statistic.low"][i][j]).toPrecision(3) + " to " + Number(c["statistic.high"][i][j]).toPrecision(3) + ")" : "undefined") + "<br>z " + number(z[i][j], 1) + ", p " + pText(p[i][j], overview.least_p.predictive)));
   const middle = isDark() ? "#232a34" : "#f3f4f6", scale = isDark() ? [[0, "#5b9fe6"], [0.5, middle], [1, "#ff8f4d"]] : [[0, "#1d5fa6"], [0.5, middle], [1, "#c04f00"]];
-  const labels = [];
-  models.forEach((m, i) => names.forEach((s, j) => labels.push({ x: s, y: m, text: known(p[i][j]) && p[i][j] >= 0.1 ? number(p[i][j], 2) : pText(p[i][j]), showarrow: false, font: { size: 11, color: known(z[i][j]) ? inkOn(mixed(middle, scale[cut[i][j] < 0 ? 0 : 2][1], Math.abs(cut[i][j]) / 6)) : style("--fg") } })));
-  draw(id, [{ type: "heatmap", x: names, y: models, z: cut, zmin: -6, zmax: 6, colorscale: scale, text: hover, hovertemplate: "%{text}<extra></extra>", xgap: 2, ygap: 2, colorbar: { title: { text: "z", side: "right" }, thickness: 12, tickvals: [-6, -2, 0, 2, 6] } }],
-    { annotations: labels, xaxis: { type: "category", side: "top", showgrid: false }, yaxis: { type: "category", autorange: "reversed", showgrid: false }, margin: { l: 58, r: 14, t: 36, b: 12 } },
-    "Posterior predictive p of " + figureModel.value + ": " + names.map((s, j) => s + " " + pText((p[models.indexOf(figureModel.value)] || [])[j])).join(", "));
+  const labels = [], narrow = isNarrow(id), short = (words) => narrow ? words.replace(/0\./, ".").replace(" ", "") : words;
+  models.forEach((m, i) => names.forEach((s, j) => labels.push({ x: s, y: m, text: short(known(p[i][j]) && p[i][j] >= 0.1 ? number(p[i][j], 2) : pText(p[i][j], overview.least_p.predictive)), showarrow: false, font: { size: narrow ? 8.5 : 11, color: known(z[i][j]) ? inkOn(mixed(middle, scale[cut[i][j] < 0 ? 0 : 2][1], Math.abs(cut[i][j]) / 6)) : style("--fg") } })));
+  draw(id, [{ type: "heatmap", x: names, y: models, z: cut, zmin: -6, zmax: 6, colorscale: scale, text: hover, hovertemplate: "%{text}<extra></extra>", xgap: 2, ygap: 2, colorbar: Object.assign({ title: { text: "z", side: narrow ? "top" : "right" }, thickness: narrow ? 8 : 12, tickvals: [-6, -2, 0, 2, 6] }, narrow ? { orientation: "h", y: 0, yanchor: "top" } : {}) }],
+    { annotations: labels, xaxis: { type: "category", side: "top", showgrid: false, tickangle: narrow ? -90 : -30 }, yaxis: { type: "category", autorange: "reversed", showgrid: false }, margin: { l: 58, r: 14, t: 36, b: narrow ? 70 : 12 } },
+    "Posterior predictive p of " + figureModel.value + ": " + names.map((s, j) => s + " " + pText((p[models.indexOf(figureModel.value)] || [])[j], overview.least_p.predictive)).join(", "));
 });
 function freeWords(data, row) {
   const c = data.curves, place = byId("free-words"), n = (c["free_run.trials"] || []).length;

@@ -1,4 +1,4 @@
-// The ladder over all units, and what each rung adds.
+// The ladder over all units.
 function grouped(rows) {
   const groups = new Map();
   for (const row of rows) {
@@ -32,25 +32,4 @@ function ladder(id) {
   const scored = overview.rows.map((r) => r.bits_per_spike), ends = few ? overview.rows.flatMap((r) => [r.bits_per_spike_low, r.bits_per_spike_high]) : [], limits = fences(scored.concat(ends));
   note(id, outsideWords(limits.outside));
   draw(id, traces, { yaxis: titled("bits/spike", { range: limits.range }), xaxis: rungAxis(models) }, "Median bits per spike: " + models.map((m, i) => m + " " + number(middle[i])).join(", "));
-}
-// gains over the model that each extends, in the order in which they come: [{model, over, mine}]
-function pairsOf(steps) {
-  const pairs = new Map();
-  for (const s of steps) { const key = s.model + "\u0000" + s.over; if (!pairs.has(key)) pairs.set(key, { model: s.model, over: s.over, mine: [] }); pairs.get(key).mine.push(s); }
-  return Array.from(pairs.values());
-}
-const isSure = (s) => s.low > 0 || s.high < 0;
-function stepsFigure(id) {
-  const pairs = pairsOf(overview.steps), traces = [];
-  if (!pairs.length) return nothing(id, "no model was fitted beside the one that it extends");
-  const spread = (k, n) => n > 1 ? (k / (n - 1) - 0.5) * 0.5 : 0;
-  pairs.forEach(({ model, mine }, i) => {
-    traces.push({ x: mine.map((_, k) => i + spread(k, mine.length)), y: mine.map((s) => s.gain), mode: "markers", name: model, marker: { size: mine.length > 20 ? 5 : 8, color: mine.map((s) => isSure(s) ? colour(model) : style("--bg")), line: { color: colour(model), width: 1.5 } },
-      error_y: mine.length > 20 ? undefined : { type: "data", symmetric: false, array: mine.map((s) => s.high - s.gain), arrayminus: mine.map((s) => s.gain - s.low), color: style("--soft"), thickness: 1, width: 2 },
-      text: mine.map((s) => "unit " + s.unit + ": " + s.model + " minus " + s.over + " " + signed(s.gain) + " (" + signed(s.low) + " to " + signed(s.high) + ")"), hovertemplate: "%{text}<extra></extra>" });
-  });
-  const limits = fences(overview.steps.flatMap((s) => overview.steps.length > 20 * pairs.length ? [s.gain] : [s.gain, s.low, s.high]));
-  note(id, outsideWords(limits.outside));
-  draw(id, traces, { yaxis: titled("gain, bits/spike", { range: limits.range, zeroline: true, zerolinecolor: style("--edge") }), xaxis: rungAxis(pairs.map((p) => p.model + "<br>over " + p.over)) },
-    "Median gain of each model over the one that it extends: " + pairs.map((p) => p.model + " over " + p.over + " " + signed(median(p.mine.map((s) => s.gain)))).join(", "));
 }

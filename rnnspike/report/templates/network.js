@@ -8,7 +8,7 @@ const theInput = () => theNetwork().inputs[Math.max(0, inputSelect.selectedIndex
 const memoryOf = () => { const n = theNetwork(); if (!n.lazy) n.lazy = lazy(n.memory); return n.lazy; };
 const inputOf = () => { const i = theInput(); if (!i.lazy) i.lazy = lazy(i); return i.lazy; };
 const ms = (seconds) => known(seconds) ? number(1000 * seconds, 1000 * seconds < 10 ? 1 : 0) + " ms" : "undefined";
-const MISSING = "the stored analysis is of an older version; run rnnspike dynamics again";
+const MISSING = "not in this reading: rnnspike dynamics RUN, then rnnspike report RUN";
 function showNetworks() {
   fill(networkSelect, network.networks.map((n, i) => [String(i), "unit " + n.unit + ", " + n.model + ", " + n.seed]), "0");
   networkSelect.addEventListener("change", () => { showInputs(); showNetwork(); });
@@ -18,7 +18,10 @@ function showNetworks() {
   table.tHead.replaceChildren(head);
   table.tBodies[0].replaceChildren(...network.table.map((row) => { const tr = document.createElement("tr"); tr.append(...row.map((v) => text("td", known(v) && v !== "" ? v : "–", typeof v === "number" ? "n" : ""))); return tr; }));
   byId("network-said").replaceChildren(...network.said.map((t) => text("li", t)));
-  showInputs(); showNetwork();
+  byId("network-brief").textContent = network.brief || "";
+  byId("network-care").replaceChildren(...network.care.map((t) => text("li", t)));
+  byId("network-figures").hidden = !network.networks.length;
+  if (network.networks.length) { showInputs(); showNetwork(); }
 }
 function showInputs() { const before = inputSelect.value, names = theNetwork().inputs.map((i) => i.name); fill(inputSelect, names.map((n) => [n, n]), names.includes(before) ? before : names[0]); }
 function showNetwork() {
@@ -26,10 +29,10 @@ function showNetwork() {
   for (const kind of i.kind) count[kind] = (count[kind] || 0) + 1;
   const shares = inputOf().basin_shares || [], points = Object.keys(count).map((k) => count[k] + " " + k + (k === "slow" || k === "saddle" ? " point" + (count[k] === 1 ? "" : "s") : " fixed point" + (count[k] === 1 ? "" : "s"))).join(", ") || "no points";
   byId("network-words").textContent = points + " under the input " + i.name + (i.n > 200 ? " (first 200)" : "") + "." + (shares.length ? " Orbits end at the stable ones: " + shares.map((s) => number(100 * s, 0) + " %").join(", ") + "." : "")
-    + " Gates: median " + ms(median((m.gate_tau_s || []).filter(known))) + "; slowest mode over visited states " + ms(m.eigenvalue_tau_s) + "; a push in the read-out " + ms(m.measured_tau_s) + ". Gradient horizon " + (known(m.horizon_s) ? ms(m.horizon_s) : "beyond the window") + "." + (network.left_out ? " " + network.left_out + " more networks lie in the run's dynamics folder." : "");
+    + " Gates: median " + ms(median((m.gate_tau_s || []).filter(known))) + "; slowest mode over visited states " + ms(m.eigenvalue_tau_s) + "; a push in the read-out " + ms(m.measured_tau_s) + ". Gradient horizon " + (known(m.horizon_s) ? ms(m.horizon_s) : "beyond the lags looked at") + "." + (network.left_out ? " " + network.left_out + " more networks lie in the run's dynamics folder." : "");
   refresh("n-");
 }
-if (network && network.networks.length) {
+if (network) {
   figure("n-state", (id) => {
     const i = inputOf(), m = memoryOf();
     if (!i.plane_points || !m.trajectories) return nothing(id, MISSING);
@@ -89,8 +92,9 @@ if (network && network.networks.length) {
     if (m.untrained_gradient) traces.push(line(m.untrained_gradient_lag_s.map((s) => 1000 * s), powers(m.untrained_gradient), "before training", { color: style("--soft"), width: 2 }));
     if (m.product) traces.push(line(m.product_lag_s.map((s) => 1000 * s), powers(m.product), "product of Jacobians", { color: kindColour("saddle"), width: 1.4, dash: "dash" }));
     if (known(m.horizon_s)) shapes.push(dashed("x", 1000 * m.horizon_s));
-    draw(id, traces, { xaxis: titled("lag back in time, ms"), yaxis: titled("norm over lag 0", logAxis(-7)), shapes: shapes, showlegend: true }, "Gradient by lag; horizon after training " + ms(m.horizon_s) + ", before " + ms(m.untrained_horizon_s));
-    note(id, "Horizon: " + (known(m.horizon_s) ? ms(m.horizon_s) : "beyond the lags looked at") + " trained, " + (known(m.untrained_horizon_s) ? ms(m.untrained_horizon_s) : "beyond the lags looked at") + " before training.");
+    draw(id, traces, { xaxis: titled("lag back in time, ms"), yaxis: titled("norm over lag 0", logAxis(-7)), shapes: shapes, showlegend: true }, "Gradient by lag; horizon after training " + ms(m.horizon_s) + (m.untrained_gradient ? ", before " + ms(m.untrained_horizon_s) : ""));
+    const reach = (s) => known(s) ? ms(s) : "beyond the lags looked at";
+    note(id, "Horizon after training: " + reach(m.horizon_s) + (m.untrained_gradient ? ", before: " + reach(m.untrained_horizon_s) : "") + ".");
   });
   figure("n-bend", (id) => {
     const m = memoryOf();

@@ -59,7 +59,7 @@ function bodyRow(row) {
   if (index === chosen && unitData.length) tr.className = "chosen";
   for (const { key, form, interval, begins } of columnsShown()) {
     const td = document.createElement("td");
-    if (key === "unit" && index >= 0) { const b = text("button", row.unit, "unit"); b.type = "button"; b.addEventListener("click", () => choose(index, true)); td.append(b); }
+    if (key === "unit" && index >= 0) { const b = text("button", unitLabel(row.unit), "unit"); b.type = "button"; b.addEventListener("click", () => choose(index, true)); td.append(b); }
     else if (key === "unit" && row.link) { const a = text("a", row.unit); a.href = row.link + "#unit=" + encodeURIComponent(row.unit); td.append(a); }
     else td.textContent = cellText(row, key, form);
     td.className = form === "verdict" ? String(known(row[key]) ? row[key] : "").split(" ")[0] : form === "remark" ? "remark" : isNumeric({ form: form }) ? "n" : "";

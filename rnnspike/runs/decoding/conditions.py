@@ -29,7 +29,7 @@ from rnnspike.runs.decoding.likelihoods import (
     units_with,
     without,
 )
-from rnnspike.runs.engines.engine import Engine, completed, engine_for
+from rnnspike.runs.engines.engine import Engine, completed
 from rnnspike.runs.engines.in_process import InProcess
 from rnnspike.runs.rows import DECODE_COLUMNS, DECODE_SCHEMA
 from rnnspike.runs.stored.decoding import write_decoding
@@ -119,50 +119,6 @@ def decode_run(
     rows, arrays = _decoded(run, options, units, left_out, found)
     write_decoding(folder, rows, arrays)
     return rows
-
-
-def decode(
-    folder: str | Path,
-    *,
-    models: Sequence[str] = (),
-    units: Sequence[str] = (),
-    prior: Prior = "uniform",
-    seed: int = 0,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> list[dict[str, Any]]:
-    """Decode the condition of each held-out trial of a run, as ``rnnspike decode`` does: one row per model.
-
-    Parameters
-    ----------
-    folder
-        A finished run directory whose trials have conditions; ``decode.jsonl`` and ``decode.npz`` go into it.
-    models
-        Models to decode by; empty: ``psth``, ``psth-gain``, ``glm``, ``stack`` and population models, as far as
-        they were fitted.
-    units
-        Units that are decoded together; empty: all.
-    prior
-        Probability of each condition before the trial: ``uniform``, or ``empirical``, as often as it came.
-    seed
-        Seed of the bootstrap, of the permutations, and of the subsets of units.
-    workers
-        Processes.
-    progress
-        Called with (parts done, parts in all, what was done last).
-
-    Returns
-    -------
-    list
-        Rows (docs/rows.md).
-
-    Raises
-    ------
-    RunError
-        Where there is no such run, it has one condition alone, or no unit has these models.
-    """
-    with engine_for(workers) as engine:
-        return decode_run(folder, DecodeOptions(tuple(models), tuple(units), prior, seed), engine, progress)
 
 
 def _likelihoods(

@@ -26,7 +26,7 @@ from rnnspike.runs.decoding.likelihoods import (
     units_with,
     without,
 )
-from rnnspike.runs.engines.engine import Engine, completed, engine_for
+from rnnspike.runs.engines.engine import Engine, completed
 from rnnspike.runs.engines.in_process import InProcess
 from rnnspike.runs.rows import DECODE_COVARIATE_COLUMNS, DECODE_SCHEMA
 from rnnspike.runs.stored.decoding import write_covariate
@@ -151,55 +151,6 @@ def decode_covariate_run(
     out = [plain({column: row.get(column) for column in DECODE_COVARIATE_COLUMNS}) for row in out]
     write_covariate(folder, out, arrays)
     return out
-
-
-def decode_covariate(
-    folder: str | Path,
-    covariate: str,
-    *,
-    window_s: float = 0.5,
-    models: Sequence[str] = (),
-    units: Sequence[str] = (),
-    seed: int = 0,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> list[dict[str, Any]]:
-    """Decode a covariate from the spikes of held-out trials, as ``rnnspike decode --covariate`` does.
-
-    Parameters
-    ----------
-    folder
-        A finished run directory that was fitted with this covariate; results go into it.
-    covariate
-        Its name.
-    window_s
-        Length of the windows in which it is taken for constant, s.
-    models
-        Models to decode by; empty: ``glm`` and ``coupling``, as far as they were fitted.
-    units
-        Units that are decoded together; empty: all.
-    seed
-        Seed of bootstrap and shifts.
-    workers
-        Processes.
-    progress
-        Called with (parts done, parts in all, what was done last).
-
-    Returns
-    -------
-    list
-        Rows, one per model (docs/rows.md).
-
-    Raises
-    ------
-    RunError
-        Where there is no such run, or it was fitted without this covariate.
-    ConfigError
-        Where the covariate has more than two channels, or the window is no part of a trial.
-    """
-    options = CovariateOptions(covariate, window_s, tuple(models), tuple(units), seed)
-    with engine_for(workers) as engine:
-        return decode_covariate_run(folder, options, engine, progress)
 
 
 def _columns(run: Reopened, covariate: str) -> list[int]:

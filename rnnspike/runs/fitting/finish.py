@@ -24,6 +24,7 @@ from rnnspike.neurons.truth import true_intensity, why_not_exact
 from rnnspike.runs.fitting.links import BASE, write_tests
 from rnnspike.runs.fitting.population import population_remarks
 from rnnspike.runs.fitting.predictions import ModelPrediction, UnitPredictions, asked_rungs, held_out_file
+from rnnspike.runs.fitting.reading import reading_file
 from rnnspike.runs.fitting.training import (
     MOST_TRAINING_SPIKES,
     capture_failure,
@@ -159,6 +160,8 @@ def is_task_done(job: Job, task: Task) -> bool:
     """Say whether a task left its mark in the work folder."""
     if task.kind == "finish":
         return finished_file(job, str(task.unit)).is_file()
+    if task.kind == "read":
+        return reading_file(job, str(task.unit)).is_file()
     if task.kind == "together":
         return is_done(together_folder(job, str(task.rung)))
     assert task.pair is not None

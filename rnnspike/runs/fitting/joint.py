@@ -18,7 +18,7 @@ import numpy as np
 from rnnspike.errors import ModelError
 from rnnspike.evaluation.free_running.free_run import Predictive
 from rnnspike.evaluation.scores.resampling import MIN_TRIALS
-from rnnspike.evaluation.shared.capture import JointRun, SharedActivity
+from rnnspike.evaluation.shared.capture import N_SAMPLES, JointRun, SharedActivity
 from rnnspike.evaluation.shared.marks import MarkedRescaling, marked_rescaling
 from rnnspike.evaluation.shared.statistics import pair_index
 from rnnspike.models.population.joint import simulate_together
@@ -40,8 +40,8 @@ JOINT_BINS = {"fast": 6_000_000, "standard": 20_000_000, "thorough": 200_000_000
 BATCH_BINS = 4_000_000
 #: Runs at the most and at the least: fewer trials are taken rather than fewer runs.
 JOINT_RUNS, FEWEST_RUNS = {"fast": 8, "standard": 20, "thorough": 100}, 4
-#: Units that are run together at the most, those with most spikes, and data sets that are put together of the runs.
-MOST_UNITS, N_SAMPLES = 40, 200
+#: Units that are run together at the most, those with most spikes.
+MOST_UNITS = 40
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rnnspike.models.registry import is_population
 from rnnspike.runs.fitting.finish import finish_unit, read_finished
 from rnnspike.runs.fitting.joint import write_population
 from rnnspike.runs.fitting.links import write_links
+from rnnspike.runs.fitting.reading import read_network, write_readings
 from rnnspike.runs.fitting.single_trials import write_single_trials
 from rnnspike.runs.fitting.training import fit_pooled, fit_together, fit_unit
 from rnnspike.runs.job import Job, load_job
@@ -41,6 +42,9 @@ def _do(job: Job, task: Task, lost: Lost, provenance: Mapping[str, Any], on_comp
     if task.kind == "finish":
         assert task.unit is not None
         finish_unit(job, task.unit, lost)
+    elif task.kind == "read":
+        assert task.unit is not None
+        read_network(job, task.unit)
     elif task.kind == "together":
         assert task.rung is not None
         fit_together(job, task.rung)
@@ -63,6 +67,7 @@ def _write(job: Job, lost: Lost, provenance: Mapping[str, Any], on_complete: OnC
             write_links(job)
             write_population(job)
             write_single_trials(job)
+        write_readings(job, lost)
         finished = (read_finished(job, unit, lost) for unit in loaded.plan.unit_ids)
         write_run(job, loaded, list(finished), provenance, lost)
     if on_complete is not None:

@@ -17,7 +17,16 @@ from rnnspike.runs.stored.store import write_json
 
 #: All that a fit, a report, ``dynamics`` and ``decode`` write into a run directory.
 WRITTEN = (
-    *("done.json", "run.json", "settings.json", "findings.jsonl", "rows.jsonl", "rows.csv", "pairs.csv"),
+    *(
+        "done.json",
+        "run.json",
+        "settings.json",
+        "findings.jsonl",
+        "rows.jsonl",
+        "rows.csv",
+        "pairs.csv",
+        "trials.csv",
+    ),
     *("coupling.csv", "population.json", "population.npz", "decode.jsonl", "decode.npz"),
     *("decode_covariate.jsonl", "decode_covariate.npz", "report.html"),
     *(f"units/*/{name}" for name in ("curves.npz", "per_trial.csv", "stack.json", "intensity.npz")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,13 @@ from rnnspike._version import __version__
 from rnnspike.config import ELSEWHERE, without_folder
 from rnnspike.errors import RunError, damage_errors
 from rnnspike.evaluation.departures.verdicts import finalise_verdicts
+from rnnspike.files import write_file
+from rnnspike.recording.overview.summary import unit_names
 from rnnspike.runs.job import Job, PlannedRecording
 from rnnspike.runs.rows import PAIR_COLUMNS, ROW_COLUMNS, SCHEMA, pair, row
 from rnnspike.runs.stored.claim import is_run
-from rnnspike.runs.stored.store import read_json, read_jsonl, write_csv, write_json, write_jsonl
+from rnnspike.runs.stored.store import frame_csv, read_json, read_jsonl, write_csv, write_json, write_jsonl
+from rnnspike.runs.stored.trials import TRIALS_FILE, trials_table
 from rnnspike.runs.tasks import Lost, Task
 from rnnspike.trials.units import NOT_REQUESTED, of_requested_units
 
@@ -41,6 +45,8 @@ RESOLVED = {
     "window_s": list[float],
     "n_trials": int,
     "n_folds": int,
+    "unit_names": dict[str, str] | None,
+    "conditions": list[str] | None,
 }
 SETTINGS = {"settings": dict[str, _Setting]}
 FINDING = {
@@ -54,7 +60,7 @@ FINDING = {
 }
 
 
-def open_run(folder: str | Path) -> Path:
+def open_run(folder: str | os.PathLike[str]) -> Path:
     """Return the folder if it is a complete run of this schema; RunError where it is not."""
     folder = Path(folder)
     mark = folder / "done.json"
@@ -84,7 +90,7 @@ def read_settings(folder: Path, **more: Any) -> dict[str, Any]:
     return read_json(folder / "settings.json", SETTINGS | more)
 
 
-def read_rows(folder: str | Path) -> list[dict[str, Any]]:
+def read_rows(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the rows of a run, one per unit and model.
 
     Parameters
@@ -142,6 +148,7 @@ def write_run(
     write_jsonl(job.folder / "rows.jsonl", stored)
     write_csv(job.folder / "rows.csv", stored, ROW_COLUMNS)
     write_csv(job.folder / "pairs.csv", pairs, PAIR_COLUMNS)
+    write_file(job.folder / TRIALS_FILE, frame_csv(trials_table(loaded.plan)))
     seconds = {f"{each['unit']} {each['model']}": each["seconds"] for each in rows if each["seconds"] is not None}
     write_json(job.folder / "run.json", run_provenance(job, loaded, provenance, seconds))
     units = [unit["unit"] for unit in finished if Task("finish", unit["unit"]) not in (lost or {})]
@@ -186,6 +193,8 @@ def settings_of(job: Job, loaded: PlannedRecording, provenance: Mapping[str, Any
             "n_trials": plan.n_trials,
             "n_folds": loaded.n_folds,
             "units": plan.unit_ids,
+            "unit_names": unit_names(loaded.recording),
+            "conditions": plan.conditions,
             "left_out": plan.left_out,
             **({"rates": [rates.in_settings() for rates in job.rates]} if job.rates else {}),
         },

@@ -7,16 +7,23 @@ memory.npz      what belongs to the network whatever the input
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnspike.dynamics.analyse import DynamicsResult, InputResult
+from rnnspike.dynamics.analyse import DynamicsResult, InputResult, NamedInput, Orbits
+from rnnspike.dynamics.attractors.points import Points
+from rnnspike.dynamics.brief import BriefReading
 from rnnspike.dynamics.memory.gradient_flow import GradientFlow
 from rnnspike.dynamics.memory.modes import ReadModes
+from rnnspike.dynamics.memory.timescales import Timescales
+from rnnspike.dynamics.network import Network
+from rnnspike.dynamics.rows import Row
 from rnnspike.dynamics.state_space import Plane
-from rnnspike.runs.stored.store import safe_name, write_arrays
+from rnnspike.dynamics.summary import summarise
+from rnnspike.runs.stored.store import safe_name, write_arrays, write_jsonl
 
 #: Trials whose trajectories are kept on the plane.
 N_TRAJECTORIES = 8
@@ -27,8 +34,10 @@ def write_network(folder: Path, result: DynamicsResult, title: str = "", picture
     folder.mkdir(parents=True, exist_ok=True)
     plane = Plane.of(result.orbits.states)
     for looked in result.inputs:
-        arrays = {**input_arrays(looked), **orbit_arrays(looked), **plane_arrays(result, looked, plane)}
-        write_arrays(folder / f"{safe_name(looked.input.name.replace(' ', '-'))}.npz", arrays)
+        cycles = {f"plane_cycle{k}": plane.project(cycle.orbit) for k, cycle in enumerate(looked.basins.cycles)}
+        arrays = point_arrays(looked.input, looked.points) | input_arrays(looked) | orbit_arrays(looked)
+        arrays |= plane_arrays(result.network, result.orbits, looked.input, looked.points, plane) | cycles
+        write_arrays(folder / file_of(looked.input), arrays)
     write_arrays(folder / "memory.npz", network_arrays(result, plane))
     if pictures:
         from rnnspike.dynamics.pictures import draw_memory, draw_state_space
@@ -41,13 +50,38 @@ def write_network(folder: Path, result: DynamicsResult, title: str = "", picture
             draw_trials(result.population, plane, result.network.bin_s, folder / "trials.png", title)
 
 
-def input_arrays(looked: InputResult) -> dict[str, Any]:
+def write_rows(folder: Path, rows: Sequence[Row]) -> list[Row]:
+    """Write the rows of networks and those over them into a ``dynamics/`` folder; return the latter."""
+    summary = summarise(rows)
+    write_jsonl(folder / "rows.jsonl", rows)
+    write_jsonl(folder / "summary.jsonl", summary)
+    return summary
+
+
+def write_brief(folder: Path, reading: BriefReading) -> None:
+    """Write the arrays of a brief reading of one network into its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network, orbits = reading.network, reading.orbits
+    plane = Plane.of(orbits.states)
+    arrays = point_arrays(reading.input, reading.points)
+    arrays |= plane_arrays(network, orbits, reading.input, reading.points, plane)
+    write_arrays(folder / file_of(reading.input), arrays)
+    window_s, history_s = reading.window_s, reading.history_s
+    memory = memory_arrays(network, orbits, reading.timescales, reading.flow, window_s, history_s, plane)
+    write_arrays(folder / "memory.npz", memory)
+
+
+def file_of(named: NamedInput) -> str:
+    """Return the name of the file of an input."""
+    return f"{safe_name(named.name.replace(' ', '-'))}.npz"
+
+
+def point_arrays(named: NamedInput, points: Points) -> dict[str, Any]:
     """Return the arrays of the points of one network under one input, by name."""
-    points = looked.points
     continuum = points.continuum
     return {
-        "input": looked.input.value,
-        "feedback": np.array(looked.input.feedback, dtype=np.int64),
+        "input": named.value,
+        "feedback": np.array(named.feedback, dtype=np.int64),
         "points": points.states,
         "fixed": points.fixed,
         "stability": np.array(points.stability, dtype="<U8"),
@@ -60,19 +94,25 @@ def input_arrays(looked: InputResult) -> dict[str, Any]:
         "outlier": points.outlier,
         "verified": points.verified,
         "jacobians": points.jacobians,
-        "input_jacobians": looked.input_jacobians,
         "eigenvalues": points.modes.eigenvalues,
         "tau_s": points.modes.tau_s,
         "growth_s": points.modes.growth_s,
         "frequency_hz": points.modes.frequency_hz,
         "damping": points.modes.damping,
         "note": points.modes.note,
-        "departure_from_normality": looked.departure,
-        "transient_growth": looked.growth,
-        "transient_growth_s": looked.growth_s,
         "merge_tolerance": np.array(list(points.counts_by_tolerance)),
         "n_at_tolerance": np.array(list(points.counts_by_tolerance.values())),
         "continuum": np.array([continuum.share, continuum.dimension, continuum.drift] if continuum else [np.nan] * 3),
+    }
+
+
+def input_arrays(looked: InputResult) -> dict[str, Any]:
+    """Return what the points of one input do to inputs and disturbances, by name."""
+    return {
+        "input_jacobians": looked.input_jacobians,
+        "departure_from_normality": looked.departure,
+        "transient_growth": looked.growth,
+        "transient_growth_s": looked.growth_s,
     }
 
 
@@ -96,36 +136,61 @@ def orbit_arrays(looked: InputResult) -> dict[str, Any]:
     }
 
 
-def plane_arrays(result: DynamicsResult, looked: InputResult, plane: Plane) -> dict[str, Any]:
+def plane_arrays(network: Network, orbits: Orbits, named: NamedInput, points: Points, plane: Plane) -> dict[str, Any]:
     """Return what is drawn of one input on the plane of the visited states, by name."""
-    points = plane.project(looked.points.states)
-    low, high = plane.limits(result.orbits.states, looked.points.states[~looked.points.outlier])
-    grid, moved = plane.flow(looked.input.map_of(result.network), low, high)
-    cycles = {f"plane_cycle{k}": plane.project(cycle.orbit) for k, cycle in enumerate(looked.basins.cycles)}
-    return {"plane_points": points, "plane_grid": grid, "plane_flow": moved, **cycles}
+    low, high = plane.limits(orbits.states, points.states[~points.outlier])
+    grid, moved = plane.flow(named.map_of(network), low, high)
+    return {"plane_points": plane.project(points.states), "plane_grid": grid, "plane_flow": moved}
 
 
-def network_arrays(result: DynamicsResult, plane: Plane) -> dict[str, Any]:
-    """Return the arrays of one network as a whole, by name."""
-    memory, gating, rhythm = result.timescales, result.gating, result.rhythm
-    some = np.linspace(0, len(result.orbits.states) - 1, min(N_TRAJECTORIES, len(result.orbits.states))).astype(int)
-    free = (
-        {"rhythm_free_lag_s": rhythm.free_run.lag_s, "rhythm_free": rhythm.free_run.curve} if rhythm.free_run else {}
-    )
-    data = {"rhythm_lag_s": rhythm.data.lag_s, "rhythm_data": rhythm.data.curve} if rhythm.data else {}
-    before = result.untrained
+def memory_arrays(
+    network: Network,
+    orbits: Orbits,
+    memory: Timescales,
+    flow: GradientFlow,
+    window_s: float | None,
+    history_s: float | None,
+    plane: Plane,
+) -> dict[str, Any]:
+    """Return the arrays of the memory of one network and of its visited states, by name."""
+    some = np.linspace(0, len(orbits.states) - 1, min(N_TRAJECTORIES, len(orbits.states))).astype(int)
     return {
-        "bin_s": np.float64(result.network.bin_s),
-        "window_s": _or_nan(result.window_s),
-        "history_s": _or_nan(result.history_s),
-        "input_names": np.array(result.network.input_names, dtype=np.str_),
+        "bin_s": np.float64(network.bin_s),
+        "window_s": _or_nan(window_s),
+        "history_s": _or_nan(history_s),
+        "input_names": np.array(network.input_names, dtype=np.str_),
         "gate_tau_s": memory.gate_s,
         "eigenvalue_tau_s": np.float64(memory.eigenvalue_s),
         "measured_tau_s": np.float64(memory.measured_s),
         "visited_eigenvalues": memory.visited_eigenvalues,
         "decay_lag_s": memory.decay_lag_s,
         "decay": memory.decay,
-        **flow_arrays(result.flow),
+        **flow_arrays(flow),
+        "plane_mean": plane.mean,
+        "plane_axes": plane.axes,
+        "plane_explained": plane.explained,
+        "trajectories": plane.project(orbits.states[some]),
+    }
+
+
+def network_arrays(result: DynamicsResult, plane: Plane) -> dict[str, Any]:
+    """Return the arrays of one network as a whole, by name."""
+    gating, rhythm = result.gating, result.rhythm
+    free = (
+        {"rhythm_free_lag_s": rhythm.free_run.lag_s, "rhythm_free": rhythm.free_run.curve} if rhythm.free_run else {}
+    )
+    data = {"rhythm_lag_s": rhythm.data.lag_s, "rhythm_data": rhythm.data.curve} if rhythm.data else {}
+    before = result.untrained
+    return {
+        **memory_arrays(
+            result.network,
+            result.orbits,
+            result.timescales,
+            result.flow,
+            result.window_s,
+            result.history_s,
+            plane,
+        ),
         **({f"untrained_{name}": array for name, array in flow_arrays(before).items()} if before else {}),
         "superposition": np.float64(gating.superposition),
         "bend_sum": gating.sum_of,
@@ -134,10 +199,6 @@ def network_arrays(result: DynamicsResult, plane: Plane) -> dict[str, Any]:
         "input_gain_variation": gating.gain_variation,
         "gain_log_rate": gating.log_rate,
         "gain_by_state": gating.gain_by_state,
-        "plane_mean": plane.mean,
-        "plane_axes": plane.axes,
-        "plane_explained": plane.explained,
-        "trajectories": plane.project(result.orbits.states[some]),
         **data,
         **free,
         **mode_arrays(result.modes, result.network.bin_s),
@@ -174,13 +235,12 @@ def mode_arrays(modes: ReadModes | None, bin_s: float) -> dict[str, Any]:
 
 
 def flow_arrays(flow: GradientFlow) -> dict[str, Any]:
-    """Return the curves of a gradient flow, by name."""
+    """Return the curves of a gradient flow, by name; those of the products where they were measured."""
+    products = {"product_lag_s": flow.product_lag_s, "product": flow.product, "bound": flow.bound}
     return {
         "gradient_lag_s": flow.lag_s,
         "gradient": flow.gradient,
-        "product_lag_s": flow.product_lag_s,
-        "product": flow.product,
-        "bound": flow.bound,
+        **(products if len(flow.product) else {}),
         "horizon_s": np.float64(flow.horizon_s),
     }
 

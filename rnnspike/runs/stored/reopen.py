@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,7 @@ class Reopened:
         return pools[str(test)]
 
 
-def reopen(folder: str | Path, **granted: bool) -> Reopened:
+def reopen(folder: str | os.PathLike[str], **granted: bool) -> Reopened:
     """Take up a run directory again.
 
     Parameters

@@ -12,6 +12,7 @@ from rnnspike.recording.overview.summary import (
     column_summaries,
     metadata_text,
     shared_metadata,
+    unit_names,
     unit_rows,
 )
 
@@ -67,3 +68,19 @@ def test_metadata_in_words() -> None:
     units = tuple(Unit(str(i), TIMES, None, {"area": "V1", "depth": 1.23456 + i, "note": ""}) for i in range(2))
     assert shared_metadata(recording(units=units)) == {"area": "V1", "note": ""}
     assert metadata_text(units[0].metadata) == "area V1, depth 1.235"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "names"),
+    [
+        ([{"unit_name": "01A"}, {"unit_name": "01B"}], {"0": "01A", "1": "01B"}),
+        ([{"label": "good"}, {"label": "good"}], {}),  # a quality, not a name
+        ([{"unit_name": "0"}, {"unit_name": "1"}], {}),
+        ([{"unit_name": ""}, {"unit_name": "b"}], {}),
+        ([{"unit_name": "x", "name": "a"}, {"unit_name": "x", "name": "b"}], {"0": "a", "1": "b"}),
+        ([{}, {}], {}),
+    ],
+)
+def test_units_have_the_names_that_tell_them_apart(metadata: list[dict[str, str]], names: dict[str, str]) -> None:
+    units = tuple(Unit(str(k), TIMES, None, each) for k, each in enumerate(metadata))
+    assert unit_names(recording(units=units)) == names

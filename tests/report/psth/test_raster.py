@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgba
 
 from rnnspike.errors import ConfigError
 from rnnspike.models.baselines.psth_bands import psth
-from rnnspike.report.psth.raster import COLOURS, MOST_UNITS, UNSEEN, Pages, condition_colours, picture, save
-from rnnspike.report.words import short_labels
+from rnnspike.report.colours import CONDITION_COLOURS
+from rnnspike.report.psth.raster import UNSEEN, Pages, picture, save
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def test_a_tick_a_spike_and_unobserved_time_grey(panel) -> None:
 def test_curves_have_a_colour_a_condition_and_a_legend(panel) -> None:
     trials, result = panel(3)
     raster, rate = picture([(trials, result)], "session").subfigs[0].axes
-    assert [line.get_color() for line in rate.get_lines()[:3]] == list(COLOURS[:3])
+    assert [line.get_color() for line in rate.get_lines()[:3]] == [light for light, _ in CONDITION_COLOURS[:3]]
     assert [text.get_text() for text in raster.get_legend().get_texts()] == ["0 (4)", "1 (4)", "2 (4)"]
     np.testing.assert_array_equal(rate.get_lines()[1].get_ydata(), result.rate_hz[1])
 
 
 def test_many_conditions_become_a_heat_map(panel) -> None:
-    trials, result = panel(len(COLOURS) + 2, 24)
+    trials, result = panel(len(CONDITION_COLOURS) + 2, 24)
     _, rate, bar = picture([(trials, result)], "session").subfigs[0].axes
     np.testing.assert_array_equal(rate.images[0].get_array(), result.rate_hz)
     assert "spikes/s" in bar.get_ylabel()
@@ -70,8 +70,6 @@ def test_text_in_svg_stays_text(panel, tmp_path: Path) -> None:
 def test_refusals(panel, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.png, \.svg, \.pdf"):
         save(picture([panel()], "session"), tmp_path / "a.gif")
-    with pytest.raises(ConfigError, match="--pictures"):
-        Pages(tmp_path / "a.png", "session", MOST_UNITS + 1)
 
 
 @pytest.mark.parametrize("n_units, n_pages", [(1, 1), (2, 1), (3, 2), (4, 2)])
@@ -85,12 +83,3 @@ def test_a_pdf_has_as_many_pages_as_its_units_need(panel, tmp_path: Path, monkey
         pages.close()
     written = (tmp_path / "a.pdf").read_bytes()
     assert f"/Count {n_pages} ".encode() in written and written == (tmp_path / "b.pdf").read_bytes()
-
-
-def test_labels_lose_the_columns_name_where_it_is_the_same() -> None:
-    assert short_labels(["side=left", "side=right"]) == ["left", "right"]
-    assert short_labels(["side=left, drug=no", "side=right, drug=no"]) == [
-        "side=left, drug=no",
-        "side=right, drug=no",
-    ]
-    assert len(set(condition_colours(6))) == 6 and len(condition_colours(30)) == 30

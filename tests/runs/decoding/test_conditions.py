@@ -55,7 +55,7 @@ def run(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nwb(path, recording)
     models = ("psth", "glm", "coupling", "population-gru", "stack")
     settings: dict[str, Any] = {"condition": ("condition",), "effort": "fast", "replicates": 0, "report": False}
-    return rnnspike.fit(path, models=models, out=tmp_path_factory.mktemp("runs"), **settings)
+    return rnnspike.fit(path, models=models, out=tmp_path_factory.mktemp("runs"), **settings).folder
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_what_is_decoded_comes_near_what_the_truth_gives(
 @pytest.mark.slow
 def test_units_prior_and_workers(run: Path, rows: dict[str, dict[str, Any]]) -> None:
     before = (run / ARRAYS_FILE).read_bytes(), (run / "decode.jsonl").read_bytes()
-    one = rnnspike.decode(run, models=["psth"], units=["1"], prior="empirical")
+    one = rnnspike.decode(run, models=["psth"], unit=["1"], prior="empirical")
     assert [row["model"] for row in one] == ["psth"] and one[0]["n_units"] == 1 and one[0]["prior"] == "empirical"
     assert one[0]["information"] < rows["psth"]["information"]
     rnnspike.decode(run, workers=2)
@@ -124,14 +124,14 @@ def test_what_cannot_be_decoded_is_refused(run: Path, recording: Recording, tmp_
     for more, why in (
         ({"models": ["gru"]}, "gru was not fitted"),
         ({"models": ["constant"]}, "constant knows no conditions"),
-        ({"units": ["9"]}, "no fitted unit 9"),
+        ({"unit": ["9"]}, "no fitted unit 9"),
     ):
         with pytest.raises(RunError, match=why):
             rnnspike.decode(run, **more)
     path = tmp_path / "known.nwb"
     write_nwb(path, recording)
     alike = rnnspike.fit(path, models=("psth",), out=tmp_path / "runs", effort="fast", replicates=0, report=False)
-    with pytest.raises(RunError, match="--condition COLUMN"):
+    with pytest.raises(RunError, match="condition='COLUMN'"):
         rnnspike.decode(alike)
 
 

@@ -21,7 +21,6 @@ from rnnspike.report.build import build_report
 from rnnspike.report.catalogue import DECODED_COVARIATE, DECODING
 from rnnspike.report.figures.export import drawn
 from rnnspike.report.load import load_run
-from rnnspike.runs.decoding.covariate import decode_covariate
 from rnnspike.runs.rows import DECODE_COVARIATE_COLUMNS
 from rnnspike.runs.stored.decoding import COVARIATE_ARRAYS, read_covariate
 from rnnspike.runs.stored.reopen import reopen
@@ -66,7 +65,7 @@ def run(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def row(run: Path) -> dict[str, Any]:
-    (row,) = decode_covariate(run, "position", window_s=0.25)
+    (row,) = rnnspike.decode(run, covariate="position", length=0.25)
     return row
 
 
@@ -113,16 +112,16 @@ def test_the_page_shows_it(run: Path, row: dict[str, Any], tmp_path: Path) -> No
 @pytest.mark.slow
 def test_workers_and_units(run: Path, row: dict[str, Any]) -> None:
     before = (run / "decode_covariate.npz").read_bytes()
-    (one,) = decode_covariate(run, "position", window_s=0.25, units=["2"])
+    (one,) = rnnspike.decode(run, covariate="position", length=0.25, unit="2")
     assert one["n_units"] == 1 and one["rms_error"] > 1.5 * row["rms_error"]
-    assert decode_covariate(run, "position", window_s=0.25, workers=2) == [row]
+    assert rnnspike.decode(run, covariate="position", length=0.25, workers=2) == [row]
     assert (run / "decode_covariate.npz").read_bytes() == before
 
 
 def test_what_cannot_be_decoded_is_refused(run: Path) -> None:
-    with pytest.raises(RunError, match="was fitted with position: fit it with --covariate speed"):
-        decode_covariate(run, "speed")
+    with pytest.raises(RunError, match="was fitted with position: fit it with covariate speed"):
+        rnnspike.decode(run, covariate="speed")
     with pytest.raises(RunError, match="psth-gain cannot decode a covariate"):
-        decode_covariate(run, "position", models=["psth-gain"])
+        rnnspike.decode(run, covariate="position", models=["psth-gain"])
     with pytest.raises(ConfigError, match="no part of trials of 1 s"):
-        decode_covariate(run, "position", window_s=2.0)
+        rnnspike.decode(run, covariate="position", length=2.0)

@@ -26,7 +26,8 @@ def write_run(folder: Path) -> None:
     """Everything that rnnspike leaves in a run directory, as empty files."""
     write_json(folder / "done.json", {"schema": SCHEMA, "id": "1", "units": ["7"]})
     for name in (
-        *("run.json", "settings.json", "findings.jsonl", "rows.jsonl", "rows.csv", "pairs.csv", "report.html"),
+        *("run.json", "settings.json", "findings.jsonl", "rows.jsonl", "rows.csv", "pairs.csv", "trials.csv"),
+        "report.html",
         *("units/7/curves.npz", "units/7/per_trial.csv", "units/7/stack.json", "units/7/intensity.npz"),
         *("units/7/models/glm/test0-stop1/0/config.json", "models/lstm/test0-stop1/weights.safetensors"),
         *("dynamics/rows.jsonl", "dynamics/7/lstm/test0-stop1/silent.npz", "dynamics/7/lstm/test0-stop1/memory.png"),

@@ -17,7 +17,7 @@ import pandas as pd
 from rnnspike.errors import RecordingError
 from rnnspike.recording.contents import Contents
 from rnnspike.recording.data import Finding, FloatArray, ReadOptions
-from rnnspike.recording.findings import fatal, found
+from rnnspike.recording.findings import FINDINGS, fatal, found
 from rnnspike.recording.formats.hdf5 import h5, h5_values
 from rnnspike.recording.formats.nwb.series import SeriesInfo, covariates, series_info
 from rnnspike.recording.formats.nwb.tables import (
@@ -30,6 +30,7 @@ from rnnspike.recording.formats.nwb.tables import (
     walk,
 )
 from rnnspike.recording.formats.nwb.units import read_units, units_table
+from rnnspike.recording.write import FINDINGS_PLACE
 
 _CORE = {"core", "hdmf-common", "hdmf-experimental"}
 #: Metadata with more values than this are not a description.
@@ -54,6 +55,7 @@ def read_nwb(path: Path, options: ReadOptions) -> Contents:
         stored = read_units(path, table)
         session, session_findings = _session(file)
         file_findings = (*unopened, *tables.findings, *session_findings, *_file_findings(file, session))
+        file_findings += tuple(_kept_findings(file))
         return Contents(
             format="NWB",
             units=stored.units,
@@ -192,6 +194,19 @@ def _file_findings(file: h5py.Group, session: Mapping[str, str]) -> list[Finding
             if not _same_instant(started, zero):
                 message = f"the session started at {started}, times are relative to {zero}"
                 findings.append(found("reference-time-offset", message, count=1))
+    return findings
+
+
+def _kept_findings(file: h5py.Group) -> list[Finding]:
+    """Return the findings that ``write_nwb`` stored: those of a recording that was in memory."""
+    group, findings = h5.child(file, FINDINGS_PLACE), list[Finding]()
+    if isinstance(group, h5py.Group):
+        with h5.skip_broken(findings, "table-broken", f"table {group.name}"):
+            texts = [h5_values.strings(group[name]) for name in ("finding", "level", "message", "unit", "option")]
+            counts = h5_values.whole_numbers(group["count"])
+            for kind, level, message, unit, option, count in zip(*texts, counts, strict=True):
+                if kind in FINDINGS and level in ("info", "warning"):
+                    findings.append(Finding(kind, level, message, int(count), unit or None, option or None))
     return findings
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rnnspike.cli.options import config_option, format_option
-from rnnspike.cli.terminal.output import RowWriter, emit, say
+from rnnspike.cli.terminal.output import RowWriter, emit, plain_table, say
 from rnnspike.wording import counted
 
 
@@ -38,7 +39,8 @@ def show(recording: Path | None, config_file: Path | None, output_format: str | 
 
     configuration = read_configuration({}, config_file)
     settings, sources = configuration.resolve(recording)
-    writer = RowWriter(output_format, ["setting", "value", "source", "meaning"])
+    columns = ("setting", "value", "source", "meaning")
+    writer = RowWriter(output_format, columns, partial(plain_table, columns=columns, prose=["value", "meaning"]))
     for name, value in settings.model_dump(mode="json").items():
         writer.write(
             {

@@ -1,80 +1,84 @@
-"""The main jobs as one call, for notebooks and scripts: what ``rnnspike fit`` and ``score`` do with one recording."""
+"""``fit`` and ``score``: models on the held-out trials of one recording."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Unpack
 
-from rnnspike.config import ELSEWHERE, FitSettings
+from rnnspike.api.arguments import FitArguments, ScoreArguments, Source
+from rnnspike.api.calls import ArgumentError, interface, settings_of
+from rnnspike.api.inputs import file_of, split
+from rnnspike.api.results.run import FittedRun, open_run
 from rnnspike.device import check_device
-from rnnspike.errors import ConfigError
+from rnnspike.report.build import write_report
 from rnnspike.runs.batch import fit_plan, fit_recording
 from rnnspike.runs.engines.engine import engine_for
 from rnnspike.runs.layout import base_of
 from rnnspike.runs.plan import make_job
+from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
 from rnnspike.runs.tasks import Progress
 
-if TYPE_CHECKING:
-    from rnnspike.rates.given import Quantity
-    from rnnspike.runs.scoring import Rates
 
-
-def fit(path: str | Path, *, overwrite: bool = False, progress: Progress | None = None, **settings: Any) -> Path:
-    """Fit the ladder to a recording and return its run directory; a fit that is there already is not done again.
+@interface(FitArguments)
+def fit(
+    recording: Source, *, overwrite: bool = False, progress: Progress | None = None, **settings: Unpack[FitArguments]
+) -> FittedRun:
+    """Fit the ladder to a recording and return its run; a fit that is there already is not done again.
 
     Parameters
     ----------
-    path
-        A recording that ``read_recording`` takes.
+    recording
+        A path, a ``Recording``, a Neo block, a pynapple ``TsGroup``, a SpikeInterface sorting, or spike times
+        (``as_recording``). Spikes in memory are written once as NWB, beside the run directories.
     overwrite
         Replace another fit that lies in the run directory.
     progress
         Called with (tasks done, tasks in all, what was done last).
-    settings
-        Fields of ``FitSettings``: ``window=(-0.2, 1.0)``, ``units="n_spikes > 500"``, ``models=("glm", "stack")``,
-        ``effort="fast"``, ``out=Path("runs")``, ``workers=2``, ...
+    **settings
 
     Returns
     -------
-    Path
-        The run directory.
+    FittedRun
+        Rows, figures and units of the run; it stands for the path of the run directory.
 
     Raises
     ------
     RecordingError
-        Where the recording cannot be read or has no trials to fit; it names the option that mends it.
+        Where the recording cannot be read or has no trials to fit; it names the argument that mends it.
     RunError
         Where the run directory holds another fit and ``overwrite`` is not asked for.
+    ConfigError
+        For an argument that there is not, or a value that cannot be used.
     """
-    chosen = FitSettings(**settings)
+    trials, named = split(settings)
+    chosen = settings_of("fit", named)
     check_device(chosen.device)
-    job, loaded = make_job(Path(path), chosen)
-    from rnnspike.report.build import write_report
-
+    path, chosen = file_of(recording, trials, chosen)
+    job, loaded = make_job(path, chosen)
     scheduler, out = chosen.scheduler_file or chosen.scheduler, base_of(chosen.out)
-    with engine_for(chosen.workers, chosen.task_timeout, scheduler, out, [Path(path)]) as engine:
+    with engine_for(chosen.workers, chosen.task_timeout, scheduler, out, [path]) as engine:
         fit_recording(job, loaded, engine, progress, overwrite, on_complete=write_report)
-    return job.folder
+    return open_run(job.folder)
 
 
+@interface(ScoreArguments, models=BASELINES, out=OUT)
 def score(
-    path: str | Path,
-    rates: Mapping[str, Rates],
+    recording: Source,
+    rates: Any,
     *,
-    quantity: Quantity | Literal["auto"] = "auto",
+    quantity: Literal["auto", "hz", "counts", "log-hz", "log-counts"] = "auto",
     history: bool = True,
     add_history: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
-    **settings: Any,
-) -> Path:
+    **settings: Unpack[ScoreArguments],
+) -> FittedRun:
     """Score rates of models that were fitted elsewhere on the trials of a recording, as ``rnnspike score`` does.
 
     Parameters
     ----------
-    path
-        A recording that ``read_recording`` takes.
+    recording
+        As of ``fit``.
     rates
         By name of the model, its rates: an array (trial, bin, unit) in the order of the run's trials and units; a
         dictionary with such an array as ``rates`` and ``unit_ids``, ``trial`` or ``start_s`` (one per trial) beside
@@ -90,15 +94,12 @@ def score(
         Replace another run that lies in the run directory.
     progress
         Called with (tasks done, tasks in all, what was done last).
-    settings
-        Fields of ``FitSettings``, as for ``fit``; ``models`` are the rungs beside the rates, by default
-        ``constant``, ``psth`` and ``psth-gain``; ``out`` is by default ``rnnspike_scores``. Everything is computed
-        in this process: ``workers``, ``scheduler``, ``scheduler_file`` and ``task_timeout`` are refused.
+    **settings
 
     Returns
     -------
-    Path
-        The run directory.
+    FittedRun
+        The run, as of ``fit``. Everything is computed in this process.
 
     Raises
     ------
@@ -106,17 +107,16 @@ def score(
         Where the recording cannot be read or has no trials to score.
     RatesError
         Where rates do not fit the trials, or cannot be rates.
-    ConfigError
-        Where a name is that of a model of the ladder, or for a setting that does not apply.
+    ArgumentError, ConfigError
+        Where a name is that of a model of the ladder, or for an argument that cannot be used.
     RunError
         Where the run directory holds another run and ``overwrite`` is not asked for.
     """
-    from rnnspike.report.build import write_report
-    from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
-
-    if unused := sorted({*settings} & (ELSEWHERE - {"out"})):
-        raise ConfigError(f"{', '.join(unused)}: rates are scored in this process (leave this out)")
-    chosen = FitSettings(**{"models": BASELINES, "out": OUT, **settings})
-    plan = plan_scoring(Path(path), chosen, rates, ScoreOptions(quantity, history, add_history))
+    trials, named = split(settings)
+    chosen = settings_of("score", named, models=BASELINES, out=OUT)
+    path, chosen = file_of(recording, trials, chosen)
+    if not isinstance(rates, Mapping):
+        raise ArgumentError("score(): rates are given by the names of their models: {'lfads': array}")
+    plan = plan_scoring(path, chosen, rates, ScoreOptions(quantity, history, add_history))
     fit_plan(plan, progress=progress, overwrite=overwrite, on_complete=write_report)
-    return plan.job.folder
+    return open_run(plan.job.folder)

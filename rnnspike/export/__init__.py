@@ -1,0 +1,1 @@
+"""Results of a run in the format of its recording."""

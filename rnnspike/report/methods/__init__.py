@@ -1,0 +1,1 @@
+"""Text to paste: the methods of a run in sentences, with their references."""

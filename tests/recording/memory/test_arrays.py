@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnspike.errors import ConfigError, RecordingError
+from rnnspike.recording.data import Recording
+
+TIMES = [np.arange(50) / 10 + 0.05, np.arange(30) / 10 + 0.02]
+TRIALS = {"start_time": [0.0, 1.0, 2.0], "stop_time": [0.5, 1.5, 2.5], "side": ["a", "b", "a"]}
+
+
+def test_lists_and_mappings() -> None:
+    for given in (TIMES, {"0": TIMES[0], "1": TIMES[1]}, {0: TIMES[0], 1: list(TIMES[1])}):
+        recording = Recording.from_arrays(given, TRIALS, observed=(0, 6), name="mine")
+        assert [unit.id for unit in recording.units] == ["0", "1"]
+        assert recording.units[1].spike_times_s.tolist() == TIMES[1].tolist()
+        assert recording.units[0].observed_s is not None and recording.units[0].observed_s.tolist() == [[0.0, 6.0]]
+    assert recording.intervals["trials"]["side"].tolist() == ["a", "b", "a"]
+    assert repr(recording) == "<Recording mine (arrays): 2 units, 80 spikes, tables: trials; 0 findings>"
+
+
+def test_tables_are_taken_by_the_names_that_people_give() -> None:
+    for trials in (
+        pd.DataFrame({"start": [0, 1], "end": [0.5, 1.5]}, index=[4, 9]),
+        {"onset": [0, 1], "duration": [0.5, 0.5]},
+        np.array([[0, 0.5], [1, 1.5]]),
+    ):
+        table = Recording.from_arrays(TIMES, trials).intervals["trials"]
+        assert table["start_time"].tolist() == [0, 1] and table["stop_time"].tolist() == [0.5, 1.5]
+    events = Recording.from_arrays(TIMES, np.array([0.0, 1.0])).events["trials"]
+    assert events["start_time"].tolist() == [0.0, 1.0]
+
+
+def test_metadata_observed_times_covariates_and_samples() -> None:
+    recording = Recording.from_arrays(
+        [np.array([10, 20, 30000]), np.array([5, 15000])],
+        TRIALS,
+        unit_ids=["x", "y"],
+        units={"area": ["V1", "V4"]},
+        observed={"x": [(0, 2)]},
+        sampling_rate=10_000,
+        covariates={"speed": (np.arange(100) / 10, np.arange(100), "m/s")},
+        events={"lick": np.array([0.3, 0.4])},
+        invalid=(2.5, 3.0),
+        session={"subject_id": "m1"},
+    )
+    assert recording.units[0].spike_times_s.tolist() == [0.001, 0.002, 3.0]
+    assert [unit.metadata["area"] for unit in recording.units] == ["V1", "V4"]
+    assert recording.units[1].observed_s is None
+    series = recording.covariates["speed"]
+    assert (series.unit, series.n_samples, series.n_channels, series.rate_hz) == ("m/s", 100, 1, pytest.approx(10))
+    assert series.load()[1].shape == (100, 1)
+    assert recording.invalid_s.tolist() == [[2.5, 3.0]] and recording.session["subject_id"] == "m1"
+
+
+def test_checks_are_those_of_a_file() -> None:
+    times = np.array([0.3, 0.1, np.nan, 0.2, 5.0], np.float32)
+    ids = {each.id for each in Recording.from_arrays([times], TRIALS).findings}
+    assert {"spike-times-unsorted", "spike-times-nan", "float32-times", "no-obs-intervals"} <= ids
+    with pytest.raises(RecordingError, match="infinite"):
+        Recording.from_arrays([[0.1, np.inf]], TRIALS)
+
+
+@pytest.mark.parametrize(
+    ("spike_times", "given", "message"),
+    [
+        ([np.zeros((3, 4))], {}, "spike_times of unit 0: is no list of times in seconds"),
+        ([[[0.1], [0.2, 0.3]]], {}, "spike_times of unit 0: is no list of times in seconds"),
+        ([["a"]], {}, "spike_times of unit 0: holds <U1, not times in seconds"),
+        (3, {}, "spike_times: int is no list of arrays"),
+        (TIMES, {"unit_ids": ["a"]}, "unit_ids: 1 ids for 2 units"),
+        ({"a": TIMES[0]}, {"unit_ids": ["a"]}, "unit_ids: the spike times have ids of their own"),
+        (TIMES, {"units": {"area": ["V1"]}}, "units: 1 rows for 2 units"),
+        (TIMES, {"trials": {"side": ["a"]}}, r"trials: no column of times among side \(rename it start_time\)"),
+        (TIMES, {"trials": {"start": ["soon"]}}, "trials: column start holds no times in seconds"),
+        (TIMES, {"trials": 3}, "trials: is no table"),
+        (TIMES, {"observed": [1, 2, 3]}, "observed: is no array of starts and stops"),
+        (TIMES, {"covariates": {"speed": [1, 2, 3]}}, r"covariates\['speed'\]: "),
+        (TIMES, {"covariates": {"speed": ([1, 2], [1, 2, 3])}}, r"covariates\['speed'\]: times of shape \(2,\)"),
+    ],
+)
+def test_what_is_no_such_array(spike_times: Any, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Recording.from_arrays(spike_times, **{"trials": TRIALS, **given})
