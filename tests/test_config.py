@@ -201,7 +201,7 @@ def test_environment_and_flags_win_over_blocks_and_blocks_over_what_holds_for_al
         ('[[recordings]]\nmatch = "a"', ": unknown setting 'recordings', did you mean 'recording'"),
         ('[[recording]]\nmach = "a"', "block 1: unknown setting 'mach', did you mean 'match'"),
         ('[[recording]]\nmatch = "a"\nfold = 5', "match = \"a\": unknown setting 'fold', did you mean 'folds'"),
-        ('[[recording]]\nmatch = "a"\nfolds = "few"', 'match = "a": --folds .*integer'),
+        ('[[recording]]\nmatch = "a"\nfolds = "few"', 'match = "a": --folds .*whole number'),
         ('[[recording]]\nmatch = "a"\nbin = 1', 'match = "a": --bin .*--bin 1ms'),
         ('[[recording]]\nmatch = "a"\nout = "x"', 'match = "a": out is the same for all recordings'),
         ('[[recording]]\nmatch = "a"\nallow_pickle = true', 'match = "a": allow_pickle can only be given on the com'),

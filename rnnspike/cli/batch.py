@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from rnnspike.cli.terminal.output import Failures, Log, log_findings, shown_names
-from rnnspike.cli.terminal.progress import progress_bar
+from rnnspike.cli.terminal.progress import duration, progress_bar
 from rnnspike.errors import RnnspikeError
 from rnnspike.runs.events import Begun, Event, Failed, Fitted, PartDone, TaskDone
 from rnnspike.runs.job import Job
+from rnnspike.runs.plan import Plan
 from rnnspike.runs.stored.directory import read_rows_with_seconds
 from rnnspike.wording import counted
+
+#: What a bar says until the first task is done.
+FITTING = "first tasks"
 
 
 def show_fits(
@@ -45,7 +49,8 @@ def show_fits(
             begun = queue.begun(index, title, log)
             if begun is not None:
                 log_findings(log, shown[path], begun.plan.findings, begun.plan.left_out)
-            ended = queue.ended(index, title, log)
+                log.info(f"{shown[path]}: {expected(begun.plan)}")
+            ended = queue.ended(index, title, log, begun)
             if isinstance(ended, Failed):
                 raise ended.error
             job = ended.plan.job
@@ -58,6 +63,18 @@ def show_fits(
                 raise RnnspikeError(f"{path}: {lost_in_words(list(ended.lost.values()))}")
         if isinstance(ended, Failed):
             show_failed(path, failures.errors[-1])
+
+
+def expected(plan: Plan) -> str:
+    """Say what is left to be done of a recording, and about how long that takes and how much memory."""
+    what = f"{counted(len(plan.units), 'unit{s}')}, {counted(len(plan.tasks), 'task{s}')}"
+    if not plan.estimate.by_task:
+        return f"{what}: done before"
+    n, settings = plan.job.settings.workers, plan.job.settings
+    if settings.scheduler or settings.scheduler_file:
+        return f"{what}: about {duration(plan.estimate.seconds)} of one core"
+    gb = plan.estimate.memory_bytes(n) / 1e9
+    return f"{what}: about {duration(plan.estimate.wall_s(n))} with -j {n}, {gb:.1f} GB"
 
 
 def lost_in_words(reasons: Sequence[str]) -> str:
@@ -75,25 +92,32 @@ class _EventQueue:
     show_task: Callable[[TaskDone], None]
     _begun: dict[int, Begun] = field(default_factory=dict)
     _ended: dict[int, Fitted | PartDone | Failed] = field(default_factory=dict)
+    _n_done: dict[int, int] = field(default_factory=dict)
+    _done_s: dict[int, float] = field(default_factory=dict)
 
     def begun(self, index: int, title: str, log: Log) -> Begun | None:
         """Wait until a recording was read; None where it was not."""
         self._wait(index, lambda: index in self._begun or index in self._ended, title, log)
         return self._begun.pop(index, None)
 
-    def ended(self, index: int, title: str, log: Log) -> Fitted | PartDone | Failed:
+    def ended(self, index: int, title: str, log: Log, begun: Begun | None) -> Fitted | PartDone | Failed:
         """Wait until a recording or this shard's part of it is fitted, or has failed."""
-        self._wait(index, lambda: index in self._ended, title, log)
+        self._wait(index, lambda: index in self._ended, title, log, begun)
         return self._ended.pop(index)
 
-    def _wait(self, index: int, until: Callable[[], bool], title: str, log: Log) -> None:
+    def _wait(self, index: int, until: Callable[[], bool], title: str, log: Log, begun: Begun | None = None) -> None:
         if until():
             return
-        with progress_bar(title, log) as progress:
+        plan = begun.plan if begun else None
+        expected_s = plan.estimate.wall_s(plan.job.settings.workers) if plan else None
+        with progress_bar(title, log, expected_s) as progress:
+            if plan and plan.tasks:
+                progress(self._n_done.get(index, 0), len(plan.tasks), FITTING)
             for event in self.events:
                 if isinstance(event, TaskDone):
+                    self._note(event)
                     if event.index == index:
-                        progress(event.n_done, event.n_tasks, event.task.label)
+                        progress(event.n_done, event.n_tasks, event.task.label, self._share(event))
                     self.show_task(event)
                 elif isinstance(event, Begun):
                     self._begun[event.index] = event
@@ -101,3 +125,13 @@ class _EventQueue:
                     self._ended[event.index] = event
                 if until():
                     return
+
+    def _note(self, event: TaskDone) -> None:
+        expected_s = event.plan.estimate.by_task.get(event.task, 0.0)
+        self._n_done[event.index] = event.n_done
+        self._done_s[event.index] = self._done_s.get(event.index, 0.0) + expected_s
+
+    def _share(self, event: TaskDone) -> float | None:
+        """Return the share of a recording's work that is done, by its estimated time; None where nothing was left."""
+        whole_s = event.plan.estimate.seconds
+        return self._done_s[event.index] / whole_s if whole_s else None

@@ -158,10 +158,11 @@ def show_recording(
     """Write the rows of one recording or run directory, and draw its picture."""
     from rnnspike.runs.cosmooth import cosmooth_rows, load_population
 
-    population = load_population(path, given, **command_line_only_from(values))
-    log_findings(log, shown, population.findings, population.left_out)
     rows = []
     with progress_bar(shown, log) as progress:
+        population = load_population(path, given, **command_line_only_from(values))
+        log_findings(log, shown, population.findings, population.left_out)
+        progress(0, len(options.methods), options.methods[0])
         for row in cosmooth_rows(population, options, progress):
             writer.write(row)
             rows.append(row)

@@ -24,7 +24,7 @@ from rnnspike.cli.options import (
     scoring_options,
     trial_options,
 )
-from rnnspike.cli.terminal.output import Failures, Log, RowWriter
+from rnnspike.cli.terminal.output import Failures, Log, RowWriter, shown_names
 from rnnspike.cli.terminal.tables import Column, Table, below, label
 from rnnspike.errors import ExitCode, RnnspikeError
 from rnnspike.memory import importing
@@ -144,13 +144,16 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 
 def show_tasks(paths: list[Path], configuration: Configuration, log: Log) -> int:
     """List the tasks of all recordings."""
+    from rnnspike.cli.batch import expected
     from rnnspike.runs.batch import names_before
-    from rnnspike.runs.plan import dry_run
+    from rnnspike.runs.plan import plan_recording, task_rows
 
-    writer, failures = RowWriter("jsonl", []), Failures(log)
+    writer, failures, shown = RowWriter("jsonl", []), Failures(log), shown_names(paths)
     for i, path in enumerate(paths):
         with failures.alone(path):
-            writer.write_all(dry_run(path, configuration.resolve(path)[0], names_before(paths, i)))
+            plan = plan_recording(path, configuration.resolve(path)[0], names_before(paths, i))
+            writer.write_all(task_rows(plan))
+            log.info(f"{shown[path]}: {expected(plan)}")
     return failures.exit_code
 
 

@@ -169,12 +169,14 @@ def show_recording(
     from rnnspike.runs.stored.store import distinct_name, run_name
     from rnnspike.trials.units import of_requested_units
 
-    recording = read_recording(path, settings.read_options())
-    name = distinct_name(run_name(path), recording.sha256, taken)
-    taken.add(name)
-    plan = planned(recording, settings.trial_options())
-    log_findings(log, shown, of_requested_units((*recording.findings, *plan.findings), plan.left_out), plan.left_out)
     with progress_bar(shown, log) as tell:
+        recording = read_recording(path, settings.read_options())
+        name = distinct_name(run_name(path), recording.sha256, taken)
+        taken.add(name)
+        plan = planned(recording, settings.trial_options())
+        findings = of_requested_units((*recording.findings, *plan.findings), plan.left_out)
+        log_findings(log, shown, findings, plan.left_out)
+        tell(0, len(plan.unit_ids), "PSTHs")
         for result in drawn(plan, name, values, log, engine, tell):
             for row in points(name, result) if writer.format == "csv" else rows(name, result):
                 writer.write(row)

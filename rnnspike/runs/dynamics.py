@@ -320,6 +320,8 @@ def analyse_files(
     names: list[str] = []
     for path in paths:
         names.append(distinct_name(path.stem, hashlib.sha256(str(path).encode()).hexdigest(), names))
+    if progress:
+        progress(0, len(searches), paths[0].name)
     for done, (path, repeat) in enumerate(searches, start=1):
         result = analyse_file(path, options, options.seed + repeat)
         name = names[0 if one else done - 1]

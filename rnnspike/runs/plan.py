@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnnspike.config import FitSettings
 from rnnspike.errors import RecordingError
 from rnnspike.models.registry import MODELS, default_models, to_choose
 from rnnspike.recording.data import Finding
 from rnnspike.recording.provenance import Source, stamp
+from rnnspike.runs.estimate import Estimate, Size, estimate, slowness
 from rnnspike.runs.fitting.finish import is_task_done
 from rnnspike.runs.fitting.reading import network_to_read
 from rnnspike.runs.fitting.training import is_together
@@ -27,7 +30,7 @@ from rnnspike.trials.units import of_requested_units
 class Plan:
     """What a recording asks for: its job and tasks, each with those that it needs; what there is to say about it.
 
-    ``sources`` are those of its settings, where they are known.
+    ``sources`` are those of its settings, where they are known; ``estimate`` is what the tasks cost that are left.
     """
 
     job: Job
@@ -35,6 +38,7 @@ class Plan:
     findings: tuple[Finding, ...]
     left_out: Mapping[str, str]
     sources: Mapping[str, str]
+    estimate: Estimate
 
     @property
     def units(self) -> list[str]:
@@ -76,7 +80,24 @@ def plan_of(job: Job, loaded: PlannedRecording, sources: Mapping[str, str] | Non
     """Return the tasks of a recording that was read."""
     left_out = loaded.plan.left_out or {}
     findings = of_requested_units((*loaded.recording.findings, *loaded.plan.findings), left_out)
-    return Plan(job, tasks_of(loaded, job.settings), findings, left_out, sources or {})
+    tasks = tasks_of(loaded, job.settings)
+    left = [] if is_complete(job.folder, job.id) else [task for task in tasks if not is_task_done(job, task)]
+    expected = estimate(left, job.settings, sizes_of(loaded), loaded.n_folds, slowness())
+    return Plan(job, tasks, findings, left_out, sources or {}, expected)
+
+
+def sizes_of(loaded: PlannedRecording) -> dict[str, Size]:
+    """Return the bins and spikes of each unit, its burn-in included."""
+    grid = loaded.plan.grid
+    n_bins = loaded.plan.n_trials * (grid.n_before + grid.n_bins)
+    starts = grid.start_s - grid.n_before * grid.bin_s
+    ends = grid.start_s + grid.n_bins * grid.bin_s
+
+    def n_spikes(unit_id: str) -> int:
+        times = loaded.recording.unit(unit_id).spike_times_s
+        return int((np.searchsorted(times, ends) - np.searchsorted(times, starts)).sum())
+
+    return {unit_id: Size(n_bins, n_spikes(unit_id)) for unit_id in loaded.plan.unit_ids}
 
 
 def tasks_of(loaded: PlannedRecording, settings: FitSettings) -> dict[Task, list[Task]]:
@@ -114,9 +135,8 @@ def tasks_of(loaded: PlannedRecording, settings: FitSettings) -> dict[Task, list
     return tasks
 
 
-def dry_run(path: Path, settings: FitSettings, taken: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Yield the tasks of a recording as plain rows, and whether each is done; ``taken`` as of ``make_job``."""
-    plan = plan_recording(path, settings, taken)
+def task_rows(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the tasks of a recording as plain rows, and whether each is done."""
     complete = plan.is_complete
     for task in plan.tasks:
         pair = None if task.pair is None else [task.pair.a, task.pair.b]

@@ -25,6 +25,15 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_interface_imports_no_package_whose_objects_it_takes() -> None:
+    code = (
+        "import sys, rnnspike; rnnspike.fit, rnnspike.inspect, rnnspike.as_recording; "
+        "print([m for m in ('torch', 'neo', 'pynapple', 'spikeinterface', 'plotly', 'pynwb') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_fit_in_one_call(tmp_path: Path) -> None:
     options = rnnspike.SessionOptions(n_trials=12, duration_s=0.5, seed=3)
     path = tmp_path / "cell.nwb"

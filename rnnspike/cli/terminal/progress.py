@@ -1,34 +1,58 @@
-"""Progress bars."""
+"""Progress: what is being done, how much of it is done, and about how long the rest takes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rnnspike.cli.terminal.output import Log, message_console
 from rnnspike.names import visible
 
-if TYPE_CHECKING:
-    from rnnspike.runs.tasks import Progress
-
 #: Work with more than this left, s, is told where there is no bar.
 LONG_S = 30.0
+#: What is done before there is anything to count.
+FIRST = "reading"
+#: From this share of the work on, the time that it has taken tells how long the rest takes.
+KNOWN_SHARE = 0.02
+
+
+class Step(Protocol):
+    """Takes a step of progress (``runs.tasks.Progress``); ``share`` of the work is done, by its estimated time."""
+
+    def __call__(self, done: int, total: int, label: str, share: float | None = None) -> None:
+        """Note that so many of all are done, and what was done last."""
+        ...
+
+
+class _Left:
+    """The time left: at first what was expected of the whole, if anything, then what the work has taken so far."""
+
+    def __init__(self, expected_s: float | None) -> None:
+        self.begun, self.expected_s = time.monotonic(), expected_s
+
+    def left_s(self, done: int, total: int, share: float | None) -> tuple[float, float | None]:
+        """Return the seconds so far, and those left, None where they are not known."""
+        taken_s = time.monotonic() - self.begun
+        share = done / max(total, 1) if share is None else share
+        if done == 0 or share < KNOWN_SHARE:
+            return taken_s, None if self.expected_s is None else max(0.0, self.expected_s - taken_s)
+        return taken_s, taken_s * (1 - share) / share
 
 
 class _Lines:
     """Progress where there is no terminal: one line of the time left, and with -v one per task."""
 
-    def __init__(self, title: str, log: Log) -> None:
-        self.title, self.log, self.begun, self.told = title, log, time.monotonic(), False
+    def __init__(self, title: str, log: Log, expected_s: float | None) -> None:
+        self.title, self.log, self.time, self.told = title, log, _Left(expected_s), False
+        log.detail(f"{title}: {FIRST}")
 
-    def __call__(self, done: int, total: int, label: str) -> None:
-        """Take a step (``runs.tasks.Progress``)."""
+    def __call__(self, done: int, total: int, label: str, share: float | None = None) -> None:
+        """Take a step."""
         self.log.detail(f"{self.title}: {done}/{total} {label}")
-        taken_s = time.monotonic() - self.begun
-        left_s = taken_s / max(done, 1) * (total - done)
-        if done and left_s > LONG_S and not self.told:
+        taken_s, left_s = self.time.left_s(done, total, share)
+        if done and left_s is not None and left_s > LONG_S and not self.told:
             self.told = True
             self.log.info(
                 f"{self.title}: {done} of {total} done in {duration(taken_s)}, about {duration(left_s)} left"
@@ -43,11 +67,14 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(title: str, log: Log) -> Iterator[Progress]:
-    """Show a progress bar on a terminal; elsewhere, the time left of long work, and with -v a line per task."""
+def progress_bar(title: str, log: Log, expected_s: float | None = None) -> Iterator[Step]:
+    """Show a progress bar on a terminal; elsewhere, the time left of long work, and with -v a line per task.
+
+    ``expected_s`` is what the whole is expected to take, s.
+    """
     console = message_console()
     if not console.is_terminal or console.is_dumb_terminal or log.verbosity < 0:
-        yield _Lines(title, log)
+        yield _Lines(title, log, expected_s)
         return
     from rich.progress import (
         BarColumn,
@@ -55,7 +82,6 @@ def progress_bar(title: str, log: Log) -> Iterator[Progress]:
         Progress,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
 
     columns = (
@@ -63,11 +89,16 @@ def progress_bar(title: str, log: Log) -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.fields[label]}", style="dim", markup=False),
     )
     # Results on stdout stay there.
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(visible(title), total=None, label="")
-        yield lambda done, total, label: bar.update(task, completed=done, total=total, label=visible(label))
+        task, left = bar.add_task(visible(title), total=None, label=FIRST, left=""), _Left(expected_s)
+
+        def step(done: int, total: int, label: str, share: float | None = None) -> None:
+            _, left_s = left.left_s(done, total, share)
+            about = "" if left_s is None else f"about {duration(left_s)} left"
+            bar.update(task, completed=done, total=total, label=visible(label), left=about)
+
+        yield step

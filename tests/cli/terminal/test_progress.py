@@ -24,3 +24,15 @@ def test_the_time_left_of_long_work_is_told_once(
 
 def test_durations() -> None:
     assert [duration(each) for each in (3.2, 200, 9000)] == ["3 s", "3 min", "2.5 h"]
+
+
+def test_the_time_left_is_what_was_expected_until_enough_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    left = progress._Left(100.0)
+    now[0] = 10.0
+    assert left.left_s(0, 5, None) == (10.0, 90.0)
+    assert left.left_s(1, 5, 0.001) == (10.0, 90.0)
+    assert left.left_s(1, 5, 0.1) == (10.0, pytest.approx(90.0))
+    assert left.left_s(1, 5, None) == (10.0, pytest.approx(40.0))
+    assert progress._Left(None).left_s(0, 5, None) == (10.0 - 10.0, None)

@@ -22,7 +22,7 @@ CASES = [
     pytest.param((signal.SIGINT, signal.SIGINT), ONE, marks=pytest.mark.slow),
 ]
 #: Words of lines that come or not by when a signal does, and by how fast the machine is.
-UNTOLD = ("folds", "warning", " done in ")
+UNTOLD = ("folds", "warning", " done in ", " tasks: about ", ": reading")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 

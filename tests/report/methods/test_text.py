@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rnnspike.evaluation.evaluate import EvaluationSettings
 from rnnspike.models.registry import MODELS
 from rnnspike.report.build import render
 from rnnspike.report.load import Run, load_run
@@ -43,6 +44,8 @@ def test_the_text_holds_the_numbers_of_the_run(run: Run) -> None:
     assert "7 models were compared" in text and "2 units were fitted." in text
     assert "(Rübel et al. 2022)" in text and "Time constants and frequencies are from the eigenvalues" in text
     assert f"rnnspike {run.provenance['versions']['rnnspike']} with Python" in text and "seed 0." in text
+    settings = EvaluationSettings()
+    assert f"of {settings.n_bootstrap} draws" in text and f"from {settings.n_flips} flips" in text
     for name in MODELS:
         assert (f" {name}: " in text) == (name in run.models)
     assert (

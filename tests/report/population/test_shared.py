@@ -30,7 +30,7 @@ def found(p: float, *models: dict[str, Any]) -> dict[str, Any]:
 def test_a_departure_and_its_capture_are_told_with_intervals() -> None:
     told = " ".join(shared_sentences(found(0.005, model("glm", 0.0), model("coupling", 0.04, "partly")), []))
     assert "2 units, 80 held-out trials, 8 runs" in told and "it is +0.050 recorded" in told
-    assert "p 0.005 against glm run unit by unit, 0.005 against shuffled trials" in told
+    assert "p < 0.005 against glm run unit by unit, < 0.005 against shuffled trials" in told
     assert "unit by unit +0.000 (95 % of replicates -0.010 to +0.010)" in told and "more units" not in told
     assert "captured in part, share 0.90 (0.40 to 1.00)" in told and "does not run away" in told
 
@@ -48,7 +48,9 @@ def test_units_that_were_not_run_and_models_that_could_not_be_are_told() -> None
 
 def test_a_departure_that_shuffled_trials_have_too_is_not_called() -> None:
     (told,) = shared_sentences(found(0.37, model("glm", 0.0), model("coupling", 0.0, "nothing to capture")), [])
-    assert "p 0.005 against glm run unit by unit, 0.37 against shuffled trials; shared activity was not shown" in told
+    assert (
+        "p < 0.005 against glm run unit by unit, 0.37 against shuffled trials; shared activity was not shown" in told
+    )
 
 
 def test_where_nothing_is_shown_nothing_is_said_of_models() -> None:
