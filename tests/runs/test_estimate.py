@@ -69,5 +69,9 @@ def test_workers_divide_the_time_but_no_task_and_each_takes_memory() -> None:
     assert found.memory_bytes(4) > 2 * found.memory_bytes(1) > 2 * PROCESS_BYTES
 
 
+def test_free_runs_cost_something() -> None:
+    assert expected({"a": SIZE}, replicates=0).seconds < expected({"a": SIZE}).seconds
+
+
 def test_nothing_left_costs_nothing() -> None:
     assert estimate([], FitSettings(), {"a": SIZE}, 5).seconds == 0
