@@ -8,7 +8,7 @@ import pytest
 
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, default_models
-from rnnspike.runs.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
+from rnnspike.runs.fitting.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
 from rnnspike.runs.tasks import Task, ladder, pairs_of
 
 SIZE = Size(200_000, 4000)
