@@ -1,4 +1,4 @@
-"""Estimated against real time and memory of whole fits (``rnnspike.runs.estimate``).
+"""Estimated against real time and memory of whole fits (``rnnspike.runs.fitting.estimate``).
 
     python benchmarks/estimate.py --data FOLDER
     python benchmarks/estimate.py --data FOLDER --cases stn-fast bp1005-fast --workers 2
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from rnnspike.config import FitSettings
-from rnnspike.runs.estimate import START_S
+from rnnspike.runs.fitting.estimate import START_S
 from rnnspike.runs.plan import plan_recording
 
 #: Name -> file, effort and further options.

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from rnnspike.api.fitting import fit, score
     from rnnspike.api.inputs import as_recording
     from rnnspike.api.looking import inspect
+    from rnnspike.api.networks import dynamics
     from rnnspike.api.planning import plan_trials, psth
     from rnnspike.api.results.inspection import Inspection
     from rnnspike.api.results.psths import Psths
     from rnnspike.api.results.run import FittedRun, FittedUnit, open_run
     from rnnspike.api.results.simulation import Simulation
     from rnnspike.api.results.tables import Rows
-    from rnnspike.api.runs import compare, cosmooth, decode, dynamics, export, simulate
+    from rnnspike.api.runs import compare, cosmooth, decode, export
+    from rnnspike.api.simulating import simulate
     from rnnspike.config import FitSettings
     from rnnspike.evaluation.evaluate import evaluate_unit
     from rnnspike.models.registry import build, load
@@ -54,9 +56,9 @@ _WHERE = {
     "compare": "api.runs",
     "cosmooth": "api.runs",
     "decode": "api.runs",
-    "dynamics": "api.runs",
+    "dynamics": "api.networks",
     "export": "api.runs",
-    "simulate": "api.runs",
+    "simulate": "api.simulating",
     "as_recording": "api.inputs",
     "open_run": "api.results.run",
     "FittedRun": "api.results.run",

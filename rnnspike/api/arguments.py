@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict
+
+from pydantic import Field
 
 #: A path, a ``Recording``, a Neo block or segment, a pynapple ``TsGroup``, a SpikeInterface sorting, or spike times.
 Source: TypeAlias = Any
@@ -15,6 +18,9 @@ File: TypeAlias = str | os.PathLike[str]
 #: Seconds, or text with a unit: ``"1ms"``.
 Seconds: TypeAlias = float | str
 Texts: TypeAlias = str | Sequence[str]
+Ids: TypeAlias = str | int | Sequence[str | int]
+Seed: TypeAlias = Annotated[int, Field(ge=0)]
+Workers: TypeAlias = Annotated[int, Field(ge=1)]
 
 
 class ReadArguments(TypedDict, total=False):
@@ -90,3 +96,18 @@ class CosmoothArguments(ChosenArguments, ReadArguments, FoldArguments, total=Fal
     """Trials, units and folds of co-smoothing."""
 
     bin: Seconds
+
+
+def several(values: Any) -> tuple[str, ...]:
+    """Return one name or several as a tuple."""
+    return tuple(map(str, [values] if isinstance(values, (str, int)) else values))
+
+
+def is_path(value: Any) -> bool:
+    """Say whether a value is a path, and not several."""
+    return isinstance(value, str) or hasattr(value, "__fspath__")
+
+
+def path_of(value: File | None) -> Path | None:
+    """Return a path that may be None."""
+    return None if value is None else Path(value)

@@ -29,11 +29,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "psth": ("rnnspike.cli.psth", "PSTHs with simultaneous bands, as table, jsonl, csv or picture."),
     "fit": ("rnnspike.cli.fit", "Fit the ladder of models: held-out scores, a report, a run directory."),
     "collect": (
-        "rnnspike.cli.collect",
+        "rnnspike.cli.results.collect",
         "Finish runs begun by shards; one table over all runs, as CSV, jsonl or Parquet.",
     ),
-    "report": ("rnnspike.cli.report", "Write the report of stored runs again; several runs give a comparison."),
-    "compare": ("rnnspike.cli.compare", "Compare models over units and recordings, with intervals over recordings."),
+    "report": (
+        "rnnspike.cli.results.report",
+        "Write the report of stored runs again; several runs give a comparison.",
+    ),
+    "compare": (
+        "rnnspike.cli.results.compare",
+        "Compare models over units and recordings, with intervals over recordings.",
+    ),
     "dynamics": (
         "rnnspike.cli.dynamics",
         "Fixed points, time constants and rhythms of the trained networks.",
@@ -48,8 +54,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "score": ("rnnspike.cli.score", "Rates of any other model through the same held-out scores, checks and report."),
     "simulate": ("rnnspike.cli.simulate", "Trials from a fitted model or a simulated cell, as NWB."),
-    "export": ("rnnspike.cli.export", "Results of a run as NWB: columns of the units table, held-out intensities."),
-    "cite": ("rnnspike.cli.cite", "A methods section for a run, made from its settings, with references."),
+    "export": (
+        "rnnspike.cli.results.export",
+        "Results of a run as NWB: columns of the units table, held-out intensities.",
+    ),
+    "cite": ("rnnspike.cli.results.cite", "A methods section for a run, made from its settings, with references."),
     "config": ("rnnspike.cli.setup.config", "Settings in effect, and the source of each."),
     "completion": ("rnnspike.cli.setup.completion", "Shell completion for bash, zsh or fish."),
 }

@@ -14,7 +14,7 @@ from rnnspike.errors import RecordingError
 from rnnspike.models.registry import MODELS, default_models, to_choose
 from rnnspike.recording.data import Finding
 from rnnspike.recording.provenance import Source, stamp
-from rnnspike.runs.estimate import Estimate, Size, estimate, slowness
+from rnnspike.runs.fitting.estimate import Estimate, Size, estimate, slowness
 from rnnspike.runs.fitting.finish import is_task_done
 from rnnspike.runs.fitting.reading import network_to_read
 from rnnspike.runs.fitting.training import is_together

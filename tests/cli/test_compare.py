@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from rnnspike.cli.compare import command
+from rnnspike.cli.results.compare import command
 from rnnspike.runs.rows import SCHEMA
 from tests.runs.stored.test_tables import write_run
 

@@ -15,7 +15,9 @@ LONG_S = 30.0
 #: What is done before there is anything to count.
 FIRST = "reading"
 #: From this share of the work on, the time that it has taken tells how long the rest takes.
-KNOWN_SHARE = 0.02
+KNOWN_SHARE = 0.05
+#: Characters of a bar.
+BAR_WIDTH = 12
 
 
 class Step(Protocol):
@@ -39,6 +41,17 @@ class _Left:
         if done == 0 or share < KNOWN_SHARE:
             return taken_s, None if self.expected_s is None else max(0.0, self.expected_s - taken_s)
         return taken_s, taken_s * (1 - share) / share
+
+
+class _Countdown:
+    """The time left as text, which goes on between two steps."""
+
+    def __init__(self, left_s: float | None) -> None:
+        self.end_s = None if left_s is None else time.monotonic() + left_s
+
+    def __str__(self) -> str:
+        left_s = 0.0 if self.end_s is None else self.end_s - time.monotonic()
+        return f"about {duration(left_s)} left" if left_s > 0.5 else ""
 
 
 class _Lines:
@@ -83,22 +96,23 @@ def progress_bar(title: str, log: Log, expected_s: float | None = None) -> Itera
         TextColumn,
         TimeElapsedColumn,
     )
+    from rich.table import Column
 
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=BAR_WIDTH),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}", markup=False),
-        TextColumn("{task.fields[label]}", style="dim", markup=False),
+        TextColumn("{task.fields[label]}", style="dim", markup=False, table_column=rest),
     )
     # Results on stdout stay there.
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+    with Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False) as bar:
         task, left = bar.add_task(visible(title), total=None, label=FIRST, left=""), _Left(expected_s)
 
         def step(done: int, total: int, label: str, share: float | None = None) -> None:
             _, left_s = left.left_s(done, total, share)
-            about = "" if left_s is None else f"about {duration(left_s)} left"
-            bar.update(task, completed=done, total=total, label=visible(label), left=about)
+            bar.update(task, completed=done, total=total, label=visible(label), left=_Countdown(left_s))
 
         yield step

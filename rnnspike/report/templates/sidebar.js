@@ -1,7 +1,7 @@
 // The list of sections beside the page: its units, and which section is being read.
 const sidebar = byId("sidebar"), sideUnits = byId("side-units");
 if (sideUnits) sideUnits.replaceChildren(...overview.units.map((name, index) => {
-  const item = document.createElement("li"), link = text("a", name);
+  const item = document.createElement("li"), link = text("a", unitLabel(name));
   link.href = "#unit=" + encodeURIComponent(name);
   link.addEventListener("click", (event) => { event.preventDefault(); choose(index, true); });
   item.append(link);

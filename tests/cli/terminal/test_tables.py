@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rnnspike.cli import compare, cosmooth, decode, dynamics, fit, psth
+from rnnspike.cli import cosmooth, decode, dynamics, fit, psth
+from rnnspike.cli.results import compare
 from rnnspike.cli.terminal.output import plain_table
 from rnnspike.cli.terminal.tables import Column, Table, layout, shortened
 

@@ -8,7 +8,7 @@ import pytest
 
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, default_models
-from rnnspike.runs.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
+from rnnspike.runs.fitting.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
 from rnnspike.runs.tasks import Task, ladder, pairs_of
 
 SIZE = Size(200_000, 4000)
@@ -67,6 +67,10 @@ def test_workers_divide_the_time_but_no_task_and_each_takes_memory() -> None:
     assert walls[0] == pytest.approx(START_S + found.seconds)
     assert walls[-1] == pytest.approx(START_S + max(found.by_task.values()))
     assert found.memory_bytes(4) > 2 * found.memory_bytes(1) > 2 * PROCESS_BYTES
+
+
+def test_free_runs_cost_something() -> None:
+    assert expected({"a": SIZE}, replicates=0).seconds < expected({"a": SIZE}).seconds
 
 
 def test_nothing_left_costs_nothing() -> None:

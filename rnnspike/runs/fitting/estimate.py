@@ -40,6 +40,8 @@ LONGER: dict[Effort, dict[str, float]] = {
 }
 #: Seconds of an evaluation: by itself, and per model and million bins.
 FINISH_S: dict[Effort, tuple[float, float]] = {"fast": (1.5, 0.06), "standard": (3.0, 0.1), "thorough": (8.0, 1.0)}
+#: What is left of that where no model is run free.
+NOT_RUN_FREE = 0.4
 #: Processor seconds that ``slowness`` took where all these were measured.
 REFERENCE_S = 0.0026
 #: Bytes of a process with all that is imported, and per bin of a unit in it.
@@ -105,7 +107,10 @@ def estimate(
             return sum(training_s(name, size, effort) for name in own if task.pair in trained[name])
         if task.rung is not None:  # of all units
             return sum(training_s(task.rung, each, effort) for each in sizes.values())
-        return evaluation_s(rungs, size, effort) + joint_s if task.kind == "finish" else 0.0
+        if task.kind != "finish":
+            return 0.0
+        alone_s = evaluation_s(rungs, size, effort)
+        return alone_s + joint_s if settings.replicates else NOT_RUN_FREE * alone_s
 
     largest = max((size.n_bins for size in sizes.values()), default=0)
     return Estimate({task: slow * cost(task) for task in tasks}, PROCESS_BYTES + BIN_BYTES * largest)

@@ -1,0 +1,1 @@
+"""Commands that read finished runs: tables, comparisons, reports, exports, citations."""
