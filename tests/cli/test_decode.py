@@ -85,4 +85,4 @@ def test_a_covariate_that_the_run_was_not_fitted_with(fitted: Path, capsys: pyte
     console.print(render_covariate([row]))
     text = console.export_text()
     assert "two: position in 1 window of 250 ms, 2 units together" in text and "a remark" in text
-    assert "3.25 [3, 4]" in text and "0.005" in text and "1.500" in text
+    assert "3.25 (3 to 4)" in text and "< 0.005" in text and "1.500" in text
