@@ -73,6 +73,13 @@ class Gain:
         return f"{with_interval(value, value - 1.96 * error, value + 1.96 * error, '.2f')} bits/spike"
 
 
+def filled(mu: FloatArray) -> FloatArray:
+    """Return mu with its mean where there is none, and nowhere too low: neither gaps nor zeros then decide."""
+    known = np.isfinite(mu)
+    mean = max(float(mu[known].mean()), MU_FLOOR) if known.any() else MU_FLOOR
+    return np.asarray(np.maximum(np.where(known, mu, mean), mean * np.exp(-LOWEST_LOG)))
+
+
 class Evidence:
     """What speaks for a shift or for rates in-sample, summed over units."""
 

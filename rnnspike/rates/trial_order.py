@@ -1,8 +1,8 @@
 """What the spikes say of the order of trials in given rates: whether another one fits better.
 
 Few orders are tried: those of the usual mistakes. One is reported only if it fits better than the given order, and
-better than orders that nobody means (trials of a condition shuffled, shifts by 2 and 3 trials) by nearly as much.
-For held-out rates of other trials were fitted to the spikes of this one: in any order they may fit it better.
+better than orders that nobody means (trials of a condition shuffled, other shifts by up to 3 trials) by nearly as
+much. For held-out rates of other trials were fitted to the spikes of this one: in any order they may fit it better.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from rnnspike.models.protocol import MU_FLOOR
 from rnnspike.observation import spike_term
-from rnnspike.rates.checks import LOWEST_LOG, SURE, WORTH_NATS, Gain
+from rnnspike.rates.checks import SURE, WORTH_NATS, Gain, filled
 from rnnspike.recording.data import Finding
 from rnnspike.recording.findings import found
 from rnnspike.trials.data import FloatArray, IntArray, Trials
@@ -23,6 +22,8 @@ from rnnspike.trials.data import FloatArray, IntArray, Trials
 FEWEST = 10
 #: Shuffled orders, whose mean is taken.
 SHUFFLES = 4
+#: Shifts, in trials, that an order must be better than (unless it is one of them).
+SHIFTS = (-3, -2, -1, 1, 2, 3)
 #: Columns of the trial table by which rates may have been sorted.
 COLUMNS = 6
 #: Share of the gain over the given order that there must be over each order that nobody means, and standard errors.
@@ -49,15 +50,14 @@ class TrialOrder:
                 orders.append(order)
         rng = np.random.default_rng(0)
         orders += [_shuffled(trials.condition, rng) for _ in range(SHUFFLES)]
-        orders += [np.roll(np.arange(n), shift) for shift in (-3, -2, 2, 3)]
+        orders += [np.roll(np.arange(n), shift) for shift in SHIFTS]
         self.orders = orders
         self.nats = np.zeros((len(orders), n))
 
     def add(self, trials: Trials, mu: FloatArray) -> None:
         """Take in one unit: its trials, and mu (trial, bin) in the given order."""
         observed = trials.observed[:, :, 0]
-        mean = max(float(np.nanmean(np.where(observed, mu, np.nan))), MU_FLOOR) if observed.any() else MU_FLOOR
-        mu = np.maximum(np.where(np.isfinite(mu), mu, mean), mean * np.exp(-LOWEST_LOG))
+        mu = filled(mu)
         trial, at = np.nonzero((trials.spikes[:, :, 0] > 0) & observed)
         spikes, whole = trials.spikes[trial, at, 0], observed.all(axis=1)
         sums = mu.sum(axis=1)
@@ -73,13 +73,12 @@ class TrialOrder:
         if self.nats.shape[1] < FEWEST or not self.n_spikes:
             return None
         given, n = self.nats[0], len(self.names)
-        rivals = [self.nats[1 + n : 1 + n + SHUFFLES].mean(axis=0), *self.nats[1 + n + SHUFFLES :]]
         gains = [Gain(each - given, self.n_spikes) for each in self.nats[1 : 1 + n]]
         best = max(range(n), key=lambda k: gains[k].nats.sum())
         gain = gains[best]
         if gain.z < SURE or gain.nats.sum() < WORTH_NATS * self.n_spikes:
             return None
-        over = [Gain(self.nats[1 + best] - rival, self.n_spikes) for rival in rivals]
+        over = [Gain(self.nats[1 + best] - rival, self.n_spikes) for rival in self._rivals(self.orders[1 + best])]
         if any(each.z < ALSO_SURE or each.nats.sum() < ALSO * gain.nats.sum() for each in over):
             return None
         message = (
@@ -87,6 +86,15 @@ class TrialOrder:
             f"{gain.in_words()}; give the rates with the number (trial) or start (start_s) of each trial"
         )
         return found("rates-trial-order", message)
+
+    def _rivals(self, order: IntArray) -> Iterator[FloatArray]:
+        """Yield the log-likelihood of each trial in the orders that nobody means."""
+        first = 1 + len(self.names)
+        shifted = first + SHUFFLES
+        yield self.nats[first:shifted].mean(axis=0)
+        for other, nats in zip(self.orders[shifted:], self.nats[shifted:], strict=True):
+            if not np.array_equal(order, other):
+                yield nats
 
 
 def _candidates(trials: Trials) -> Iterator[tuple[str, IntArray]]:

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from rnnspike.evaluation.scores.likelihood import log_likelihood
 from rnnspike.models.protocol import MU_FLOOR
-from rnnspike.rates.checks import LOWEST_LOG, SURE, WORTH_NATS, Gain
+from rnnspike.rates.checks import SURE, WORTH_NATS, Gain, filled
 from rnnspike.rates.given import GivenRates
 from rnnspike.recording.data import Finding
 from rnnspike.recording.findings import found
@@ -87,7 +87,7 @@ def _matrix(rates: GivenRates, trials_of: TrialsOf) -> tuple[FloatArray, FloatAr
     read, of_unit = np.concatenate(spikes), np.repeat(np.arange(n_units), n_read)
     nats = np.zeros((n_units, n_units))  # (unit, column), per spike
     for column, unit_id in enumerate(rates.unit_ids):
-        mu = _filled(rates.mu(unit_id))
+        mu = filled(rates.mu(unit_id))
         log_mu = np.log(mu.ravel()[read])
         expected = np.array(exposure) @ mu.sum(axis=1)
         nats[:, column] = np.bincount(of_unit, log_mu, n_units) / np.maximum(n_read, 1)
@@ -104,12 +104,6 @@ def _stands_out(per_spike: FloatArray, n_spikes: FloatArray, column: IntArray, c
         over_own += n_spikes[unit] * gain
         over_others += n_spikes[unit] * (gain - np.quantile(others, 0.25) if len(others) else gain)
     return bool(over_others >= STANDS_OUT * over_own)
-
-
-def _filled(mu: FloatArray) -> FloatArray:
-    """Return mu where there is none as the mean, and nowhere too low: neither gaps nor zeros then decide."""
-    mean = max(float(np.nanmean(mu)), MU_FLOOR)
-    return np.asarray(np.maximum(np.where(np.isfinite(mu), mu, mean), mean * np.exp(-LOWEST_LOG)))
 
 
 def _cycles(column: IntArray) -> Iterator[list[int]]:
@@ -130,7 +124,7 @@ def _gain(trials: Trials, rates: GivenRates, own: str, other: str) -> Gain:
     n_spikes = int(spikes[observed].sum())
     fits = []
     for unit_id in (own, other):
-        mu = _filled(rates.mu(unit_id))
+        mu = filled(rates.mu(unit_id))
         mu *= n_spikes / mu[observed].sum()
         fits.append(log_likelihood(mu, spikes, observed, trials.observation))
     return Gain(fits[1] - fits[0], n_spikes)

@@ -115,18 +115,24 @@ def test_orders_of_constant_rates_are_not_reported(layout: TrialPlan) -> None:
     assert orders(drawn(layout, mu), np.broadcast_to(mu.mean(axis=(0, 1)), mu.shape)) == {}
 
 
+@pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("fold", [np.arange(N_TRIALS), np.arange(N_TRIALS) % 4, np.arange(N_TRIALS) // 12])
-def test_averages_of_other_trials_are_in_order_though_those_of_others_fit_better(
-    layout: TrialPlan, fold: np.ndarray
-) -> None:
-    condition = layout.trials().condition
+def test_averages_of_other_trials_are_in_order(layout: TrialPlan, fold: np.ndarray, alike: bool) -> None:
+    condition = np.zeros(N_TRIALS, int) if alike else layout.trials().condition
     plan = drawn(layout, waves(condition, 2))
     counts = plan.trials().counts.astype(np.float64)
-    rates = np.array(
-        [counts[(condition == c) & (fold != f)].mean(axis=0) for c, f in zip(condition, fold, strict=True)]
-    )
+    pairs = list(zip(condition, fold, strict=True))
+    rates = np.array([counts[(condition == c) & (fold != f)].mean(axis=0) for c, f in pairs])
     smooth = np.apply_along_axis(np.convolve, 1, rates, np.ones(5) / 5, "same") + 1e-3
     assert orders(plan, smooth) == {}
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_averages_of_neighbouring_trials_are_in_order(layout: TrialPlan, before: int) -> None:
+    plan = drawn(layout, waves(layout.trials().condition, 2))
+    counts = np.apply_along_axis(np.convolve, 1, plan.trials().counts.astype(np.float64), np.ones(5) / 5, "same")
+    near = [k for k in range(-before, before + 1) if k]
+    assert orders(plan, np.mean([np.roll(counts, k, axis=0) for k in near], axis=0) + 1e-3) == {}
 
 
 def test_without_conditions_an_average_has_no_order(layout: TrialPlan) -> None:
