@@ -2,7 +2,8 @@
 
 Every column of rates is held against the spikes of every unit, scaled to the unit's mean rate, so that only its
 course in time and over trials counts. Where another assignment of columns to units is better, the units that it moves
-are compared bin by bin, with the standard error over trials. Of true rates no other column is expected to fit better.
+are compared bin by bin, with the standard error over trials, and with a constant rate: of noise, the flattest column
+fits best. Of true rates no other column is expected to fit better.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ def unit_order(rates: GivenRates, trials_of: TrialsOf) -> Finding | None:
     for cycle in _cycles(column):
         if not _stands_out(per_spike, n_spikes, column, cycle):
             continue
-        gains = {unit: _gain(trials_of(ids[unit]), rates, ids[unit], ids[column[unit]]) for unit in cycle}
-        if _sure(list(gains.values())):
-            moved |= gains
+        gains = {unit: _gains(trials_of(ids[unit]), rates, ids[unit], ids[column[unit]]) for unit in cycle}
+        if _sure([over_better for _, over_better in gains.values()]):
+            moved |= {unit: over_own for unit, (over_own, _) in gains.items()}
     if not moved:
         return None
     unit = max(moved, key=lambda each: moved[each].z)
@@ -118,16 +119,19 @@ def _cycles(column: IntArray) -> Iterator[list[int]]:
         yield cycle
 
 
-def _gain(trials: Trials, rates: GivenRates, own: str, other: str) -> Gain:
-    """Return what a unit's spikes gain with the rates of another one, both scaled to its mean rate."""
+def _gains(trials: Trials, rates: GivenRates, own: str, other: str) -> tuple[Gain, Gain]:
+    """Return what a unit's spikes gain with the rates of another one, all scaled to its mean rate.
+
+    The first is over its own rates, the second over the better of these and a constant rate.
+    """
     spikes, observed = trials.spikes[:, :, 0], trials.observed[:, :, 0]
     n_spikes = int(spikes[observed].sum())
     fits = []
-    for unit_id in (own, other):
-        mu = filled(rates.mu(unit_id))
+    for mu in (filled(rates.mu(own)), np.ones(spikes.shape), filled(rates.mu(other))):
         mu *= n_spikes / mu[observed].sum()
         fits.append(log_likelihood(mu, spikes, observed, trials.observation))
-    return Gain(fits[1] - fits[0], n_spikes)
+    better = max(fits[:2], key=np.sum)
+    return Gain(fits[2] - fits[0], n_spikes), Gain(fits[2] - better, n_spikes)
 
 
 def _sure(gains: list[Gain]) -> bool:

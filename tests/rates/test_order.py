@@ -82,6 +82,14 @@ def test_a_poor_column_is_no_wrong_order(layout: TrialPlan) -> None:
     assert orders(drawn(layout, mu), values) == {}
 
 
+def test_rates_worse_than_constant_ones_are_of_no_unit(layout: TrialPlan) -> None:
+    rng = np.random.default_rng(0)
+    spread = np.array([0.1, 0.8, 1.3, 1.8, 1.8])  # the unit with the flattest rates fires least
+    noise = np.exp(spread * rng.normal(size=(N_TRIALS, N_BINS, N_UNITS)) - spread**2 / 2)
+    mu = np.broadcast_to([0.004, 0.2, 0.2, 0.2, 0.2], noise.shape)
+    assert orders(drawn(layout, mu), mu * noise) == {}
+
+
 def test_rates_that_read_other_units_are_not_taken_for_theirs(layout: TrialPlan) -> None:
     mu = np.repeat(waves(layout.trials().condition, 2)[:, :, :1], N_UNITS, axis=2)
     plan = drawn(layout, mu)
