@@ -15,6 +15,7 @@ spike far more than that. Rates that know every spike obey it, but gain more tha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from rnnspike.observation import expected_counts
 from rnnspike.recording.data import Finding
 from rnnspike.recording.findings import found
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
-from rnnspike.wording import counted
+from rnnspike.wording import counted, with_interval
 
 #: Shifts that are tried, in bins (of the file, where these are wider). One at the end is not reported: blurred
 #: rates can fit best there.
@@ -45,6 +46,38 @@ IMPLAUSIBLE = 0.8
 LOWEST_LOG = 6.0
 #: Expected count under which a Bernoulli bin holds a spike for certain.
 CERTAIN_MU = 50.0
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What spikes gain with other rates than the given ones: ``nats`` (trial,), and the number of spikes."""
+
+    nats: FloatArray
+    n_spikes: int
+
+    @property
+    def error(self) -> float:
+        """Standard error of the sum, over trials."""
+        n = len(self.nats)
+        return float(np.std(self.nats, ddof=1) * np.sqrt(n)) if n > 1 else float("inf")
+
+    @property
+    def z(self) -> float:
+        """The sum over trials in standard errors."""
+        return float(self.nats.sum()) / max(self.error, 1e-12)
+
+    def in_words(self) -> str:
+        """Return bits per spike with the 95 % interval over trials."""
+        per_spike = np.log(2) * max(self.n_spikes, 1)
+        value, error = self.nats.sum() / per_spike, self.error / per_spike
+        return f"{with_interval(value, value - 1.96 * error, value + 1.96 * error, '.2f')} bits/spike"
+
+
+def filled(mu: FloatArray) -> FloatArray:
+    """Return mu with its mean where there is none, and nowhere too low: neither gaps nor zeros then decide."""
+    known = np.isfinite(mu)
+    mean = max(float(mu[known].mean()), MU_FLOOR) if known.any() else MU_FLOOR
+    return np.asarray(np.maximum(np.where(known, mu, mean), mean * np.exp(-LOWEST_LOG)))
 
 
 class Evidence:

@@ -13,6 +13,8 @@ from rnnspike.rates.align import digest, on_trials
 from rnnspike.rates.checks import Evidence
 from rnnspike.rates.given import QUANTITIES, GivenRates, Quantity, counts_in_bins
 from rnnspike.rates.read import RateSeries, RateTable
+from rnnspike.rates.trial_order import TrialOrder
+from rnnspike.rates.unit_order import unit_order
 from rnnspike.recording.data import Finding
 from rnnspike.recording.findings import found
 from rnnspike.trials.data import FloatArray
@@ -77,8 +79,11 @@ def prepare(
     )
     step = max(1, plan.grid.n_bins // aligned.values.shape[1])
     evidence = Evidence()
+    order = TrialOrder(plan.trials(units[:1]))
     for unit_id in units:
-        evidence.add(plan.trials((unit_id,)), rates.mu(unit_id), step)
+        trials, mu = plan.trials((unit_id,)), rates.mu(unit_id)
+        evidence.add(trials, mu, step)
+        order.add(trials, mu)
     missing = [unit_id for unit_id in plan.unit_ids if unit_id not in units]
     if missing:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
@@ -87,6 +92,8 @@ def prepare(
         )
         findings.append(found("rates-units-missing", message, count=len(missing)))
     findings += [*_resampled(name, aligned.values.shape[1], plan), *evidence.findings(name, history)]
+    other = unit_order(rates, lambda unit_id: plan.trials((unit_id,)))
+    findings += [each for each in (other, order.finding(name)) if each is not None]
     return rates, findings
 
 

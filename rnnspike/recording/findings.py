@@ -160,6 +160,8 @@ FINDINGS: dict[str, FindingKind] = {
         ),
         FindingKind("rates-shifted", "warning", "given rates: they fit the spikes better when shifted by bins"),
         FindingKind("rates-in-sample", "warning", "given rates: they seem to have seen the spikes that are scored"),
+        FindingKind("rates-other-units", "warning", "given rates: those of one unit seem to stand for another"),
+        FindingKind("rates-trial-order", "warning", "given rates: their trials seem to be in another order"),
     )
 }
 

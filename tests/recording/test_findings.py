@@ -231,6 +231,7 @@ ELSEWHERE = {
         ("rates-read-as", "rates-resampled", "rates-zero", "rates-level", "rates-shifted", "rates-in-sample"),
         "../rates/test_prepare",
     ),
+    **dict.fromkeys(("rates-other-units", "rates-trial-order"), "../rates/test_order"),
     "rates-units-missing": "../runs/test_scoring",
 }
 
