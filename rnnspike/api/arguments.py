@@ -85,6 +85,7 @@ class FitArguments(ScoreArguments, total=False):
     """All settings of a fit."""
 
     population: bool
+    dynamics: bool
     device: Literal["auto", "cpu", "cuda"]
     workers: int
     scheduler: str | None

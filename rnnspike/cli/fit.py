@@ -204,7 +204,7 @@ def fit_all(
 
         def show_failed(path: Path, error: RnnspikeError) -> None:
             if writer.format != "table":  # which has no room for it beside the line on stderr
-                writer.write(failed_recording(run_name(path), error.reason))
+                writer.write(failed_recording(run_name(path), error.reason.removeprefix(f"{path}: ")))
 
         options = FitOptions(
             overwrite=values["overwrite"],

@@ -343,7 +343,7 @@ def test_sorting_and_filtering(opened: Any, runs: tuple[Path, Path]) -> None:
     assert page.locator("#filter-said").inner_text() == "No unit matches “no such unit” in any column."
     page.locator("#filter-clear").click()
     assert page.locator("#units tbody tr").count() == 3 and not page.locator("#filter-clear").is_visible()
-    assert "rnnspike dynamics RUN" in page.locator("#network-section").inner_text()
+    assert "This run has no network with a step per bin" in page.locator("#network-section").inner_text()
 
 
 def test_of_many_units_each_part_is_loaded_when_it_is_looked_at(

@@ -154,7 +154,7 @@ def test_one_bad_recording_does_not_stop_the_others(session: Path, tmp_path: Pat
     options = ["--out", tmp_path / "runs", "--replicates", 0, "--no-report", *[x for m in MODELS for x in ("-m", m)]]
     result = invoke("fit", bad, session, *options)
     assert result.exit_code == 1
-    assert len(result.stdout.splitlines()) == 4
+    assert len(result.stdout.splitlines()) == 5  # one of the bad recording
     assert all(json.loads(line)["schema"] == SCHEMA for line in result.stdout.splitlines())
     assert "bad.nwb" in result.stderr
     assert "Traceback" not in result.stderr
@@ -215,7 +215,8 @@ def test_many_recordings_are_fitted_side_by_side_and_come_in_order(
         assert "bad.nwb" in found[n_workers].stderr
         assert all((out / name / "report.html").is_file() for name in "abcd")
     rows = {n: [json.loads(line) for line in result.stdout.splitlines()] for n, result in found.items()}
-    assert [row["recording"] for row in rows[2]] == [name for name in "dbca" for _ in range(4)]
+    names = ["d"] * 4 + ["bad"] + [name for name in "bca" for _ in range(4)]
+    assert [row["recording"] for row in rows[2]] == names
     assert [{**row, "seconds": None} for row in rows[1]] == [{**row, "seconds": None} for row in rows[2]]
     told = {n: [line for line in result.stderr.splitlines() if ": about " not in line] for n, result in found.items()}
     assert [line.replace("/1/", "/2/") for line in told[1]] == told[2]

@@ -85,7 +85,7 @@ SENTENCES = {
 def model_sentence(name: str) -> str:
     """Return what a model is; for rates that were given, where they come from."""
     if name in MODELS:
-        return f"`{name}`: {SENTENCES[name]}"
+        return f"`{name}`: {SENTENCES.get(name, f'{MODELS[name].adds}.')}"
     plain = without_history(name)
     if plain is not None:
         return f"`{name}`: the given rates `{plain}` with spike history fitted on top ({HISTORY_ADDED}), as in a GLM."
