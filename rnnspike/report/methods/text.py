@@ -146,7 +146,7 @@ def _models(run: Run) -> str:
         said.append(
             "Networks started at the model that they are added to, with a read-out of zero, and were trained "
             "by maximum likelihood on the recorded spikes with AdamW [@loshchilov2019] and clipped gradients; "
-            "the epoch that validation trials liked best was kept, the untrained state included."
+            "the epoch with the best likelihood on validation trials was kept, the untrained state included."
         )
     return " ".join(said)
 
