@@ -108,11 +108,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=24, help="of each kind")
     parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="of the first session")
     options = parser.parse_args()
     for same in (False, True):
         counts: dict[str, list[tuple[bool, bool]]] = {}
         n_spikes = []
-        for seed in range(options.sessions):
+        for seed in range(options.seed, options.seed + options.sessions):
             units, mu = simulated(seed, same, options.trials)
             n_spikes.append(sum(int(trials.counts.sum()) for trials in units))
             for kind, rates in given(units, mu, np.random.default_rng(seed)):

@@ -30,7 +30,7 @@ EACH_SURE = 3.0
 LOSE = 0.1
 #: Of the gain over the own column, the share that there must be over the lower quartile of the other columns. Where
 #: rates read other units' spikes, every column but its own knows those of a unit, and fits it better.
-STANDS_OUT = 0.5
+STANDS_OUT = 0.75
 
 TrialsOf = Callable[[str], Trials]
 
