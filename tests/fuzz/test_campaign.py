@@ -17,7 +17,7 @@ READING = ["bytes", "nwb", "names", "queries"]
 
 
 @pytest.mark.parametrize(("kinds", "n_cases"), [
-    (READING, 92), (["runs"], 8),
+    (READING, 92), (["runs"], 4),
     pytest.param(READING, 460, marks=pytest.mark.slow), pytest.param(["runs"], 40, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_every_case_ends_as_it_should(tmp_path: Path, kinds: list[str], n_cases: int) -> None:

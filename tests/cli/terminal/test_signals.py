@@ -15,10 +15,12 @@ ONE, THREE = ("-j", "1"), ("-j", "3")
 CASES = [
     ((signal.SIGINT,), ONE),
     ((signal.SIGINT, signal.SIGINT), THREE),
-    ((signal.SIGTERM,), THREE),
     # The same handlers in other pairs, each some ten seconds of a core.
     *[pytest.param((each,), ONE, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGHUP)],
-    *[pytest.param((each,), THREE, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP)],
+    *[
+        pytest.param((each,), THREE, marks=pytest.mark.slow)
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ],
     pytest.param((signal.SIGINT, signal.SIGINT), ONE, marks=pytest.mark.slow),
 ]
 #: Words of lines that come or not by when a signal does, and by how fast the machine is.
