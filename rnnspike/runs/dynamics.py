@@ -31,6 +31,7 @@ from rnnspike.runs.engines.in_process import InProcess
 from rnnspike.runs.fitting.reading import history_own
 from rnnspike.runs.fitting.training import model_folder
 from rnnspike.runs.job import Job, PlannedRecording, load_job, unit_trials
+from rnnspike.runs.stored.directory import read_mark
 from rnnspike.runs.stored.dynamics_store import write_network, write_rows
 from rnnspike.runs.stored.reopen import reopen
 from rnnspike.runs.stored.store import distinct_name, read_jsonl, safe_name
@@ -88,6 +89,8 @@ def analyse_run(
 ) -> list[Row]:
     """Analyse the recurrent networks of a run directory and write its ``dynamics/`` folder.
 
+    What the folder holds of other units and models stays.
+
     Parameters
     ----------
     folder
@@ -114,7 +117,7 @@ def analyse_run(
     folder = Path(folder)
     tasks = network_tasks(folder, options)
     by_task: dict[int, list[Row]] = {}
-    brief = _brief_rows(folder / "dynamics")
+    stored = _stored_rows(folder / "dynamics")
     if progress:
         progress(0, len(tasks), tasks[0].label)
     calls = [(index, (task,)) for index, task in enumerate(tasks)]
@@ -125,36 +128,42 @@ def analyse_run(
         if progress:
             progress(done, len(tasks), tasks[index].label)
     rows = [row for index in range(len(tasks)) for row in by_task[index]]
-    kept = _replace_brief(folder / "dynamics", brief, rows)
-    summary = [row for row in write_rows(folder / "dynamics", [*rows, *kept]) if not row.get("brief")]
+    kept = _replace(folder / "dynamics", stored, tasks)
+    summary = write_rows(folder / "dynamics", _in_order(folder, [*rows, *kept]))
+    looked_at = {(task.unit, task.model) for task in tasks}
+    summary = [row for row in summary if (row["unit"], row["model"]) in looked_at]
     if on_rows:
         on_rows(summary)
     return rows + summary
 
 
-def _brief_rows(folder: Path) -> list[Row]:
-    """Return the rows that a fit left in a ``dynamics/`` folder."""
+def _stored_rows(folder: Path) -> list[Row]:
+    """Return the rows that a fit or an analysis before this one left in a ``dynamics/`` folder."""
     file = folder / "rows.jsonl"
-    return [row for row in read_jsonl(file, {"model": str}) if row.get("brief")] if file.is_file() else []
+    return list(read_jsonl(file, {"model": str})) if file.is_file() else []
 
 
-def _replace_brief(folder: Path, brief: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
-    """Remove the brief readings of units and models that ``rows`` are of; return the rows of the other readings."""
-    by_model = {(row["unit"], row["model"]): set[Any]() for row in rows}
-    for row in rows:
-        by_model[row["unit"], row["model"]].add(row["seed"])
-    kept = []
-    for row in brief:
-        seeds = by_model.get((row["unit"], row["model"]))
-        if seeds is None:
-            kept.append(row)
-        elif row["seed"] is not None and row["seed"] not in seeds:
+def _replace(folder: Path, stored: Sequence[Row], tasks: Sequence[NetworkTask]) -> list[Row]:
+    """Remove the files of stored networks of the tasks' units and models; return the rows of the others."""
+    looked_at = {(task.unit, task.model): set[str]() for task in tasks}
+    for task in tasks:
+        looked_at[task.unit, task.model].add(member_name(task.test, task.validation))
+    for row in stored:
+        seeds = looked_at.get((row["unit"], row["model"]))
+        if seeds is not None and row["seed"] is not None and row["seed"] not in seeds:
             member = folder / safe_name(row["unit"]) / row["model"] / row["seed"]
-            for file in member.glob("*.npz"):
+            for file in [*member.glob("*.npz"), *member.glob("*.png")]:
                 file.unlink()
             if member.is_dir() and not any(member.iterdir()):
                 member.rmdir()
-    return kept
+    return [row for row in stored if (row["unit"], row["model"]) not in looked_at]
+
+
+def _in_order(folder: Path, rows: Sequence[Row]) -> list[Row]:
+    """Return rows by unit and model, in the order of the run and of the ladder, whatever was looked at first."""
+    names = {"unit": [*read_mark(folder)["units"], ALL_UNITS], "model": list(MODELS)}
+    places = {key: {name: k for k, name in enumerate(each)} for key, each in names.items()}
+    return sorted(rows, key=lambda row: [each.get(row[key], len(each)) for key, each in places.items()])
 
 
 def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
