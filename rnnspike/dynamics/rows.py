@@ -352,7 +352,7 @@ def point_messages(points: Points, bin_s: float) -> list[str]:
             f"continuous attractor ({shape}, {drift}): the number of points depends on the number of starts only"
         )
     elif not points.n_fixed:
-        sentences.append("no fixed point" + (", slow points only" if points.n_slow else ""))
+        sentences.append("no fixed point found" + (", slow points only" if points.n_slow else ""))
     unverified = int((points.fixed & ~points.verified).sum())
     if unverified:
         sentences.append(f"{unverified} fixed points do not evolve as their Jacobian predicts")

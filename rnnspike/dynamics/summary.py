@@ -105,7 +105,8 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     own.append(_agreement_text(summary))
     own += _completion_texts(members, summary)
     none = sum(row.get("n_fixed") == 0 for row in members)
-    own.append(f"{none} of {len(members)} networks have no fixed point" if none else None)
+    starts = f" from {short(summary['n_starts'])} starts" if summary.get("brief") else ""
+    own.append(f"in {none} of {len(members)} networks no fixed point was found{starts}" if none else None)
     if len(members) < 3:
         about.append(f"{len(members)} network{'s' * (len(members) > 1)} only: a range needs at least three")
     sentences = [text for text in own if text], [text for text in about if text]
@@ -116,9 +117,11 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     }
 
 
-def _search_text(summary: Mapping[str, Any], n_networks: int) -> str:
-    """Say how many fixed points a brief search found, which may have missed some."""
+def _search_text(summary: Mapping[str, Any], n_networks: int) -> str | None:
+    """Say how many fixed points a brief search found, which may have missed some; None where it found none."""
     few, most = (round(summary[f"n_fixed_{end}"]) for end in ("low", "high"))
+    if most == 0:
+        return None
     found = counted(few, "fixed point{s}") if few == most else f"{few} to {most} fixed points"
     kinds = [
         f"{short(summary[f'n_{kind}'])} {kind}" for kind in ("stable", "saddle", "unstable") if summary[f"n_{kind}"]

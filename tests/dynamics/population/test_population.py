@@ -341,7 +341,7 @@ def test_a_network_without_a_point_takes_nothing_from_the_others() -> None:
         assert found["pattern_completion"][0]["completed"] == 0.8 and found["basin_shares"] == [0.75, 0.25]
         assert found["completion"] == [{"size": 0.1, "returned": 1.0, "return_ms": 30.0}]
         assert found["rhythm_learned"] is True
-        assert "1 of 3 networks have no fixed point" in found["message"]
+        assert "in 1 of 3 networks no fixed point was found" in found["message"]
     (found,) = summarise([empty])
     assert "no network has two states to come to rest in: no pattern to complete" in found["message"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from rnnspike.config import FitSettings, resolve_settings
+from rnnspike.dynamics.summary import summarise
 from rnnspike.models.networks.bin_clock.fitted import FittedRecurrent
 from rnnspike.models.networks.bin_clock.model import EFFORTS
 from rnnspike.models.networks.bin_clock.settings import RecurrentSettings
@@ -184,3 +186,29 @@ def test_a_deep_analysis_replaces_the_readings_of_its_units(fitted: Job, tmp_pat
     assert left == ["test0-stop1"]
     assert len(list((folder / "dynamics" / "b%2F1").rglob("memory.npz"))) == 4
     assert has_dynamics(load_run(folder))
+
+
+def test_a_deep_analysis_keeps_those_of_other_units(fitted: Job, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    quick = DynamicsOptions(n_members=1, n_starts=8, pictures=False)
+    for folder, calls in ((once, [("a", "b/1")]), (twice, [("b/1",), ("a",)])):
+        shutil.copytree(fitted.folder, folder)
+        for units in calls:
+            came = analyse_run(folder, replace(quick, units=units))
+            assert {row["unit"] for row in came} == set(units)
+    assert {(row["unit"], row["brief"]) for row in rows_of(twice)} == {("a", False), ("b/1", False)}
+    assert bytes_of(twice) == bytes_of(once)
+    analyse_run(once, replace(quick, units=("a",), n_members=2))
+    analyse_run(once, replace(quick, units=("a",)))
+    assert bytes_of(once) == bytes_of(twice)  # nothing is left of a network that was not looked at again
+
+
+def test_points_that_a_brief_search_did_not_find_may_exist(fitted: Job) -> None:
+    rows = rows_of(fitted.folder)[:4]
+    none = [{**row, "n_fixed": 0, "n_stable": 0, "n_saddle": 0, "n_unstable": 0} for row in rows]
+    (some,) = summarise([*none[:1], *({**row, "n_fixed": 1} for row in rows[1:])])
+    assert "at least 0 to 1 fixed points" in some["message"]
+    assert "in 1 of 4 networks no fixed point was found from 16 starts" in some["message"]
+    (found,) = summarise(none)
+    assert "at least" not in found["message"]
+    assert "in 4 of 4 networks no fixed point was found from 16 starts" in found["message"]
