@@ -7,7 +7,7 @@ per bin. Both are sums over models, pairs of folds and units, in seconds of one 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, Effort, is_population
+from rnnspike.runs.fitting.training import is_together
 from rnnspike.runs.tasks import Task, ladder, pairs_of
 
 #: Seconds of imports and reading, once per process, and of a unit in the report.
@@ -44,6 +45,8 @@ FINISH_S: dict[Effort, tuple[float, float]] = {"fast": (1.5, 0.06), "standard": 
 NOT_RUN_FREE = 0.4
 #: Processor seconds that ``slowness`` took where all these were measured.
 REFERENCE_S = 0.0026
+#: Seconds of the brief reading of a unit's networks.
+READ_S = 1.0
 #: Bytes of a process with all that is imported, and per bin of a unit in it.
 PROCESS_BYTES, BIN_BYTES = 420_000_000, 50
 
@@ -78,7 +81,12 @@ class Estimate:
 
 
 def estimate(
-    tasks: Iterable[Task], settings: FitSettings, sizes: Mapping[str, Size], n_folds: int, slow: float = 1.0
+    tasks: Iterable[Task],
+    settings: FitSettings,
+    sizes: Mapping[str, Size],
+    n_folds: int,
+    pooled: Mapping[str, Mapping[int | None, Sequence[str]]],
+    slow: float = 1.0,
 ) -> Estimate:
     """Return what the tasks of one recording cost.
 
@@ -92,12 +100,14 @@ def estimate(
         Of its units.
     n_folds
         Folds over trials.
+    pooled
+        The units of each network of each pooled rung, by group (``PlannedRecording.pooled_units``).
     slow
         What ``slowness`` said of this machine.
     """
     rungs, effort = ladder(settings.models), settings.effort
     trained = {name: set(pairs_of(name, n_folds, effort)) for name in rungs}
-    own = [name for name in rungs if not MODELS[name].pooled]
+    own = [name for name in rungs if not MODELS[name].pooled and not is_together(name, settings)]
     reads_others = any(is_population(name) for name in rungs)
     joint_s = JOINT_S[effort] * min(1.0, JOINT_UNITS / max(len(sizes), 1)) if reads_others else 0.0
 
@@ -105,8 +115,12 @@ def estimate(
         size = sizes.get(task.unit or "", Size(0, 0))
         if task.kind == "fit":
             return sum(training_s(name, size, effort) for name in own if task.pair in trained[name])
-        if task.rung is not None:  # of all units
-            return sum(training_s(task.rung, each, effort) for each in sizes.values())
+        if task.rung is not None:
+            units = pooled[task.rung][task.group] if task.kind == "pooled" else sizes
+            n_pairs = 1 if task.kind == "pooled" else len(trained[task.rung])
+            return n_pairs * sum(training_s(task.rung, sizes[unit], effort) for unit in units)
+        if task.kind == "read":
+            return READ_S
         if task.kind != "finish":
             return 0.0
         alone_s = evaluation_s(rungs, size, effort)

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, default_models
-from rnnspike.runs.fitting.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
-from rnnspike.runs.tasks import Task, ladder, pairs_of
+from rnnspike.recording.data import Recording, Unit
+from rnnspike.runs import job as jobs
+from rnnspike.runs.fitting.estimate import PROCESS_BYTES, READ_S, START_S, Estimate, Size, estimate, training_s
+from rnnspike.runs.job import PlannedRecording, planned
+from rnnspike.runs.plan import tasks_of
+from rnnspike.runs.tasks import ladder
 
 SIZE = Size(200_000, 4000)
 
 
-def tasks(units: list[str], settings: FitSettings, n_folds: int = 5) -> list[Task]:
-    rungs = ladder(settings.models)
-    own, pooled = ([name for name in rungs if bool(MODELS[name].pooled) == shared] for shared in (False, True))
-    pairs = sorted({pair for name in own for pair in pairs_of(name, n_folds, settings.effort)}, key=str)
-    found = [Task("fit", unit, pair) for unit in units for pair in pairs]
-    found += [
-        Task("pooled", pair=pair, rung=name) for name in pooled for pair in pairs_of(name, n_folds, settings.effort)
-    ]
-    return found + [Task("finish", unit) for unit in units]
+def planned_units(units: Collection[str], settings: FitSettings) -> PlannedRecording:
+    """Return a plan of units that are observed all the time."""
+    trials = pd.DataFrame({"start_time": np.arange(20.0), "stop_time": np.arange(20.0) + 0.5})
+    spikes = np.arange(0.0, 20.0, 0.05)
+    trains = tuple(Unit(name, spikes + 1e-3 * k, np.array([[0.0, 20.0]])) for k, name in enumerate(units))
+    return planned(Recording(Path("s.nwb"), "", 0, "nwb", trains, intervals={"trials": trials}), settings)
 
 
-def expected(units: dict[str, Size], **settings: object) -> Estimate:
-    chosen = FitSettings(**settings)  # type: ignore[arg-type]
-    return estimate(tasks(list(units), chosen), chosen, units, 5)
+def expected(units: dict[str, Size], **changes: object) -> Estimate:
+    settings = FitSettings(**changes)  # type: ignore[arg-type]
+    loaded = planned_units(units, settings)
+    pooled = {name: loaded.pooled_units(name) for name in ladder(settings.models) if MODELS[name].pooled}
+    return estimate(tasks_of(loaded, settings), settings, units, loaded.n_folds, pooled)
+
+
+def of_kind(found: Estimate, kind: str) -> list[float]:
+    return [cost for task, cost in found.by_task.items() if task.kind == kind]
 
 
 def test_the_whole_is_the_sum_over_units() -> None:
@@ -74,4 +85,25 @@ def test_free_runs_cost_something() -> None:
 
 
 def test_nothing_left_costs_nothing() -> None:
-    assert estimate([], FitSettings(), {"a": SIZE}, 5).seconds == 0
+    assert estimate([], FitSettings(), {"a": SIZE}, 5, {}).seconds == 0
+
+
+def test_a_pooled_network_costs_what_its_group_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = {str(k): SIZE for k in range(8)}
+    whole = of_kind(expected(units, models=("spike-lstm",)), "pooled")
+    monkeypatch.setattr(jobs, "MOST_POOLED_BINS", 2 * 20 * 3000)  # some two units' trials, with what is before them
+    groups = of_kind(expected(units, models=("spike-lstm",)), "pooled")
+    assert len(groups) >= 2 * len(whole)
+    assert sum(groups) == pytest.approx(sum(whole))
+
+
+def test_networks_trained_together_cost_as_much_as_one_after_another() -> None:
+    units = {"a": SIZE, "b": Size(900_000, 90)}
+    apart, together = (expected(units, models=("lstm",), device=device) for device in ("cpu", "cuda"))
+    assert len(of_kind(together, "together")) == 1
+    assert together.seconds == pytest.approx(apart.seconds)
+
+
+def test_a_reading_costs_something() -> None:
+    with_it, without = (expected({"a": SIZE}, models=("lstm",), dynamics=dynamics) for dynamics in (True, False))
+    assert with_it.seconds == pytest.approx(without.seconds + READ_S)
