@@ -58,7 +58,7 @@ def protocol_line(run: Run) -> str:
     return (
         f"{_units(len(run.units))}, {resolved['n_trials']} trials of {start:g} to {stop:g} s around "
         f"{resolved['align']} ({resolved['table']}), {bin_ms:g} ms bins, {resolved['n_folds']} folds: every trial is "
-        "scored by models that have not seen it"
+        "scored by fits that have not seen it"
     )
 
 
@@ -74,7 +74,7 @@ def summary(run: Run) -> list[str]:
     sentences += shared_sentences(run.population, run.rows)
     failed = [row for row in run.rows if row["status"] == "failed"]
     if failed:
-        sentences.append(counted(len(failed), "fit{s} failed; the rows say why."))
+        sentences.append(counted(len(failed), "fit{s} failed: see 'What was dropped'."))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -243,7 +243,7 @@ def repeat_command(run: Run, **changed: Any) -> str:
         Settings that are to be others than those of the run; None for their default.
     """
     rates = run.settings.get("resolved", {}).get("rates", [])
-    words = ["rnnspike", "score" if rates else "fit", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]]
+    words = ["rnnspike", "score" if rates else "fit", run.input_name]
     for each in rates:
         words += ["--intensity", f"{each['name']}={each['file']}"]
     if rates:
