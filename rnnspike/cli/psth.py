@@ -87,7 +87,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw all units into this file (.png, .svg, .pdf). More than 24 units: pages of a PDF, else NAME_1, NAME_2, ...",
+    help="Draw all units into this file (.png, .svg, .pdf). More than 24: pages of a PDF, else NAME_1, NAME_2, ...",
 )
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
