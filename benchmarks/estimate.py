@@ -3,9 +3,10 @@
     python benchmarks/estimate.py --data FOLDER
     python benchmarks/estimate.py --data FOLDER --cases stn-fast bp1005-fast --workers 2
 
-Runs ``rnnspike fit`` once per case, from the file to the report, in processes with one thread each, compiled before.
-Seconds are of the processor, so that a busy machine does not count; memory is the peak of the largest process. Prints
-both with their estimates, and the ratio: within a factor of two is what the estimate is for.
+Runs ``rnnspike fit`` once per case, from the file to the report, in processes with one thread each. Right after an
+installation the first case also compiles, which the estimate leaves out: run that one again. Seconds are of the
+processor, so that a busy machine does not count; memory is the peak of the largest process. Prints both with their
+estimates, and the ratio: within a factor of two is what the estimate is for.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def analyse_run(
 def _stored_rows(folder: Path) -> list[Row]:
     """Return the rows that a fit or an analysis before this one left in a ``dynamics/`` folder."""
     file = folder / "rows.jsonl"
-    return list(read_jsonl(file, {"model": str})) if file.is_file() else []
+    return list(read_jsonl(file, {"unit": str, "model": str})) if file.is_file() else []
 
 
 def _replace(folder: Path, stored: Sequence[Row], tasks: Sequence[NetworkTask]) -> list[Row]:
@@ -151,7 +151,7 @@ def _replace(folder: Path, stored: Sequence[Row], tasks: Sequence[NetworkTask]) 
     for row in stored:
         seeds = looked_at.get((row["unit"], row["model"]))
         if seeds is not None and row["seed"] is not None and row["seed"] not in seeds:
-            member = folder / safe_name(row["unit"]) / row["model"] / row["seed"]
+            member = folder / safe_name(row["unit"]) / row["model"] / safe_name(row["seed"])
             for file in [*member.glob("*.npz"), *member.glob("*.png")]:
                 file.unlink()
             if member.is_dir() and not any(member.iterdir()):
@@ -208,6 +208,8 @@ def analyse_network(task: NetworkTask) -> list[Row]:
     rng = rng_for(task.job.id, task.unit, task.model, member, "dynamics", task.options.seed)
     result, n_left_out = (_population if MODELS[task.model].pooled else _single_unit)(task, member, rng)
     folder = task.job.folder / "dynamics" / safe_name(task.unit) / task.model / member
+    for picture in folder.glob("*.png"):  # of an analysis before, should none be drawn now
+        picture.unlink()
     write_network(folder, result, f"unit {task.unit}, {task.model}, {member}", task.pictures)
     rows = result_rows(result, recording=task.job.name, unit=task.unit, model=task.model, seed=member)
     note = f"{n_left_out} more conditions are not looked at" if n_left_out else None

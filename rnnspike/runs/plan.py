@@ -82,13 +82,12 @@ def plan_of(job: Job, loaded: PlannedRecording, sources: Mapping[str, str] | Non
     findings = of_requested_units((*loaded.recording.findings, *loaded.plan.findings), left_out)
     tasks = tasks_of(loaded, job.settings)
     left = [] if is_complete(job.folder, job.id) else [task for task in tasks if not is_task_done(job, task)]
-    pooled = {name: loaded.pooled_units(name) for name in ladder(job.settings.models) if MODELS[name].pooled}
-    expected = estimate(left, job.settings, sizes_of(loaded), loaded.n_folds, pooled, slowness())
+    expected = estimate(left, job.settings, sizes_of(loaded), loaded.n_folds, loaded.groups, slowness())
     return Plan(job, tasks, findings, left_out, sources or {}, expected)
 
 
 def sizes_of(loaded: PlannedRecording) -> dict[str, Size]:
-    """Return the bins and spikes of each unit, its burn-in included."""
+    """Return the bins and spikes of each unit, its burn-in included, and its trials."""
     grid = loaded.plan.grid
     n_bins = loaded.plan.n_trials * (grid.n_before + grid.n_bins)
     starts = grid.start_s - grid.n_before * grid.bin_s
@@ -98,7 +97,7 @@ def sizes_of(loaded: PlannedRecording) -> dict[str, Size]:
         times = loaded.recording.unit(unit_id).spike_times_s
         return int((np.searchsorted(times, ends) - np.searchsorted(times, starts)).sum())
 
-    return {unit_id: Size(n_bins, n_spikes(unit_id)) for unit_id in loaded.plan.unit_ids}
+    return {unit_id: Size(n_bins, n_spikes(unit_id), loaded.plan.n_trials) for unit_id in loaded.plan.unit_ids}
 
 
 def tasks_of(loaded: PlannedRecording, settings: FitSettings) -> dict[Task, list[Task]]:

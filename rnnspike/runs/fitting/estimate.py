@@ -20,43 +20,50 @@ from rnnspike.runs.tasks import Task, ladder, pairs_of
 
 #: Seconds of imports and reading, once per process, and of a unit in the report.
 START_S, WRITE_S = 5.5, 0.2
-#: Seconds of a unit in the runs of all units together, of which there are not more with more units than these.
-JOINT_S: dict[Effort, float] = {"fast": 2.0, "standard": 5.0, "thorough": 40.0}
+#: Seconds that a unit adds to what is done with all units together: by itself, and per thousand bins of a trial. More
+#: units than ``JOINT_UNITS`` take as long as that many.
+JOINT_S: dict[Effort, tuple[float, float]] = {"fast": (0.5, 0.4), "standard": (1.2, 1.0), "thorough": (10.0, 8.0)}
 JOINT_UNITS = 8
 #: Seconds of one training of a model: by itself, per million bins (burn-in included), per thousand spikes.
 TRAINING_S: dict[str, tuple[float, float, float]] = {
     "renewal": (0.08, 0.1, 0.005),
-    "drive": (0.3, 0.1, 0.0),
-    "glm": (0.08, 0.0, 0.03),
-    "bins": (0.55, 0.12, 0.0),
-    "spikes": (0.14, 0.08, 0.04),
-    "coupling": (0.3, 0.07, 0.0),
+    "drive": (0.05, 0.07, 0.0),
+    "glm": (0.1, 0.2, 0.02),
+    "bins": (0.7, 0.5, 0.0),
+    "spikes": (0.14, 0.2, 0.03),
+    "coupling": (0.1, 0.3, 0.0),
     "network of all units": (0.4, 1.5, 0.0),
 }
 #: How many times as long a training of a network goes on as at fast effort.
 LONGER: dict[Effort, dict[str, float]] = {
     "fast": {},
-    "standard": {"bins": 2.5, "spikes": 1.35, "network of all units": 2.0},
-    "thorough": {"bins": 5.0, "spikes": 2.5, "network of all units": 4.0},
+    "standard": {"bins": 2.0, "spikes": 1.35, "network of all units": 2.0},
+    "thorough": {"bins": 4.0, "spikes": 2.5, "network of all units": 4.0},
 }
 #: Seconds of an evaluation: by itself, and per model and million bins.
-FINISH_S: dict[Effort, tuple[float, float]] = {"fast": (1.5, 0.06), "standard": (3.0, 0.1), "thorough": (8.0, 1.0)}
+FINISH_S: dict[Effort, tuple[float, float]] = {"fast": (1.4, 0.08), "standard": (3.0, 0.1), "thorough": (8.0, 1.0)}
 #: What is left of that where no model is run free.
 NOT_RUN_FREE = 0.4
 #: Processor seconds that ``slowness`` took where all these were measured.
 REFERENCE_S = 0.0026
-#: Seconds of the brief reading of a unit's networks.
-READ_S = 1.0
+#: Seconds of the brief reading of a unit's networks: by itself, and per thousand bins of a trial.
+READ_S = 0.6, 0.2
 #: Bytes of a process with all that is imported, and per bin of a unit in it.
 PROCESS_BYTES, BIN_BYTES = 420_000_000, 50
 
 
 @dataclass(frozen=True)
 class Size:
-    """What the cost of a unit depends on: bins of all trials, burn-in included, and the spikes in them."""
+    """What the cost of a unit depends on: trials, their bins, burn-in included, and the spikes in them."""
 
     n_bins: int
     n_spikes: int
+    n_trials: int
+
+    @property
+    def trial_bins(self) -> float:
+        """Bins of a trial, burn-in included."""
+        return self.n_bins / self.n_trials
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def estimate(
     settings: FitSettings,
     sizes: Mapping[str, Size],
     n_folds: int,
-    pooled: Mapping[str, Mapping[int | None, Sequence[str]]],
+    groups: Sequence[Sequence[str]],
     slow: float = 1.0,
 ) -> Estimate:
     """Return what the tasks of one recording cost.
@@ -104,8 +111,8 @@ def estimate(
         Of its units.
     n_folds
         Folds over trials.
-    pooled
-        The units of each network of each pooled rung, by group (``PlannedRecording.pooled_units``).
+    groups
+        Units that share a network where these are pooled by groups.
     slow
         What ``slowness`` said of this machine.
     """
@@ -113,22 +120,24 @@ def estimate(
     trained = {name: set(pairs_of(name, n_folds, effort)) for name in rungs}
     own = [name for name in rungs if not MODELS[name].pooled and not is_together(name, settings)]
     reads_others = any(is_population(name) for name in rungs)
-    joint_s = JOINT_S[effort] * min(1.0, JOINT_UNITS / max(len(sizes), 1)) if reads_others else 0.0
+    joint_share = min(1.0, JOINT_UNITS / max(len(sizes), 1)) if reads_others else 0.0
 
     def cost(task: Task) -> float:
-        size = sizes.get(task.unit or "", Size(0, 0))
+        if task.rung is not None:
+            units = sizes if task.group is None else groups[task.group]
+            once = sum(training_s(task.rung, sizes[unit], effort) for unit in units)
+            return once if task.kind == "pooled" else once * len(trained[task.rung])
+        if task.unit is None:
+            return 0.0
+        size = sizes[task.unit]
         if task.kind == "fit":
             return sum(training_s(name, size, effort) for name in own if task.pair in trained[name])
-        if task.rung is not None:
-            units = pooled[task.rung][task.group] if task.kind == "pooled" else sizes
-            n_pairs = 1 if task.kind == "pooled" else len(trained[task.rung])
-            return n_pairs * sum(training_s(task.rung, sizes[unit], effort) for unit in units)
         if task.kind == "read":
-            return READ_S
-        if task.kind != "finish":
-            return 0.0
+            return per_trial_bin_s(READ_S, size)
         alone_s = evaluation_s(rungs, size, effort)
-        return alone_s + joint_s if settings.replicates else NOT_RUN_FREE * alone_s
+        if not settings.replicates:
+            return NOT_RUN_FREE * alone_s
+        return alone_s + joint_share * per_trial_bin_s(JOINT_S[effort], size)
 
     largest = max((size.n_bins for size in sizes.values()), default=0)
     return Estimate({task: slow * cost(task) for task in tasks}, PROCESS_BYTES + BIN_BYTES * largest)
@@ -146,6 +155,12 @@ def evaluation_s(rungs: Collection[str], size: Size, effort: Effort) -> float:
     """Return the processor seconds of the evaluation of a unit by itself, and of its share of the report."""
     fixed, per_bin = FINISH_S[effort]
     return fixed + WRITE_S + per_bin * len(rungs) * size.n_bins / 1e6
+
+
+def per_trial_bin_s(costs: tuple[float, float], size: Size) -> float:
+    """Return the seconds of work on a fixed number of trials: by itself, and per thousand bins of a trial."""
+    fixed, per_bin = costs
+    return fixed + per_bin * size.trial_bins / 1e3
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The shape of the estimate: sums over units, more of anything takes longer. Its numbers are a benchmark's matter."""
+"""What an estimate counts, with round numbers for the seconds, which are a benchmark's matter."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ import pytest
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, default_models
 from rnnspike.recording.data import Recording, Unit
-from rnnspike.runs import job as jobs
-from rnnspike.runs.fitting.estimate import PROCESS_BYTES, READ_S, START_S, Estimate, Size, estimate, training_s
+from rnnspike.runs.fitting import estimate as module
+from rnnspike.runs.fitting.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
 from rnnspike.runs.job import PlannedRecording, planned
 from rnnspike.runs.plan import tasks_of
-from rnnspike.runs.tasks import ladder
+from rnnspike.runs.tasks import Pair, Task
 
-SIZE = Size(200_000, 4000)
+SIZE = Size(200_000, 4000, 100)
+#: Units of the tasks that are written out below, in groups of which each shares a network.
+UNITS = {"a": Size(2_000_000, 1000, 500), "b": Size(2_000_000, 3000, 500), "c": Size(2_000_000, 0, 500)}
+GROUPS = [("a", "b"), ("c",)]
+FIRST, SECOND = Pair(0, 1), Pair(2, 3)
 
 
 def planned_units(units: Collection[str], settings: FitSettings) -> PlannedRecording:
@@ -31,26 +35,47 @@ def planned_units(units: Collection[str], settings: FitSettings) -> PlannedRecor
 
 
 def expected(units: dict[str, Size], **changes: object) -> Estimate:
+    """Return the estimate of a whole fit of units."""
     settings = FitSettings(**changes)  # type: ignore[arg-type]
     loaded = planned_units(units, settings)
-    pooled = {name: loaded.pooled_units(name) for name in ladder(settings.models) if MODELS[name].pooled}
-    return estimate(tasks_of(loaded, settings), settings, units, loaded.n_folds, pooled)
+    return estimate(tasks_of(loaded, settings), settings, units, loaded.n_folds, loaded.groups)
 
 
-def of_kind(found: Estimate, kind: str) -> list[float]:
-    return [cost for task, cost in found.by_task.items() if task.kind == kind]
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round numbers: by itself, per million bins (of all trials), per thousand spikes."""
+    own = {"renewal": (0.0, 0.0, 0.0), "drive": (0.0, 0.0, 0.0), "glm": (10.0, 0.0, 0.0), "bins": (100.0, 1.0, 0.0)}
+    pooled = {"spikes": (1.0, 0.5, 2.0), "network of all units": (20.0, 0.0, 0.0)}
+    monkeypatch.setattr(module, "TRAINING_S", own | pooled)
+    monkeypatch.setattr(module, "LONGER", {"fast": {}, "standard": {"bins": 3.0}})
+    monkeypatch.setattr(module, "READ_S", (5.0, 0.25))
+    monkeypatch.setattr(module, "FINISH_S", {"fast": (3.0, 0.5)})
+    monkeypatch.setattr(module, "WRITE_S", 1.0)
+    monkeypatch.setattr(module, "JOINT_S", {"fast": (5.0, 0.5)})
+    monkeypatch.setattr(module, "JOINT_UNITS", 2)
+
+
+def cost(task: Task, slow: float = 1.0, **changes: object) -> float:
+    """Return the estimate of one task of a fit of ``UNITS``, four folds held out."""
+    settings = FitSettings(**{"effort": "fast", **changes})  # type: ignore[arg-type]
+    return estimate([task], settings, UNITS, 4, GROUPS, slow).seconds
 
 
 def test_the_whole_is_the_sum_over_units() -> None:
-    alone = [expected({name: size}).seconds for name, size in (("a", SIZE), ("b", Size(900_000, 90)))]
-    both = expected({"a": SIZE, "b": Size(900_000, 90)})
+    alone = [expected({name: size}).seconds for name, size in (("a", SIZE), ("b", Size(900_000, 90, 100)))]
+    both = expected({"a": SIZE, "b": Size(900_000, 90, 100)})
     assert both.seconds == pytest.approx(sum(alone))
     assert both.seconds == pytest.approx(sum(both.by_task.values()))
 
 
 @pytest.mark.parametrize(
     "more",
-    [{"size": Size(2_000_000, 4000)}, {"size": Size(200_000, 40_000)}, {"effort": "standard"}, {"models": ("all",)}],
+    [
+        {"size": Size(2_000_000, 4000, 100)},
+        {"size": Size(200_000, 40_000, 100)},
+        {"effort": "standard"},
+        {"models": ("all",)},
+    ],
     ids=str,
 )
 def test_more_of_anything_takes_longer(more: dict[str, object]) -> None:
@@ -85,25 +110,46 @@ def test_free_runs_cost_something() -> None:
 
 
 def test_nothing_left_costs_nothing() -> None:
-    assert estimate([], FitSettings(), {"a": SIZE}, 5, {}).seconds == 0
+    assert estimate([], FitSettings(), {"a": SIZE}, 5, []).seconds == 0
 
 
-def test_a_pooled_network_costs_what_its_group_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    units = {str(k): SIZE for k in range(8)}
-    whole = of_kind(expected(units, models=("spike-lstm",)), "pooled")
-    monkeypatch.setattr(jobs, "MOST_POOLED_BINS", 2 * 20 * 3000)  # some two units' trials, with what is before them
-    groups = of_kind(expected(units, models=("spike-lstm",)), "pooled")
-    assert len(groups) >= 2 * len(whole)
-    assert sum(groups) == pytest.approx(sum(whole))
+@pytest.mark.usefixtures("seconds")
+@pytest.mark.parametrize(
+    ("task", "models", "expected_s"),
+    [
+        (Task("fit", "a", FIRST), ["glm"], 10.0),
+        (Task("fit", "b", FIRST), ["lstm"], 102.0),
+        (Task("fit", "a", SECOND), ["lstm", "lstm-glm"], 10.0 + 102.0 + 102.0),
+        (Task("fit", "a", FIRST), ["spike-lstm"], 0.0),  # a task of its own
+        (Task("pooled", pair=FIRST, rung="spike-lstm"), ["spike-lstm"], (2 + 2) + (2 + 6) + (2 + 0)),
+        (Task("pooled", pair=FIRST, rung="spike-lstm", group=0), ["spike-lstm"], (2 + 2) + (2 + 6)),
+        (Task("pooled", pair=FIRST, rung="spike-lstm", group=1), ["spike-lstm"], 2.0),
+        (Task("pooled", pair=FIRST, rung="population-gru"), ["population-gru"], 3 * 20.0),
+        (Task("read", "a"), ["lstm"], 5.0 + 0.25 * 4),
+        (Task("write"), ["lstm"], 0.0),
+    ],
+    ids=str,
+)
+def test_what_a_task_costs(task: Task, models: list[str], expected_s: float) -> None:
+    assert cost(task, models=models) == pytest.approx(expected_s)
+    assert cost(task, models=models, slow=2.0) == pytest.approx(2 * expected_s)
 
 
-def test_networks_trained_together_cost_as_much_as_one_after_another() -> None:
-    units = {"a": SIZE, "b": Size(900_000, 90)}
-    apart, together = (expected(units, models=("lstm",), device=device) for device in ("cpu", "cuda"))
-    assert len(of_kind(together, "together")) == 1
-    assert together.seconds == pytest.approx(apart.seconds)
+@pytest.mark.usefixtures("seconds")
+def test_an_evaluation_counts_the_models_and_what_all_units_share() -> None:
+    alone_s = 3.0 + 1.0 + 0.5 * 3 * 2  # models: constant, psth and psth-gain
+    alone = {"models": ["psth"]}
+    assert cost(Task("finish", "a"), replicates=3, **alone) == pytest.approx(alone_s)
+    assert cost(Task("finish", "a"), replicates=0, **alone) == pytest.approx(0.4 * alone_s)
+    with_others_s = (
+        3.0 + 1.0 + 0.5 * 5 * 2 + (5.0 + 0.5 * 4) * 2 / 3
+    )  # models: constant, psth-gain, glm, coupling and its null
+    assert cost(Task("finish", "a"), replicates=3, models=["coupling"]) == pytest.approx(with_others_s)
 
 
-def test_a_reading_costs_something() -> None:
-    with_it, without = (expected({"a": SIZE}, models=("lstm",), dynamics=dynamics) for dynamics in (True, False))
-    assert with_it.seconds == pytest.approx(without.seconds + READ_S)
+@pytest.mark.usefixtures("seconds")
+def test_networks_trained_together_cost_each_unit_and_pair_of_folds() -> None:
+    batch = {"models": ["lstm"], "device": "cuda"}
+    assert cost(Task("together", rung="lstm"), **batch) == pytest.approx(2 * 3 * 102.0)
+    assert cost(Task("fit", "a", FIRST), **batch) == 0.0  # only closed forms are left for it
+    assert cost(Task("together", rung="lstm"), effort="standard", **batch) == pytest.approx(4 * 3 * 3 * 102.0)

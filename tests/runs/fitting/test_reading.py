@@ -171,7 +171,7 @@ def test_a_network_behind_the_glm_carries_a_warning(fitted: Job) -> None:
     run.gains["b/1", "lstm", "glm"] = (-0.02, -0.06, 0.03)
     first, second = behind_glm(run, network_rows(run) or [])
     assert "read it with care" in first and first.endswith("by 0.100 bits/spike (95 % interval 0.050 to 0.150).")
-    assert "(95 % interval -0.030 to 0.060, which includes 0)" in second
+    assert "not shown to be worse or better" in second and "(95 % interval -0.030 to 0.060)" in second
 
 
 def test_a_deep_analysis_replaces_the_readings_of_its_units(fitted: Job, tmp_path: Path) -> None:
@@ -199,8 +199,10 @@ def test_a_deep_analysis_keeps_those_of_other_units(fitted: Job, tmp_path: Path)
     assert {(row["unit"], row["brief"]) for row in rows_of(twice)} == {("a", False), ("b/1", False)}
     assert bytes_of(twice) == bytes_of(once)
     analyse_run(once, replace(quick, units=("a",), n_members=2))
+    for member in (once / "dynamics" / "a" / "lstm").iterdir():
+        (member / "state_space.png").touch()
     analyse_run(once, replace(quick, units=("a",)))
-    assert bytes_of(once) == bytes_of(twice)  # nothing is left of a network that was not looked at again
+    assert bytes_of(once) == bytes_of(twice)  # nothing is left of what was not looked at again
 
 
 def test_points_that_a_brief_search_did_not_find_may_exist(fitted: Job) -> None:
