@@ -14,6 +14,8 @@ SMOKE := -m 'not slow' tests/recording/formats tests/recording/test_read.py test
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO_OUT ?= demo
 export OMP_NUM_THREADS ?= 1
+# The tests start hundreds of processes, which should not compile everything anew, whatever the machine's default.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: env demo test slow lowest check format docs clean
 
