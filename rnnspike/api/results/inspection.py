@@ -46,7 +46,8 @@ class Inspection:
         rows = list(unit_rows(self.recording))
         metadata = [row.pop("metadata") for row in rows]
         numbers = dict.fromkeys(("rate_hz", "observed_s", "short_isi_share", "contamination"), float)
-        return frame_of([{**row, **own} for own, row in zip(metadata, rows, strict=True)], numbers)
+        # a column of metadata that is called as a computed one gives way
+        return frame_of([{**row, **own, **row} for own, row in zip(metadata, rows, strict=True)], numbers)
 
     @cached_property
     def tables(self) -> pd.DataFrame:
