@@ -76,13 +76,15 @@ def p_text(p: float | None, least: float = 0.0) -> str:
     >>> p_text(0.0321), p_text(1e-9), p_text(None)
     ('0.032', '< 0.001', '–')
     >>> p_text(2 / 201, least=2 / 201), p_text(1 / 200, least=1 / 200), p_text(4 / 201, least=2 / 201)
-    ('< 0.01', '< 0.005', '0.02')
+    ('< 0.01', '< 0.005', '0.020')
     """
     if p is None or math.isnan(p):
         return "–"
     if LEAST_P <= p < min(1.0, AT_LEAST * least):
         return f"< {_rounded_up(p)}"
-    return f"< {LEAST_P:g}" if p < LEAST_P else f"{p:.2g}"
+    if p < LEAST_P:
+        return f"< {LEAST_P:g}"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:#.2g}"
 
 
 def _rounded_up(value: float) -> str:

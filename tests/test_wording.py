@@ -15,7 +15,7 @@ def test_the_least_p_of_a_test_is_told_as_a_bound(n: int) -> None:
 
 
 def test_p_is_never_zero_and_a_single_replicate_tells_nothing() -> None:
-    assert p_text(0.0) == "< 0.001" and p_text(2 / 201, 2 / 201) == "< 0.01" and p_text(1.0, 1.0) == "1"
+    assert p_text(0.0) == "< 0.001" and p_text(2 / 201, 2 / 201) == "< 0.01" and p_text(1.0, 1.0) == "1.00"
     assert p_text(None) == p_text(math.nan) == "–" and p_text(0.0123) == "0.012"
 
 

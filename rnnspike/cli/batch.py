@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rnnspike.cli.terminal.output import Failures, Log, log_findings, shown_names
-from rnnspike.cli.terminal.progress import duration, progress_bar
+from rnnspike.cli.terminal.progress import FIRST, duration, progress_bar
 from rnnspike.errors import RnnspikeError
 from rnnspike.runs.events import Begun, Event, Failed, Fitted, PartDone, TaskDone
+from rnnspike.runs.fitting.estimate import Estimate
 from rnnspike.runs.job import Job
 from rnnspike.runs.plan import Plan
 from rnnspike.runs.stored.directory import read_rows_with_seconds
+from rnnspike.runs.tasks import Task
 from rnnspike.wording import counted
 
 #: What a bar says until the first task is done.
@@ -49,7 +51,7 @@ def show_fits(
             begun = queue.begun(index, title, log)
             if begun is not None:
                 log_findings(log, shown[path], begun.plan.findings, begun.plan.left_out)
-                log.info(f"{shown[path]}: {expected(begun.plan)}")
+                log.info(f"{shown[path]}: {expected(begun.plan, begun.tasks)}")
             ended = queue.ended(index, title, log, begun)
             if isinstance(ended, Failed):
                 raise ended.error
@@ -65,16 +67,17 @@ def show_fits(
             show_failed(path, failures.errors[-1])
 
 
-def expected(plan: Plan) -> str:
-    """Say what is left to be done of a recording, and about how long that takes and how much memory."""
-    what = f"{counted(len(plan.units), 'unit{s}')}, {counted(len(plan.tasks), 'task{s}')}"
-    if not plan.estimate.by_task:
+def expected(plan: Plan, tasks: Collection[Task]) -> str:
+    """Say which tasks of a recording are done here, and about how long what is left takes and how much memory."""
+    left = plan.estimate.of(tasks)
+    here = "" if len(tasks) in (0, len(plan.tasks)) else f"{len(tasks)} of "
+    what = f"{counted(len(plan.units), 'unit{s}')}, {here}{counted(len(plan.tasks), 'task{s}')}"
+    if not left.by_task:
         return f"{what}: done before"
     n, settings = plan.job.settings.workers, plan.job.settings
     if settings.scheduler or settings.scheduler_file:
-        return f"{what}: about {duration(plan.estimate.seconds)} of one core"
-    gb = plan.estimate.memory_bytes(n) / 1e9
-    return f"{what}: about {duration(plan.estimate.wall_s(n))} with -j {n}, {gb:.1f} GB"
+        return f"{what}: about {duration(left.seconds)} of one core"
+    return f"{what}: about {duration(left.wall_s(n))} with -j {n}, {left.memory_bytes(n) / 1e9:.1f} GB"
 
 
 def lost_in_words(reasons: Sequence[str]) -> str:
@@ -92,6 +95,7 @@ class _EventQueue:
     show_task: Callable[[TaskDone], None]
     _begun: dict[int, Begun] = field(default_factory=dict)
     _ended: dict[int, Fitted | PartDone | Failed] = field(default_factory=dict)
+    _left: dict[int, Estimate] = field(default_factory=dict)
     _n_done: dict[int, int] = field(default_factory=dict)
     _done_s: dict[int, float] = field(default_factory=dict)
 
@@ -108,19 +112,20 @@ class _EventQueue:
     def _wait(self, index: int, until: Callable[[], bool], title: str, log: Log, begun: Begun | None = None) -> None:
         if until():
             return
-        plan = begun.plan if begun else None
-        expected_s = plan.estimate.wall_s(plan.job.settings.workers) if plan else None
-        with progress_bar(title, log, expected_s) as progress:
-            if plan and plan.tasks:
-                progress(self._n_done.get(index, 0), len(plan.tasks), FITTING)
+        share = self._share(index) or 0.0
+        expected_s = self._left[index].wall_s(begun.plan.job.settings.workers) if begun else None
+        with progress_bar(title, log, expected_s, share, "" if begun else FIRST) as progress:
+            if begun and begun.tasks:
+                progress(self._n_done.get(index, 0), len(begun.tasks), FITTING, share)
             for event in self.events:
                 if isinstance(event, TaskDone):
                     self._note(event)
                     if event.index == index:
-                        progress(event.n_done, event.n_tasks, event.task.label, self._share(event))
+                        progress(event.n_done, event.n_tasks, event.task.label, self._share(index))
                     self.show_task(event)
                 elif isinstance(event, Begun):
                     self._begun[event.index] = event
+                    self._left[event.index] = event.plan.estimate.of(event.tasks)
                 else:
                     self._ended[event.index] = event
                 if until():
@@ -131,7 +136,7 @@ class _EventQueue:
         self._n_done[event.index] = event.n_done
         self._done_s[event.index] = self._done_s.get(event.index, 0.0) + expected_s
 
-    def _share(self, event: TaskDone) -> float | None:
-        """Return the share of a recording's work that is done, by its estimated time; None where nothing was left."""
-        whole_s = event.plan.estimate.seconds
-        return self._done_s[event.index] / whole_s if whole_s else None
+    def _share(self, index: int) -> float | None:
+        """Return the share of a recording's work that is done, by its estimated time; None where it is not known."""
+        whole_s = self._left[index].seconds if index in self._left else 0.0
+        return self._done_s.get(index, 0.0) / whole_s if whole_s else None

@@ -153,7 +153,7 @@ def show_tasks(paths: list[Path], configuration: Configuration, log: Log) -> int
         with failures.alone(path):
             plan = plan_recording(path, configuration.resolve(path)[0], names_before(paths, i))
             writer.write_all(task_rows(plan))
-            log.info(f"{shown[path]}: {expected(plan)}")
+            log.info(f"{shown[path]}: {expected(plan, plan.tasks)}")
     return failures.exit_code
 
 
@@ -204,7 +204,9 @@ def fit_all(
 
         def show_failed(path: Path, error: RnnspikeError) -> None:
             if writer.format != "table":  # which has no room for it beside the line on stderr
-                writer.write(failed_recording(run_name(path), error.reason.removeprefix(f"{path}: ")))
+                alike = sum(run_name(each) == run_name(path) for each in paths) > 1
+                name = str(path) if alike else run_name(path)
+                writer.write(failed_recording(name, error.reason.removeprefix(f"{path}: ")))
 
         options = FitOptions(
             overwrite=values["overwrite"],

@@ -245,7 +245,7 @@ def _tables(recording: Recording) -> Table:
     from rnnspike.recording.overview.summary import table_rows
 
     heads = Column("table", "name"), Column("kind", rank=1), Column("rows", "number")
-    found = Table([*heads, Column("columns: times, conditions, others", "prose")])
+    found = Table([*heads, Column("columns (times cyan, conditions magenta)", "prose")])
     for table in table_rows(recording):
         columns = label(", ").join(_column(column) for column in table["columns"])
         found.add(label(table["table"], "bold"), table["kind"], str(table["n_rows"]), columns)

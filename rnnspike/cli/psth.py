@@ -87,7 +87,7 @@ class BandwidthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw all units into this file (.png, .svg, .pdf), on pages of 24 units: of a PDF, else files _1, _2, ...",
+    help="Draw all units into this file (.png, .svg, .pdf). More than 24: pages of a PDF, else NAME_1, NAME_2, ...",
 )
 @click.option(
     "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw each unit into this folder as PNG."
@@ -213,7 +213,9 @@ def on_pages(results: Iterator[PsthResult], plan: TrialPlan, name: str, path: Pa
     n_units = len(plan.unit_ids)
     pages, n_files = Pages(path, name, n_units), len(page_paths(path, n_units))
     if n_files > 1:
-        log.info(f"{n_units} units take {n_files} pictures of {MOST_UNITS} units each; one .pdf would have pages")
+        log.info(
+            f"{n_units} units take {n_files} pictures of up to {MOST_UNITS} units each; one .pdf would have pages"
+        )
     for result in results:
         with output_errors(path, "--picture"):
             pages.add(plan.trials([result.unit]), result)

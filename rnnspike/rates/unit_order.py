@@ -66,8 +66,8 @@ def unit_order(rates: GivenRates, trials_of: TrialsOf) -> Finding | None:
     n = sum(gain.z >= EACH_SURE for gain in moved.values())
     message = (
         f"{rates.name}: these rates seem to be of other units: those given for unit {ids[column[unit]]} fit "
-        f"unit {ids[unit]} better than its own by {moved[unit].in_words()}; so it is for {n} of "
-        f"{counted(len(ids), 'unit{s}')}; give the rates with their unit ids (unit_ids)"
+        f"unit {ids[unit]} better than its own by {moved[unit].in_words()}; the same holds for {n} of "
+        f"{counted(len(ids), 'unit{s}')} in all; give the rates with their unit ids (unit_ids)"
     )
     return found("rates-other-units", message, count=n)
 

@@ -79,12 +79,12 @@ class Step:
 
 
 def next_steps(run: Run, model: str, has_dynamics: bool) -> list[Step]:
-    """Return what to do next, most telling first; ``has_dynamics`` is more than a brief reading."""
+    """Return what to do next, most telling first; ``has_dynamics``: ``rnnspike dynamics`` was run."""
     settings = run.settings["settings"]
     found = [_quick(run)] if settings["effort"]["value"] == "fast" and any(map(is_network, run.models)) else []
     found += _off(run, model)
     drift = [unit for unit, _, low, _ in tallies.gains_over(run, "psth-gain", "psth") if low > 0]
-    if drift and settings.get("fold_scheme", {}).get("value") != "blocked":
+    if drift and run.setting("fold_scheme") != "blocked":
         text = (
             f"A slow gain helps on {counted(len(drift), 'unit{s}')} (95 % interval above 0): the rate follows that "
             "of earlier trials, as with drift or arousal. Check with --fold-scheme blocked that the gains hold."
@@ -95,8 +95,11 @@ def next_steps(run: Run, model: str, has_dynamics: bool) -> list[Step]:
     if repeats:
         text = f"{_units(repeats)}: spikes that repeat a time exactly are kept. --drop-duplicates takes them out."
         found.append(Step(text, commands.fit_otherwise(run, "no_duplicates", drop_duplicates=True)))
-    if settings.get("replicates", {}).get("value") == 0:
-        text = "No model was run free: with the default --replicates the page shows what each makes by itself."
+    if run.setting("replicates") == 0:
+        text = (
+            "No model was run free: with the default --replicates the page also compares simulated spike trains with "
+            "the recorded ones."
+        )
         found.append(Step(text, commands.fit_otherwise(run, "run_free", replicates=None)))
     if set(run.models) & set(closed_loop()) and not has_dynamics:
         text = "rnnspike dynamics looks into the trained networks in depth; rnnspike report then shows it here."
@@ -138,7 +141,7 @@ def _foreign(run: Run, model: str) -> list[Step]:
     units = [row["unit"] for row in tallies.scored(run, model) if row.get("contamination_gate") == "contaminated"]
     if not units or len(units) == len(run.units):
         return []
-    text = f"{_units(units)}: sort again, or leave out what holds spikes of other cells."
+    text = f"{_units(units)}: sort again, or leave out the units that hold spikes of other cells."
     return [Step(text, commands.fit_without(run, units))]
 
 

@@ -103,8 +103,8 @@ def render(run: Run) -> str:
     """Return the page of one run."""
     share = min(1.0, FULL_UNITS / max(1, len(run.units)))
     headline = tallies.headline_model(run) if run.units else ""
-    section = methods(run)
-    network = network_payload(run)
+    section, network, shown = methods(run), network_payload(run), overview(run, headline)
+    trials = shown["trials"]
     return page(
         "report.html.j2",
         title=f"{run.name} · rnnspike",
@@ -116,14 +116,14 @@ def render(run: Run) -> str:
         next_steps=advice.next_steps(run, headline, has_dynamics(run)) if run.units else [],
         tiles=tiles(run, headline) if run.units else [],
         findings=run.findings,
-        overview=Markup(to_script(overview(run, headline))),
+        overview=Markup(to_script(shown)),
         units=[Markup(unit_script(run, unit, share)) for unit in run.units],
         deflated=share < 1,
         dropped=dropped(run),
-        captured=len(run.units) > 1 and any(captured_models(run).values()),
-        correlations=correlations_payload(run.population) is not None,
+        captured=len(run.units) > 1 and any(shown["captured"].values()),
+        correlations=shown["correlations"] is not None,
         population=any(row.get("population_gain") is not None for row in run.rows),
-        single_trials=(trials := single_trials(run)) is not None,
+        single_trials=trials is not None,
         gains=trials is not None and "gain" in trials,
         states=trials is not None and "state.model" in trials,
         decoding=decoding_table(run.decoding) if run.decoding else None,
@@ -135,7 +135,7 @@ def render(run: Run) -> str:
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
         sha256=run.provenance["sha256"],
-        input_name=Path(run.provenance["input"]).name,
+        input_name=run.input_name,
         command=words.repeat_command(run),
         methods=escape(section.as_text()),
         bibtex=escape(section.as_bibtex()),

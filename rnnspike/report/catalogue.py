@@ -26,8 +26,9 @@ GLANCE = (
     Figure(
         "steps",
         "What each rung adds",
-        "Gain of each model over the one that it extends, paired by trial, one point a unit, with its number at the "
-        "right. Filled: the 95 % interval of that unit leaves out 0; with many units 1 in 20 does so by chance.",
+        "Gain of each model over the one that it extends, paired by trial, one point per unit; at the right the gain "
+        "with its interval, or of several units the median with the lowest and the highest. Filled: the 95 % "
+        "interval of that unit leaves out 0; with many units 1 in 20 does so by chance.",
         "The difference of the two models' log-likelihoods of the same trials; bootstrap over trials of the ratio. "
         "Where the model extended was not fitted, the nearest that it extends in turn; the stack is set against the "
         "GLM.",
@@ -43,14 +44,14 @@ CAPTURED = (
     Figure(
         "captured",
         "What is captured",
-        "One row per unit, one column per model that knows spike history (of the others' activity: that reads the "
-        "other units). Colour: share of the departure that the model explains, from 0 (orange) to 1 (blue); mark: "
-        "verdict. Empty: the unit shows no such departure.",
+        "One row per unit, one column per model that knows spike history (for the others' activity: per model that "
+        "reads the other units). Colour: share of the departure that the model explains, from 0 (orange) to 1 "
+        "(blue); mark: verdict. Empty: the unit shows no such departure.",
         "Shares and verdicts as in the table of units, for all models at once: by time since the last spike, by "
         "number of recent spikes, and by the others' spikes. Hover a cell for its share with interval; the table "
         "has all.",
-        "Filled circles on blue from the rung on whose kind of memory the unit has.",
-        "Crosses on orange in all columns: no model has found what the unit does.",
+        "Filled circles on blue from the first model on that has the kind of memory that the unit shows.",
+        "Crosses on orange in all columns: no model reproduces this departure.",
         paper=("overall:captured",),
         wide=True,
     ),

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from rnnspike.models.registry import GIVEN_COLOURS, MODELS, OTHER_COLOURS, Colours, without_history
 
-#: Colours of conditions: apart from each other, also to the colour-blind, and from the colours of all models.
+#: Colours of conditions: apart from each other and from the colours of all models.
 #: Recordings with more conditions than these are shown as a heat map.
 CONDITION_COLOURS: tuple[Colours, ...] = (
     ("#0000f0", "#783cff"),
@@ -47,7 +47,7 @@ def on_paper(model: str) -> str:
 
 
 def condition_colours(n: int) -> list[str]:
-    """Return a colour a condition on white: black for one, then those of conditions; of too many two in turn."""
+    """Return a colour per condition on white: black for one, then those of conditions; of too many two in turn."""
     if n == 1:
         return ["#1a1a1a"]
     few = [light for light, _ in CONDITION_COLOURS[:n]]

@@ -242,6 +242,15 @@ class Run:
         """What a comparison over runs takes of this one."""
         return read_scored(self.folder)
 
+    def setting(self, name: str) -> Any:
+        """Return the value of a setting, None where the run has none of this name."""
+        return self.settings["settings"].get(name, {}).get("value")
+
+    @property
+    def input_name(self) -> str:
+        """Name of the recording's file, also of one that was fitted on Windows."""
+        return str(self.provenance["input"]).replace("\\", "/").rsplit("/", 1)[-1]
+
     def stack_weights(self, unit: str) -> dict[str, dict[str, float]]:
         """Return the stack's weights of each test fold; empty where there is no stack.
 

@@ -107,8 +107,8 @@ def brief_note(rows: Sequence[Mapping[str, Any]]) -> str | None:
     starts, lag_ms = max(row["n_starts"] for row in brief), max(row["longest_lag_ms"] for row in brief)
     return (
         f"A brief reading, made by fit: up to {max(row['n_seeds'] for row in brief)} networks per unit, one input "
-        f"({brief[0]['input']}), {starts:g} starts per search, gradients up to {lag_ms:.3g} ms. There may be more  "
-        "fixed points than it found. rnnspike dynamics RUN looks for them from 128 starts and adds the "
+        f"({brief[0]['input']}), {starts:g} starts per search, gradients followed back to {lag_ms:.3g} ms. There "
+        "may be more fixed points than it found. rnnspike dynamics RUN looks for them from 128 starts and adds the "
         "closed loop, basins, cycles and the rhythm."
     )
 
@@ -118,12 +118,14 @@ def behind_glm(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     said = []
     for unit, model in dict.fromkeys((row.get("unit"), row["model"]) for row in rows):
         gain, low, high = run.gains.get((str(unit), model, "glm"), (0.0, 0.0, 0.0))
-        if gain < 0:
-            within = "" if high < 0 else ", which includes 0"
+        ends = f"{-gain:.3f} bits/spike (95 % interval {-high:.3f} to {-low:.3f})"
+        if high < 0:
             said.append(
                 f"Unit {unit}: read it with care. On held-out trials {model} finds the spikes less likely than glm "
-                f"by {-gain:.3f} bits/spike (95 % interval {-high:.3f} to {-low:.3f}{within})."
+                f"by {ends}."
             )
+        elif gain < 0:
+            said.append(f"Unit {unit}: {model} is not shown to be worse or better than glm; it is behind by {ends}.")
     return said
 
 

@@ -58,7 +58,7 @@ def protocol_line(run: Run) -> str:
     return (
         f"{_units(len(run.units))}, {resolved['n_trials']} trials of {start:g} to {stop:g} s around "
         f"{resolved['align']} ({resolved['table']}), {bin_ms:g} ms bins, {resolved['n_folds']} folds: every trial is "
-        "scored by models that have not seen it"
+        "scored by fits that have not seen it"
     )
 
 
@@ -74,7 +74,7 @@ def summary(run: Run) -> list[str]:
     sentences += shared_sentences(run.population, run.rows)
     failed = [row for row in run.rows if row["status"] == "failed"]
     if failed:
-        sentences.append(counted(len(failed), "fit{s} failed; the rows say why."))
+        sentences.append(counted(len(failed), "fit{s} failed: see 'What was dropped'."))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -85,12 +85,20 @@ def _memory_sentence(run: Run, model: str) -> str:
     above = sum(low > 0 for _, _, low, _ in gains)
     below = sum(high < 0 for _, _, _, high in gains)
     middle = float(np.median([gain for _, gain, _, _ in gains]))
-    text = (
-        f"{model} finds the held-out spikes more likely than psth-gain does, the trial average with a slow gain, on "
-        f"{above} of {_units(len(gains))} (95 % interval above 0; median gain over all units {middle:+.3f} "
-        "bits/spike): spike history, or a better estimate of the drive."
-    )
-    if len(gains) > 1:
+    if above:
+        text = (
+            f"{model} finds the held-out spikes more likely than psth-gain does, the trial average with a slow gain, "
+            f"on {above} of {_units(len(gains))} (95 % interval above 0; median gain over all units {middle:+.3f} "
+            "bits/spike): spike history, or a better estimate of the drive."
+        )
+    else:
+        of = "the unit" if len(gains) == 1 else f"any of {_units(len(gains))}"
+        median = "gain" if len(gains) == 1 else "median gain"
+        text = (
+            f"It is not shown on {of} that {model} finds the held-out spikes more likely than psth-gain does, the "
+            f"trial average with a slow gain ({median} {middle:+.3f} bits/spike; no 95 % interval above 0)."
+        )
+    if above and len(gains) > 1:
         text += f" These are {len(gains)} tests, one per unit; without any gain 1 in 40 would come out so by chance."
     return text + (f" On {below} it is worse (95 % interval below 0)." if below else "")
 
@@ -243,7 +251,7 @@ def repeat_command(run: Run, **changed: Any) -> str:
         Settings that are to be others than those of the run; None for their default.
     """
     rates = run.settings.get("resolved", {}).get("rates", [])
-    words = ["rnnspike", "score" if rates else "fit", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]]
+    words = ["rnnspike", "score" if rates else "fit", run.input_name]
     for each in rates:
         words += ["--intensity", f"{each['name']}={each['file']}"]
     if rates:

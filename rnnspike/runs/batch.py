@@ -212,7 +212,7 @@ class _Batch:
             return
         assert each.plan is not None
         if task is None:
-            yield Begun(each.index, each.plan)
+            yield Begun(each.index, each.plan, each.schedule.tasks)
         elif task != WRITE:
             schedule = each.schedule
             yield TaskDone(each.index, each.plan, schedule.n_done, schedule.n_tasks, task, schedule.lost)

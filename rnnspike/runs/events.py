@@ -10,10 +10,11 @@ from rnnspike.runs.tasks import Lost, Task
 
 @dataclass(frozen=True)
 class Begun:
-    """A recording was read, and what it asks for is known."""
+    """A recording was read, and what it asks for is known; ``tasks`` are those that are done here."""
 
     index: int
     plan: Plan
+    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,11 @@ class Schedule:
             self._make_ready(task)
 
     @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks but ``WRITE``."""
+        return tuple(task for task in self._needs if task != WRITE)
+
+    @property
     def is_over(self) -> bool:
         """Whether every task is done or lost."""
         return self._n_ended == self._n_all

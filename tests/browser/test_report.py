@@ -422,6 +422,18 @@ def test_sections_stand_beside_the_page_and_above_it_on_a_phone(page: Any) -> No
     assert not page.locator("#sidebar").is_visible()
 
 
+def test_a_section_is_reached_and_the_reader_may_leave_it(page: Any) -> None:
+    link = page.locator("#sidebar").get_by_role("link", name="Provenance")
+    link.click()
+    link.click()  # nothing is left to scroll
+    page.wait_for_selector("#sidebar a[aria-current=location]:has-text('Provenance')")
+    page.wait_for_timeout(1500)
+    page.mouse.move(700, 400)
+    page.mouse.wheel(0, -900)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("document.getElementById('provenance').getBoundingClientRect().top") > 300
+
+
 def test_what_is_captured_stands_in_a_table_too(page: Any, runs: tuple[Path, Path]) -> None:
     rows = [json.loads(line) for line in (runs[0] / "rows.jsonl").read_text().splitlines()]
     glm = next(row for row in rows if (row["unit"], row["model"]) == ("0", "glm"))

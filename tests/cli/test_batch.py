@@ -150,6 +150,15 @@ def test_rows_of_units_as_they_are_done(session: Path, tmp_path: Path) -> None:
     assert [row["log_likelihood"] for row in again] == [row["log_likelihood"] for row in rows]
 
 
+def test_a_failed_recording_is_not_taken_for_another_of_its_name(session: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    bad = tmp_path / "bad" / session.name
+    bad.write_bytes(b"not a recording")
+    result = invoke("fit", session, bad, *OPTIONS, "--out", tmp_path / "runs", "--format", "jsonl")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["recording"] for row in rows if row["status"] == "failed"] == [str(bad)]
+
+
 def test_a_closed_pipe_ends_with_141(session: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rnnspike", "fit", str(session), *OPTIONS, "--out", str(tmp_path)]
     child = subprocess.Popen([*command, "--stream", "units", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -92,7 +92,7 @@ def test_a_picture_of_many_units_has_pages(session: Path, capsys, tmp_path: Path
     code, _, err = run(capsys, session, "--draws", 100, "--picture", tmp_path / "all.pdf")
     assert code == ExitCode.OK and b"/Count 2 " in (tmp_path / "all.pdf").read_bytes() and "all.pdf" in err
     code, _, err = run(capsys, session, "--draws", 100, "--picture", tmp_path / "all.png")
-    assert code == ExitCode.OK and "2 units take 2 pictures of 1 units each; one .pdf would have pages" in err
+    assert code == ExitCode.OK and "2 units take 2 pictures of up to 1 units each; one .pdf would have pages" in err
     files = sorted(tmp_path.glob("*.png"))
     assert [file.name for file in files] == ["all_1.png", "all_2.png"] and all(str(file) in err for file in files)
 

@@ -126,7 +126,11 @@ def test_network_section_is_the_stored_analysis(whole_folder: Path) -> None:
     leading = stored["eigenvalues"][:12].ravel()
     np.testing.assert_allclose(unpacked(silent["eigenvalues"]["re"]), leading.real, atol=1e-4)
     assert found["table"][0][:3] == ["0", "lstm", "silent"]
-    assert found["brief"] is None or "unit" in found["brief"]
+    assert found["brief"].startswith("A brief reading, made by fit: up to ")  # of the other unit
+
+
+def test_without_an_analysis_there_is_no_network_section(run_folder: Path) -> None:
+    assert network_payload(load_run(run_folder)) is None
 
 
 def test_what_is_compressed_is_read_back_by_raw_inflation() -> None:

@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], out: Path | None, tabl
 
 
 def render(table: str, names: Sequence[str], rows: list[dict[str, Any]]) -> Any:
-    """Return a table as ``fit`` and ``compare`` would show it; of trials, as many columns as fit."""
+    """Return rows as ``fit`` shows them; of pairs and trials, as many columns as there is room for."""
     if table == "rows":
         from rnnspike.cli.fit import render as render_fit
 

@@ -82,7 +82,7 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], output_format: str | N
 
 
 def render(rows: list[dict[str, Any]]) -> Any:
-    """Return the table, effect first, then p: what is the same everywhere in the title, else above its rows."""
+    """Return the table, effect first, then p: what is the same in all rows in the title, else above its rows."""
     heads = ("recording", "unit", "model_b", "protocol")
     same = {key for key in heads if len({row[key] for row in rows}) == 1}
     places = {(row["recording"], row["unit"]) for row in rows}
@@ -93,7 +93,11 @@ def render(rows: list[dict[str, Any]]) -> Any:
     columns += [Column(name, "number" if name != "over" else "text", rank) for name, rank in FIGURES]
     of_what = "Gain in bits/spike over " + (str(rows[0]["model_b"]) if "model_b" in same else "the model named above")
     over = "" if rows[0]["n_units"] == 1 else ", mean over units"
-    table = Table(columns, f"{of_what}{over}; correction of p over pairs: {CORRECTIONS[rows[0]['correction']]}")
+    common = [_said(key, rows[0][key]) for key in ("recording", "unit") if key in same and rows[0][key] is not None]
+    where = f"{', '.join(common)}: " if common else ""
+    table = Table(
+        columns, f"{where}{of_what}{over}; correction of p over pairs: {CORRECTIONS[rows[0]['correction']]}"
+    )
     last: tuple[Any, ...] = ()
     for row in rows:
         here = tuple(row[key] for key in above)

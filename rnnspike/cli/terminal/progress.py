@@ -29,18 +29,23 @@ class Step(Protocol):
 
 
 class _Left:
-    """The time left: at first what was expected of the whole, if anything, then what the work has taken so far."""
+    """The time left: at first what was expected of the whole, if anything, then what the work has taken so far.
 
-    def __init__(self, expected_s: float | None) -> None:
-        self.begun, self.expected_s = time.monotonic(), expected_s
+    ``first`` is the share that was done when the clock began.
+    """
+
+    def __init__(self, expected_s: float | None, first: float = 0.0) -> None:
+        self.begun, self.expected_s, self.first = time.monotonic(), expected_s, first
 
     def left_s(self, done: int, total: int, share: float | None) -> tuple[float, float | None]:
         """Return the seconds so far, and those left, None where they are not known."""
         taken_s = time.monotonic() - self.begun
         share = done / max(total, 1) if share is None else share
-        if done == 0 or share < KNOWN_SHARE:
-            return taken_s, None if self.expected_s is None else max(0.0, self.expected_s - taken_s)
-        return taken_s, taken_s * (1 - share) / share
+        gained = share - self.first
+        if done == 0 or gained < KNOWN_SHARE:
+            expected_s = None if self.expected_s is None else self.expected_s * (1 - self.first)
+            return taken_s, None if expected_s is None else max(0.0, expected_s - taken_s)
+        return taken_s, taken_s * (1 - share) / gained
 
 
 class _Countdown:
@@ -57,9 +62,10 @@ class _Countdown:
 class _Lines:
     """Progress where there is no terminal: one line of the time left, and with -v one per task."""
 
-    def __init__(self, title: str, log: Log, expected_s: float | None) -> None:
-        self.title, self.log, self.time, self.told = title, log, _Left(expected_s), False
-        log.detail(f"{title}: {FIRST}")
+    def __init__(self, title: str, log: Log, left: _Left, label: str) -> None:
+        self.title, self.log, self.time, self.told = title, log, left, False
+        if label:
+            log.detail(f"{title}: {label}")
 
     def __call__(self, done: int, total: int, label: str, share: float | None = None) -> None:
         """Take a step."""
@@ -80,14 +86,18 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(title: str, log: Log, expected_s: float | None = None) -> Iterator[Step]:
+def progress_bar(
+    title: str, log: Log, expected_s: float | None = None, done: float = 0.0, label: str = FIRST
+) -> Iterator[Step]:
     """Show a progress bar on a terminal; elsewhere, the time left of long work, and with -v a line per task.
 
-    ``expected_s`` is what the whole is expected to take, s.
+    ``expected_s`` is what the whole is expected to take, s, ``done`` the share of it that was done before, ``label``
+    what goes on before there is anything to count.
     """
+    left = _Left(expected_s, done)
     console = message_console()
     if not console.is_terminal or console.is_dumb_terminal or log.verbosity < 0:
-        yield _Lines(title, log, expected_s)
+        yield _Lines(title, log, left, label)
         return
     from rich.progress import (
         BarColumn,
@@ -109,7 +119,7 @@ def progress_bar(title: str, log: Log, expected_s: float | None = None) -> Itera
     )
     # Results on stdout stay there.
     with Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False) as bar:
-        task, left = bar.add_task(visible(title), total=None, label=FIRST, left=""), _Left(expected_s)
+        task = bar.add_task(visible(title), total=None, label=label, left="")
 
         def step(done: int, total: int, label: str, share: float | None = None) -> None:
             _, left_s = left.left_s(done, total, share)

@@ -131,7 +131,7 @@ def psth(shown: Shown) -> Picture | None:
 
 
 def _psth_by_condition(shown: Shown) -> Picture:
-    """Draw a curve a condition with its band, and the model's dotted; a map of the rates where they are many."""
+    """Draw a curve per condition with its band, and the model's dotted; a map of the rates where they are many."""
     c, time = shown.curves, shown.curves["smooth.time_s"]
     names = short_labels([str(label) for label in c["smooth.condition"]])
     figure, on = axes(f"{time_label(shown.run)} (s)", "rate (Hz)")

@@ -19,8 +19,8 @@ SENTENCES = {
     "constant": "a constant rate, the mean of the training trials; the null of all scores.",
     "psth": (
         "the average over trials, smoothed with a Gaussian kernel; with several conditions, that of each was drawn "
-        "towards the average of all. Bandwidth and pull maximised the likelihood of training trials left out one at "
-        "a time."
+        "towards the average of all. Bandwidth and shrinkage maximised the likelihood of training trials left out "
+        "one at a time."
     ),
     "psth-gain": (
         "the PSTH times a gain from the ratio of recorded to expected spikes of earlier trials, with weights "
@@ -28,7 +28,7 @@ SENTENCES = {
         "spike history."
     ),
     "renewal": (
-        "a renewal process on the clock of the drive with one of six laws of intervals (exponential, gamma, "
+        "a renewal process on the clock of the drive with one of six interval distributions (exponential, gamma, "
         "inverse Gaussian, lognormal, Weibull, log-logistic), the two best also tried with a refractory shift, "
         "or a product of drive and a function of the time since the last spike [@kass2001]; validation trials "
         "chose."

@@ -71,10 +71,6 @@ def methods(run: Run) -> Methods:
     return Methods(tuple((heading, visible(text)) for heading, text in paragraphs.items() if text))
 
 
-def _setting(run: Run, name: str) -> Any:
-    return run.settings["settings"].get(name, {}).get("value")
-
-
 def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:g} ms" if seconds < 1 else f"{seconds:g} s"
 
@@ -86,7 +82,7 @@ def _recording(run: Run) -> str:
         file_format or "", "" if file_format in WITHOUT_NEO else " through Neo [@garcia2014]"
     )
     said = [f"Spike times were read from a recording in {file_format} format{how}." if file_format else ""]
-    segment = _setting(run, "segment")
+    segment = run.setting("segment")
     if segment:
         said.append(f"The recording was cut into {resolved['n_trials']} pieces of {_ms(segment)}.")
     else:
@@ -94,13 +90,13 @@ def _recording(run: Run) -> str:
             f"{resolved['n_trials']} trials of {start:g} to {stop:g} s around `{resolved['align']}` of the table "
             f"`{resolved['table']}` were analysed."
         )
-    condition, covariates = _setting(run, "condition"), _setting(run, "covariate")
+    condition, covariates = run.setting("condition"), run.setting("covariate")
     if condition:
         said.append(f"Conditions were told apart by {_listed(condition)}.")
     if covariates:
         inputs = "was an input" if len(covariates) == 1 else "were inputs"
         said.append(f"The time series {_listed(covariates)} {inputs} of the GLM and of the networks, where fitted.")
-    width = _ms(_setting(run, "bin"))
+    width = _ms(run.setting("bin"))
     if resolved["observation"] == "poisson":
         said.append(
             f"Spikes were counted in bins of {width}; given the past, the count of a bin is Poisson with mean mu."
@@ -111,7 +107,7 @@ def _recording(run: Run) -> str:
             "probability 1 - exp(-mu), where mu is the integral of the intensity over the bin."
         )
     said.append(
-        f"Up to {_ms(_setting(run, 'burn_in'))} before each window were read as spike history and not scored; "
+        f"Up to {_ms(run.setting('burn_in'))} before each window were read as spike history and not scored; "
         "time that was not observed was neither scored nor taken for silence."
     )
     return " ".join(filter(None, said))
@@ -122,11 +118,12 @@ def _units(run: Run) -> str:
     said = [f"{counted(len(run.units), 'unit{s}')} {'was' if len(run.units) == 1 else 'were'} fitted."]
     not_requested = sum(why == NOT_REQUESTED for why in left_out.values())
     if not_requested:
-        said.append(f"{not_requested} more were not asked for (`{_setting(run, 'units')}`).")
+        were = "was" if not_requested == 1 else "were"
+        said.append(f"{counted(not_requested, 'further unit{s}')} {were} excluded by `{run.setting('units')}`.")
     reasons = Counter(_reason(why) for why in left_out.values() if why != NOT_REQUESTED)
-    said += [f"{counted(n, 'unit{s}')} left out: {reason}." for reason, n in reasons.items()]
+    said += [f"{counted(n, 'unit{s}')} {'was' if n == 1 else 'were'} excluded: {why}." for why, n in reasons.items()]
     unscored = Counter(row["model"] for row in run.rows if row["status"] != "ok" and row["unit"] in run.units)
-    said += [f"`{model}` has no score on {counted(n, 'unit{s}')}; the rows say why." for model, n in unscored.items()]
+    said += [f"`{model}` has no score on {counted(n, 'unit{s}')}." for model, n in unscored.items()]
     return " ".join(said)
 
 
@@ -152,8 +149,8 @@ def _models(run: Run) -> str:
 
 
 def _folds(run: Run) -> str:
-    n_folds, effort = run.settings["resolved"]["n_folds"], _setting(run, "effort")
-    blocked = _setting(run, "fold_scheme") == "blocked"
+    n_folds, effort = run.settings["resolved"]["n_folds"], run.setting("effort")
+    blocked = run.setting("fold_scheme") == "blocked"
     how = (
         "contiguous blocks of the trials of each condition"
         if blocked
@@ -162,9 +159,11 @@ def _folds(run: Run) -> str:
     said = [
         (
             f"Trials were split into {n_folds} folds of {how}; overlapping trials stayed in one fold. Every trial "
-            "was scored by models that had not seen it."
+            "was scored by fits that had not seen it."
         )
     ]
+    if any(map(is_given, run.models)):
+        said.append("Whether the given rates had been fitted to these trials is not known here.")
     fitted = [name for name in run.models if not is_given(name) and MODELS[name].fitted]
     closed = [name for name in fitted if MODELS[name].closed_form]
     if closed:
@@ -193,7 +192,7 @@ def _scores(run: Run) -> str:
             "over the models of a unit by Holm's method [@holm1979] where the simplest sufficient model is named."
         )
     ]
-    metrics = _setting(run, "metrics") or []
+    metrics = run.setting("metrics") or []
     if "nlb" in metrics:
         said.append("Scores by the definitions of the Neural Latents Benchmark were added [@pei2021].")
     if "nemos" in metrics:
@@ -210,9 +209,10 @@ def _goodness_of_fit(run: Run) -> str:
             "(Kolmogorov-Smirnov) and, by their normal scores, for autocorrelation [@ljung1978]; these p are "
             "per unit and model and were not corrected over units."
         )
-    if any(row.get("refractory_verdict") or row.get("adaptation_verdict") for row in run.rows):
+    references = sorted({row["capture_reference"] for row in run.rows if row.get("capture_reference")})
+    if references:
         said.append(
-            "Refractoriness and adaptation count as captured by how much of the deviance of `psth-gain` a "
+            f"Refractoriness and adaptation count as captured by how much of the deviance of {_listed(references)} a "
             "model removes, in strata of the time since the last spike and of recent spikes; significance was "
             "corrected over units [@benjamini1995]."
         )
@@ -222,11 +222,11 @@ def _goodness_of_fit(run: Run) -> str:
 def _free_runs(run: Run) -> str:
     rows = [row for row in run.rows if row.get("free_run_stability")]
     if not rows:
-        return "Models were not simulated." if not _setting(run, "replicates") else ""
+        return "Models were not simulated." if not run.setting("replicates") else ""
     return (
         f"Models were also run on their own spikes, over held-out trials ({simulated_trials(rows)}), to tell "
-        f"whether they run away [@gerhard2017]; statistics of {_setting(run, 'replicates')} replicates put "
-        "together of these runs were compared with the recorded ones."
+        f"whether they run away [@gerhard2017]; statistics of {run.setting('replicates')} replicates of these "
+        "trials, assembled from the runs, were compared with the recorded ones."
     )
 
 
@@ -254,10 +254,9 @@ def _dynamics(run: Run) -> str:
     deep, brief = ([row for row in rows if bool(row.get("brief")) is flag] for flag in (False, True))
     said = [_looked_at(some) for some in (deep, brief) if some]
     if said:
-        said.append(
-            "Time constants and frequencies are from the eigenvalues of the Jacobian at these points, with 95 % "
-            "intervals of time constants over networks (Student's, of the logarithm)."
-        )
+        several = any((row.get("n_seeds") or 1) > 1 for row in rows)
+        ends = ", with 95 % intervals of time constants over networks (Student's, of the logarithm)" * several
+        said.append(f"Time constants and frequencies are from the eigenvalues of the Jacobian at these points{ends}.")
     return " ".join(said)
 
 
@@ -271,8 +270,8 @@ def _looked_at(rows: Sequence[Mapping[str, Any]]) -> str:
     brief = ", a brief search that may miss some" if rows[0].get("brief") else ""
     return (
         f"Up to {networks} per unit ({_listed(models)}; {units}) were analysed as dynamical systems under the "
-        f"{'inputs' if len(inputs) > 1 else 'input'} {_listed(inputs)}: fixed and slow points were searched{searched}"
-        f"{brief} [@sussillo2013]."
+        f"{'inputs' if len(inputs) > 1 else 'input'} {_listed(inputs)}: fixed and slow points were searched for"
+        f"{searched}{brief} [@sussillo2013]."
     )
 
 
@@ -281,7 +280,7 @@ def _software(run: Run) -> str:
     versions = [f"{name} {known[key]}" for key, name in PACKAGES.items() if key in known]
     return (
         f"rnnspike {known.get('rnnspike', 'of an unknown version')} with {', '.join(versions)} installed; seed "
-        f"{_setting(run, 'seed')}."
+        f"{run.setting('seed')}."
     )
 
 

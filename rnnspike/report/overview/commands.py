@@ -8,14 +8,16 @@ from typing import Any
 from rnnspike.config import FitSettings
 from rnnspike.report.load import Run
 from rnnspike.report.words import repeat_command
+from rnnspike.runs.scoring import OUT as SCORES
 
-#: Settings of a run whose values a run directory of the same name cannot hold twice: another folder is named.
+#: Folder of the new run: the one of this run holds a run of this name already.
 ELSEWHERE = "runs_{}"
 
 
 def run_folder(run: Run) -> str:
     """Return where the run lies if ``--out`` was left at its default; the page puts its own place there."""
-    return f"{FitSettings.model_fields['out'].default}/{run.folder.name}"
+    home = SCORES if run.settings["resolved"].get("rates") else FitSettings.model_fields["out"].default
+    return f"{home}/{run.folder.resolve().name}"
 
 
 def fit_otherwise(run: Run, name: str, **changed: Any) -> str:
@@ -36,7 +38,7 @@ def fit_otherwise(run: Run, name: str, **changed: Any) -> str:
 def fit_without(run: Run, units: list[str]) -> str:
     """Return the command that fits the recording again without some of its units."""
     listed = ", ".join(f'"{unit}"' for unit in units)
-    asked, others = run.settings["settings"].get("units", {}).get("value"), f"id not in [{listed}]"
+    asked, others = run.setting("units"), f"id not in [{listed}]"
     return fit_otherwise(run, "fewer_units", units=f"({asked}) and {others}" if asked else others)
 
 
@@ -48,4 +50,4 @@ def analyse(run: Run) -> str:
 
 def look_at_recording(run: Run) -> str:
     """Return the command that tells of the recording: its tables and columns, and the events that rates follow."""
-    return shlex.join(["rnnspike", "inspect", run.provenance["input"].replace("\\", "/").rsplit("/", 1)[-1]])
+    return shlex.join(["rnnspike", "inspect", run.input_name])

@@ -72,12 +72,12 @@ def _trials(run: Run) -> Dropped:
         if finding["id"] in TRIALS:
             rows = finding["rows"] or []
             n_rows += len(rows) or finding["count"] or 0
-            lines.append((f"{_many('row', rows)} of {table}" if rows else str(table), finding["message"]))
+            lines.append((f"table {table}, {_many('row', rows)}" if rows else f"table {table}", finding["message"]))
     unseen, partly = _unobserved(run, n_trials)
     for why, found in (("not observed in", unseen), ("observed in part only, the rest not scored, in", partly)):
         lines += [(_many("trial", trials), f"{why} {_many('unit', units)}") for trials, units in found.items()]
     some = len({trial for trials in unseen for trial in trials})
-    parts = [counted(n_rows, f"row{{s}} of {table} {{are}} no trial") if n_rows else ""]
+    parts = [f"{counted(n_rows, 'row{s}')} of {table} {'was' if n_rows == 1 else 'were'} not used" if n_rows else ""]
     parts += [f"{some} of {counted(n_trials, 'trial{s} {are}')} not observed in some unit" if some else ""]
     parts += ["some trials are scored in part" if partly else ""]
     return Dropped(f"Trials: {'; '.join(filter(None, parts))}", tuple(lines))
@@ -116,9 +116,11 @@ def _units(run: Run) -> Dropped:
 def _spikes(run: Run) -> Dropped:
     found = [each for each in run.findings if each["id"] in SPIKES and each["unit"] not in _left_out(run)]
     lines = tuple((f"unit {each['unit']}" if each["unit"] else "all units", each["message"]) for each in found)
-    some = len({each["unit"] for each in found})
-    total = sum(each["count"] or 0 for each in found if each["id"] != "covariate-gaps")
-    return Dropped(f"Spikes: {counted(total, 'spike{s}')} of {counted(some, 'unit{s}')} not scored", lines)
+    own = [each for each in found if each["id"] != "covariate-gaps"]  # whose count is of bins, for all units
+    some, total = len({each["unit"] for each in own}), sum(each["count"] or 0 for each in own)
+    parts = [f"{counted(total, 'spike{s} {are}')} not scored, of {counted(some, 'unit{s}')}"] if own else []
+    parts += ["time without a covariate is not scored"] if len(own) < len(found) else []
+    return Dropped(f"Spikes: {'; '.join(parts)}", lines)
 
 
 def _left_out(run: Run) -> set[str]:

@@ -42,13 +42,12 @@ def _recorded(run: Run) -> Curves | None:
     place = {int(trial): k for k, trial in enumerate(shown["trial"])}
     spikes = [_spikes(each, place, k) for k, each in enumerate(curves.values())]
     trial, unit_at, at = (np.concatenate(parts) for parts in zip(*spikes, strict=True))
-    labels = about.get("smooth.condition", ())
-    conditions = range(1 + int(first["condition"].max()))
+    codes = range(1 + int(first["condition"].max()))
     return {
         "unit": np.array(list(curves)),
         "bin_s": about["bin_s"],
         "window_s": about["window_s"],
-        "conditions": np.array([str(labels[k]) if k < len(labels) else str(k) for k in conditions]),
+        "conditions": np.array(run.conditions or [str(code) for code in codes]),
         "trial": shown["trial"].to_numpy(),
         "condition": shown["condition"].to_numpy(),
         "spike.trial": trial,

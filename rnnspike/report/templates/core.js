@@ -10,7 +10,7 @@ const isDark = () => document.documentElement.dataset.theme === "dark";
 const colour = (model) => (overview.colours[model] || overview.colours[""])[isDark() ? 1 : 0];
 const faint = (hex, alpha) => "rgba(" + rgbOf(hex).join(",") + "," + alpha + ")";
 const known = (value) => value !== null && value !== undefined;
-const number = (value, digits) => known(value) ? Number(value).toFixed(digits === undefined ? 3 : digits) : "–";
+const number = (value, digits) => known(value) ? Number(value).toFixed(digits === undefined ? 3 : digits).replace(/^-(?=[0.]+$)/, "") : "–";  // no -0.000
 const roundedUp = (value) => { const step = 10 ** (Math.floor(Math.log10(value)) - 1); return String(Number((Math.ceil(value / step - 1e-6) * step).toPrecision(2))); };
 // a p below what is told, or the least that its test can give (as wording.p_text)
 const pText = (p, least) => !known(p) ? "–" : p < 0.001 ? "< 0.001" : known(least) && p < Math.min(1, 1.3 * least) ? "< " + roundedUp(p) : number(p, 3);

@@ -1,4 +1,4 @@
-// The trained networks as dynamical systems, where `rnnspike dynamics` has been run.
+// The trained networks as dynamical systems, as `rnnspike dynamics` or the brief reading of a fit found them.
 const network = byId("network-data") ? JSON.parse(byId("network-data").textContent) : null;
 const networkSelect = byId("network"), inputSelect = byId("network-input");
 const KINDS = { stable: ["circle", "#1d5fa6", "#7cc7f2"], neutral: ["square", "#00805f", "#35c79f"], saddle: ["x", "#a66f00", "#f0b429"], unstable: ["triangle-up", "#c04f00", "#ff8f4d"], slow: ["diamond", "#767676", "#a8a8a8"] };

@@ -186,7 +186,7 @@ figure("f-raster", (id) => {
   if (many) options.coloraxis = { colorscale: "Viridis", cmin: 0, cmax: highest, colorbar: { orientation: "h", thickness: 8, len: stacked ? 0.6 : 0.3, x: 0, xanchor: "left", y: panels[0].options.yaxis3.domain[0], yanchor: "top", ypad: 4, ticksuffix: " Hz", showticksuffix: "last", tickfont: { size: 10 }, nticks: 5 } };
   const traces = panels.flatMap((p) => p.traces);
   for (const trace of traces) if (!("showlegend" in trace)) trace.showlegend = false;
-  draw(id, traces.concat(keys), options, "Recorded raster of " + n + " trials beside the same trials simulated by " + model + ", with their PSTHs" + (several ? ", by condition: " + session.conditions.join(", ") : ""));
+  draw(id, traces.concat(keys), options, "Recorded raster of " + n + " trials" + (panels.length > 1 ? " beside the same trials simulated by " + model : "") + ", with " + (panels.length > 1 ? "their PSTHs" : "its PSTH") + (several ? ", by condition: " + session.conditions.join(", ") : ""));
   const all = data.rows.length ? data.rows[0].n_trials : n, by = session.columns.filter((column) => column !== "condition").join(", ");
   note(id, [n < all ? n + " of " + all + " trials are shown, evenly spaced." : "", "Trials are numbered from 0 in order of time, as in per_trial.csv.", several ? nConditions + " conditions" + (by ? " by " + by : "") + "." : "",
     many ? "In the maps a row is a condition, and colours end at " + number(highest, 0) + " Hz; below, curves of the conditions chosen." : "",

@@ -24,12 +24,18 @@ function markSection() {
     if (link === current) link.setAttribute("aria-current", "location"); else link.removeAttribute("aria-current");
   }
 }
-// Figures that are drawn on the way change the height of the page: the section is gone to again until it stands still.
+// Figures that are drawn on the way change the height of the page: the section is gone to again until it stands still,
+// unless the reader moves.
+let goal = null;
 function settleAt(place, tries) {
+  if (place !== goal) return;
   const off = place.getBoundingClientRect().top, atEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 2;
-  if (tries && Math.abs(off) > 60 && !(off > 0 && atEnd)) { place.scrollIntoView({ behavior: "instant" }); setTimeout(() => settleAt(place, tries - 1), 150); }
+  if (!tries || Math.abs(off) <= 60 || (off > 0 && atEnd)) { goal = null; return; }
+  place.scrollIntoView({ behavior: "instant" });
+  setTimeout(() => settleAt(place, tries - 1), 150);
 }
-for (const link of sideLinks) link.addEventListener("click", () => window.addEventListener("scrollend", () => settleAt(byId(link.getAttribute("href").slice(1)), 8), { once: true }));
+for (const moved of ["wheel", "touchstart", "pointerdown", "keydown"]) window.addEventListener(moved, () => { goal = null; }, { passive: true });
+for (const link of sideLinks) link.addEventListener("click", () => { const place = byId(link.getAttribute("href").slice(1)); goal = place; setTimeout(() => settleAt(place, 8), 700); });
 let marking = false;
 window.addEventListener("scroll", () => { if (!marking) { marking = true; requestAnimationFrame(() => { marking = false; markSection(); }); } }, { passive: true });
 markSection();

@@ -44,7 +44,7 @@ function stepsFigure(id) {
   if (!pairs.length) return nothing(id, "no model was fitted beside the one that it extends");
   const narrow = isNarrow(id), rows = gainRows(pairs, narrow), high = narrow ? 46 : ROW, margin = marginsOf(rows, narrow), scale = gainScale(pairs, overview.gain_unit, byId(id).clientWidth - margin.l - margin.r);
   const found = valueRows(rows, scale.at, narrow, { x: "x", y: "y" });
-  const several = overview.units && overview.units.length > 1;
+  const several = pairs.some((p) => p.mine.length > 1);
   note(id, (several ? "Numbers: median over units, lowest and highest. " : "Numbers: gain and 95 % interval. ") + scale.words);
   draw(id, found.traces, { height: Math.max(160, 58 + high * rows.length), margin: margin, annotations: found.annotations, yaxis: Object.assign(found.axis, { automargin: false }), xaxis: titled("gain, bits/spike", scale.axis) },
     "Median gain of each model over the one that it extends: " + pairs.map((p) => p.model + " over " + p.over + " " + signed(median(p.mine.map((s) => s.gain)))).join(", "));

@@ -59,7 +59,7 @@ def events_of(run: Run) -> list[Event]:
 
 def time_label(run: Run) -> str:
     """Return what the axis of time is called: after the column that is time zero."""
-    if run.settings["settings"].get("segment", {}).get("value") is not None:
+    if run.setting("segment") is not None:
         return "time in the segment"
     return f"time from {run.settings['resolved']['align']}"
 

@@ -68,6 +68,10 @@ class Estimate:
         """Processor seconds of all tasks."""
         return sum(self.by_task.values())
 
+    def of(self, tasks: Iterable[Task]) -> Estimate:
+        """Return the part of some tasks, as far as they are left."""
+        return Estimate({task: self.by_task[task] for task in tasks if task in self.by_task}, self.worker_bytes)
+
     def wall_s(self, n_workers: int) -> float:
         """Return the seconds until the end with so many free cores; no task is divided."""
         return START_S + max(self.seconds / max(n_workers, 1), max(self.by_task.values(), default=0.0))

@@ -51,7 +51,9 @@ def test_the_text_holds_the_numbers_of_the_run(run: Run) -> None:
     assert (
         "(lstm; 1 unit) were analysed as dynamical systems under the inputs silent, mean, condition side=left" in text
     )
-    assert "under the input silent: fixed and slow points were searched from 16 starts per search, a brief" in text
+    assert (
+        "under the input silent: fixed and slow points were searched for from 16 starts per search, a brief" in text
+    )
     assert "[@" not in text and "`" not in text
 
 
@@ -65,7 +67,7 @@ def test_other_settings_give_another_text(run: Run) -> None:
     text = methods(other).as_text()
     assert "6 folds of contiguous blocks" in text and "cut into 30 pieces of 2 s" in text
     assert "counted in bins of 20 ms" in text and "Up to 500 ms before each window" in text
-    assert "1 more were not asked for (id < 7). 1 unit left out: fewer than 50 spikes in the windows." in text
+    assert "1 further unit was excluded by id < 7. 1 unit was excluded: fewer than 50 spikes in the windows." in text
     assert "Neural Latents Benchmark were added (Pei et al. 2021)" in text
     assert "15 trainings of renewal and glm; 6 trainings of lstm" in text
 

@@ -48,16 +48,16 @@ def test_spans() -> None:
 def test_trials_units_spikes_and_fits_are_named_with_their_reasons(run: Run) -> None:
     trials, units, spikes, fits = dropped(run)
     assert trials == Dropped(
-        "Trials: 2 rows of trials are no trial; 3 of 30 trials are not observed in some unit",
+        "Trials: 2 rows of trials were not used; 3 of 30 trials are not observed in some unit",
         (
-            ("2 rows: 3, 31 of trials", "2 trials have no value in side: dropped"),
+            ("table trials, 2 rows: 3, 31", "2 trials have no value in side: dropped"),
             ("3 trials: 5 to 7", "not observed in unit 1"),
         ),
     )
     assert units.what == "Units: 3 of 5 units are not fitted"
     assert units.lines == (("unit 7", "12 spikes"), ("2 units: 8, 9", "not in --units"))
     assert spikes == Dropped(
-        "Spikes: 4 spikes of 1 unit not scored", (("unit 0", "unit 0: 4 of 900 spikes share a bin"),)
+        "Spikes: 4 spikes are not scored, of 1 unit", (("unit 0", "unit 0: 4 of 900 spikes share a bin"),)
     )
     assert fits == Dropped("Fits: 1 model of a unit has no score", (("unit 1, psth-gain", "failed: no memory"),))
 
@@ -65,7 +65,7 @@ def test_trials_units_spikes_and_fits_are_named_with_their_reasons(run: Run) -> 
 def test_the_page_lists_them_or_says_that_there_is_nothing(run: Run, run_folder: Path) -> None:
     run._per_trial.clear()  # the stored curves are of all trials
     page = render(run)
-    assert "2 rows: 3, 31 of trials" in page and "failed: no memory" in page
+    assert "table trials, 2 rows: 3, 31" in page and "failed: no memory" in page
     assert "Nothing: every trial, unit and spike of the windows is scored." not in page
     whole = replace(load_run(run_folder), findings=[])
     assert dropped(whole) == []
