@@ -90,7 +90,7 @@ def settings_of(function: str, given: Mapping[str, Any], **defaults: Any) -> Fit
         raise _unusable(function, given, error) from None
 
 
-def refuse_unused(function: Callable[..., Any], given: Mapping[str, Any], why: str) -> None:
+def refuse_unused(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> None:
     """Refuse arguments that would have no effect beside others.
 
     Parameters
@@ -99,8 +99,8 @@ def refuse_unused(function: Callable[..., Any], given: Mapping[str, Any], why: s
         A function of the interface.
     given
         Values of these arguments, as they are in force.
-    why
-        Why they would have none.
+    where
+        Where they have none, for the message.
 
     Raises
     ------
@@ -110,9 +110,7 @@ def refuse_unused(function: Callable[..., Any], given: Mapping[str, Any], why: s
     parameters = inspect.signature(function).parameters
     unused = [name for name, value in given.items() if value not in (parameters[name].default, (), [])]
     if unused:
-        raise ArgumentError(
-            f"{function.__name__}(): leave out {', '.join(unused)}: {why}, so it would have no effect"
-        )
+        raise ArgumentError(f"{function.__name__}(): leave out {', '.join(unused)}: no effect {where}")
 
 
 def _parameters(settings: type, defaults: Mapping[str, Any]) -> list[inspect.Parameter]:

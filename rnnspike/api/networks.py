@@ -119,7 +119,7 @@ def dynamics(
     granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
     if run is None:
         of_a_run = {"unit": unit, "models": models, "members": members, "workers": workers, **granted}
-        refuse_unused(dynamics, of_a_run, "it is for runs")
+        refuse_unused(dynamics, of_a_run, "with model_file, only on a run")
         if dt is None:
             raise ArgumentError("dynamics(): model_file needs the duration of one step of the network (dt='1ms')")
         options = FileOptions(
@@ -146,10 +146,15 @@ def dynamics(
         "readout": readout,
         "link": link,
         "alpha": alpha,
+        "inputs": inputs,
+        "conditions": conditions,
+        "feedback": feedback,
+        "untrained": untrained,
+        "history": history,
+        "seeds": seeds,
+        "out": out,
     }
-    of_files |= {"inputs": inputs, "conditions": conditions, "feedback": feedback, "untrained": untrained}
-    of_files |= {"history": history, "seeds": seeds, "out": out}
-    refuse_unused(dynamics, of_files, "it is for model_file")
+    refuse_unused(dynamics, of_files, "on a run, only with model_file")
     asked = DynamicsOptions(
         units=several(unit),
         models=several(models),

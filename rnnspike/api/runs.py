@@ -143,9 +143,9 @@ def decode(
         Where there is no such run, it has one condition alone or not this covariate, or no unit has these models.
     """
     if covariate is None:
-        refuse_unused(decode, {"length": length}, "windows are those of a covariate")
+        refuse_unused(decode, {"length": length}, "without covariate")
     else:
-        refuse_unused(decode, {"prior": prior}, "it is the probability of conditions")
+        refuse_unused(decode, {"prior": prior}, "with covariate")
     granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
     names, units, folder = several(models), several(unit), Path(run)
     with engine_for(workers) as engine:

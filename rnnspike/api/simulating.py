@@ -89,12 +89,13 @@ def simulate(
     granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
     layout = {"trials": trials, "duration": duration, "inter_trial": inter_trial, "conditions": conditions}
     if run is not None:
-        refuse_unused(simulate, {**layout, "units": units, "bin": bin}, "a run has its own trials, units and bins")
+        where = "on a run, which has its own trials, units and bins"
+        refuse_unused(simulate, {**layout, "units": units, "bin": bin}, where)
         reopened = reopen(run, **granted)
         simulated = simulate_run(reopened, model or headline_model(load_run(run)), seed)
         found = Simulation(simulated.recording, Rows(simulated.rows))
     else:
-        refuse_unused(simulate, {"model": model, **granted}, "a simulated cell is not read from a run")
+        refuse_unused(simulate, {"model": model, **granted}, "on simulated cells, which are not read from a run")
         options = SessionOptions(trials, float(duration), float(inter_trial), float(bin), conditions, seed)
         made = simulate_cell(neuron, units, options) if neuron else simulate_network(str(network), units, options)
         found = Simulation(_with_truth(made), Rows(made.rows()), session=made)

@@ -102,7 +102,10 @@ def _file_hash(file: Path) -> str:
 
 
 def recording_hash(recording: Recording) -> str:
-    """Return the SHA-256 of all that a recording holds: equal contents, equal hash."""
+    """Return the SHA-256 of a recording's name, session, units, tables, covariates, excluded time, span and findings.
+
+    Equal contents have an equal hash, in whichever format they were given.
+    """
     digest = hashlib.sha256()
     for part in _parts(recording):
         content = part if isinstance(part, bytes) else repr(part).encode("utf-8", "backslashreplace")

@@ -88,27 +88,27 @@ def test_arguments_without_effect_are_refused(tmp_path: Path) -> None:
     for call, message in (
         (
             lambda: rnnspike.simulate(neuron="refractory", model="glm"),
-            "simulate(): leave out model: a simulated cell ",
+            "simulate(): leave out model: no effect on simulated cells, which are not read from a run",
         ),
         (
             lambda: rnnspike.simulate(tmp_path, trials=5, bin="2ms"),
-            "simulate(): leave out trials, bin: a run has its",
+            "simulate(): leave out trials, bin: no effect on a run, which has its own trials, units and bins",
         ),
         (
             lambda: rnnspike.decode(tmp_path, covariate="x", prior="empirical"),
-            "decode(): leave out prior: it is the p",
+            "decode(): leave out prior: no effect with covariate",
         ),
-        (lambda: rnnspike.decode(tmp_path, length="1s"), "decode(): leave out length: windows are those of a covari"),
+        (lambda: rnnspike.decode(tmp_path, length="1s"), "decode(): leave out length: no effect without covariate"),
         (
             lambda: rnnspike.dynamics(tmp_path, dt="1ms", feedback=0),
-            "dynamics(): leave out dt, feedback: it is for mo",
+            "dynamics(): leave out dt, feedback: no effect on a run, only with model_file",
         ),
         (
             lambda: rnnspike.dynamics(model_file="a.pt", dt="1ms", members=2),
-            "dynamics(): leave out members: it is for",
+            "dynamics(): leave out members: no effect with model_file, only on a run",
         ),
     ):
-        with pytest.raises(ConfigError, match=re.escape(message)):
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
             call()
 
 

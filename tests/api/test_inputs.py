@@ -130,6 +130,13 @@ def test_times_in_memory_in_another_unit_are_to_be_multiplied(spikes: list, tria
             call(milliseconds, trials)
 
 
+def test_trials_in_memory_in_another_unit_are_to_be_given_in_seconds(spikes: list, trials: pd.DataFrame) -> None:
+    late = trials.assign(start_time=1000 * trials.start_time, stop_time=1000 * trials.stop_time)
+    for table in (late, trials.assign(start_time=0.0)):
+        with pytest.raises(RecordingError, match=r"\(try a table with times in session seconds\)"):
+            rnnspike.Recording.from_arrays(spikes, table)
+
+
 def test_numbers_that_are_computed_stay_beside_metadata_of_their_names(spikes: list) -> None:
     metadata = {"n_spikes": [1, 2], "unit": ["x", "y"], "rate_hz": ["high", "low"], "area": ["V1", "V4"]}
     units = rnnspike.inspect(rnnspike.Recording.from_arrays(spikes, units=metadata)).units

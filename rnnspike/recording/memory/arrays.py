@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,15 @@ def recording_from_arrays(name: str, *args: Any, **given: Any) -> Recording:
 
 
 def refuse_errors_of_arrays(recording: Recording) -> Recording:
-    """Return a recording in memory without findings of level error; times in another unit are to be multiplied."""
+    """Return a recording in memory without findings of level error, whose remedies are not those of a file."""
     try:
         return refuse_errors(recording)
     except RecordingError as error:
-        scale = (error.option or "").partition("--time-scale ")[2]
-        remedy = f"multiplying the times by {scale}" if scale else error.option
+        remedy, (option, _, value) = error.option, (error.option or "").partition(" ")
+        if option == "--time-scale":
+            remedy = f"multiplying the times by {value}"
+        elif option == "--events":
+            remedy = "a table with times in session seconds"
         raise RecordingError(error.path, error.finding, remedy, error.finding_id) from None
 
 
@@ -99,13 +103,17 @@ def _trains(
     ids = [str(each) for each in (range(len(given)) if unit_ids is None else unit_ids)]
     if len(ids) != len(given):
         raise ConfigError(f"unit_ids: {len(ids)} ids for {len(given)} units")
-    if sampling_rate is not None and not sampling_rate > 0:
-        raise ConfigError(f"sampling_rate: expected samples per second, above 0; got {sampling_rate}")
+    if not (sampling_rate is None or _is_rate(sampling_rate)):
+        raise ConfigError(f"sampling_rate: expected samples per second, above 0; got {sampling_rate!r}")
     arrays = [_times(each, f"spike_times of unit {unit}") for each, unit in zip(given, ids, strict=True)]
     if sampling_rate is not None:
         arrays = [each / sampling_rate if each.dtype.kind in "iu" else each for each in arrays]
     singles = [each.dtype == np.float32 for each in arrays if len(each)]
     return ids, [each.astype(np.float64) for each in arrays], "float32" if singles and all(singles) else "float64"
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 def _times(values: Any, what: str) -> npt.NDArray[Any]:

@@ -95,6 +95,8 @@ def test_checks_are_those_of_a_file() -> None:
         (TIMES, {"trials": 3}, "trials: cannot be read as a table"),
         (TIMES, {"trials": np.zeros((4, 3))}, r"trials: expected starts .* got an array of shape \(4, 3\)"),
         (TIMES, {"sampling_rate": 0}, "sampling_rate: expected samples per second, above 0; got 0"),
+        (TIMES, {"sampling_rate": "30k"}, "sampling_rate: expected samples per second, above 0; got '30k'"),
+        (TIMES, {"sampling_rate": np.inf}, "sampling_rate: expected samples per second, above 0; got inf"),
         (TIMES, {"observed": [1, 2, 3]}, "observed: expected starts and stops"),
         (TIMES, {"covariates": {"speed": [1, 2, 3]}}, r"covariates\['speed'\]: "),
         (TIMES, {"covariates": {"speed": ([1, 2], [1, 2, 3])}}, r"covariates\['speed'\]: times of shape \(2,\)"),
