@@ -9,11 +9,13 @@ PIP := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
 # An environment with the lowest versions that pyproject.toml allows: on Python 3.11, for which all of them have wheels.
 LOWEST := .venv-lowest
 # Reading, writing, a fit with its report, and the commands that touch most libraries.
-SMOKE := -m 'not slow' tests/recording/formats tests/recording/test_read.py tests/recording/test_write.py tests/report/test_build.py tests/export \
+SMOKE := -m 'not slow' tests/recording/formats tests/recording/test_read.py tests/recording/test_write.py tests/report/test_build.py tests/nwb_export \
 	$(foreach command,collect dynamics fit inspect psth simulate,tests/cli/test_$(command).py)
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO_OUT ?= demo
 export OMP_NUM_THREADS ?= 1
+# The tests start hundreds of processes, which should not compile everything anew, whatever the machine's default.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: env demo test slow lowest check format docs clean
 

@@ -140,7 +140,11 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The package, whose ``dynamics`` is the function, also once the folder of that name is imported."""
+    """The package, whose ``dynamics`` is the function, also once the folder of that name is imported.
+
+    ``import rnnspike.dynamics.analyse as x`` then fails, as it goes through the function: write
+    ``from rnnspike.dynamics import analyse``.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, but not a folder, as Python does when it is imported, where a function has its name."""

@@ -137,14 +137,12 @@ class FitSettings(BaseModel):
     @classmethod
     def _known_models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = to_choose()
-        if ALL in value:
-            return tuple(known)
         for name in value:
-            if name not in known:
+            if name not in (*known, ALL):
                 raise ValueError(
                     f"no model {name!r}{did_you_mean(name, known)} (there are {', '.join(known)}; {ALL})"
                 )
-        return tuple(dict.fromkeys(value))
+        return tuple(known if ALL in value else dict.fromkeys(value))
 
     @field_validator("metrics")
     @classmethod

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
+import numpy as np
 from pydantic import Field
 
 #: A path, a ``Recording``, a Neo block or segment, a pynapple ``TsGroup``, a SpikeInterface sorting, or spike times.
@@ -100,8 +101,8 @@ class CosmoothArguments(ChosenArguments, ReadArguments, FoldArguments, total=Fal
 
 
 def several(values: Any) -> tuple[str, ...]:
-    """Return one name or several as a tuple."""
-    return tuple(map(str, [values] if isinstance(values, (str, int)) else values))
+    """Return one name or several as a tuple; numbers, of numpy too, are ids."""
+    return tuple(map(str, [values] if np.isscalar(values) else values))
 
 
 def is_path(value: Any) -> bool:

@@ -90,6 +90,29 @@ def settings_of(function: str, given: Mapping[str, Any], **defaults: Any) -> Fit
         raise _unusable(function, given, error) from None
 
 
+def refuse_unused(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> None:
+    """Refuse arguments that would have no effect beside others.
+
+    Parameters
+    ----------
+    function
+        A function of the interface.
+    given
+        Values of these arguments, as they are in force.
+    where
+        Where they have none, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        Where one of them is not its default.
+    """
+    parameters = inspect.signature(function).parameters
+    unused = [name for name, value in given.items() if value not in (parameters[name].default, (), [])]
+    if unused:
+        raise ArgumentError(f"{function.__name__}(): leave out {', '.join(unused)}: no effect {where}")
+
+
 def _parameters(settings: type, defaults: Mapping[str, Any]) -> list[inspect.Parameter]:
     """Return the parameters that a typed dictionary of settings stands for."""
     hints = typing.get_type_hints(settings)

@@ -15,7 +15,7 @@ from rnnspike.config import READ_OPTIONS, FitSettings
 from rnnspike.recording.contents import Contents
 from rnnspike.recording.data import ReadOptions, Recording
 from rnnspike.recording.formats.text.events import add_events
-from rnnspike.recording.memory.arrays import recording_of
+from rnnspike.recording.memory.arrays import recording_of, refuse_errors_of_arrays
 from rnnspike.recording.memory.keep import keep
 from rnnspike.recording.memory.objects import contents_of, with_trials
 from rnnspike.recording.read import examine_recording, refuse_errors
@@ -53,7 +53,9 @@ def as_recording(source: Source, trials: Any = None, *, name: str | None = None)
     """
     with in_python_terms():
         found = given(source, trials, name)
-        return refuse_errors(found if isinstance(found, Recording) else examine_recording(found))
+        if isinstance(found, Recording):
+            return refuse_errors_of_arrays(found)
+        return refuse_errors(examine_recording(found))
 
 
 def given(source: Source, trials: Any = None, name: str | None = None) -> Path | Recording:

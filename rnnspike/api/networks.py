@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from rnnspike.api.arguments import File, Ids, Seed, Texts, Workers, is_path, path_of, several
-from rnnspike.api.calls import ArgumentError, interface
+from rnnspike.api.calls import ArgumentError, interface, refuse_unused
 from rnnspike.api.results.tables import Rows
 from rnnspike.config import duration as _duration
 from rnnspike.dynamics.state_dict import CellOptions
@@ -108,7 +108,7 @@ def dynamics(
     Raises
     ------
     ArgumentError
-        Where neither or both of a run and files are given, or files without ``dt``.
+        Where neither or both of a run and files are given, files without ``dt``, or an argument that has no effect.
     RunError
         Where there is no such run, or no recurrent model in it.
     """
@@ -116,7 +116,10 @@ def dynamics(
     files = [Path(each) for each in ([model_file] if is_path(model_file) else model_file)]  # type: ignore[union-attr, arg-type]
     if (run is None) != bool(files):
         raise ArgumentError("dynamics() takes a run, or model_file and dt")
+    granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
     if run is None:
+        of_a_run = {"unit": unit, "models": models, "members": members, "workers": workers, **granted}
+        refuse_unused(dynamics, of_a_run, "with model_file, only on a run")
         if dt is None:
             raise ArgumentError("dynamics(): model_file needs the duration of one step of the network (dt='1ms')")
         options = FileOptions(
@@ -136,6 +139,22 @@ def dynamics(
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)
         return Rows(analyse_files(files, options, progress), shown)
+    of_files: dict[str, Any] = {
+        "dt": dt,
+        "cell": cell,
+        "module": module,
+        "readout": readout,
+        "link": link,
+        "alpha": alpha,
+        "inputs": inputs,
+        "conditions": conditions,
+        "feedback": feedback,
+        "untrained": untrained,
+        "history": history,
+        "seeds": seeds,
+        "out": out,
+    }
+    refuse_unused(dynamics, of_files, "on a run, only with model_file")
     asked = DynamicsOptions(
         units=several(unit),
         models=several(models),
@@ -143,7 +162,7 @@ def dynamics(
         n_starts=starts or DynamicsOptions.n_starts,
         seed=seed,
         pictures=pictures,
-        granted={"allow_pickle": allow_pickle, "follow_links": follow_links},
+        granted=granted,
     )
     with engine_for(workers) as engine:
         return Rows(analyse_run(Path(run), asked, engine, progress), shown)

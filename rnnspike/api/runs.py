@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Unpack
 from pydantic import Field
 
 from rnnspike.api.arguments import CosmoothArguments, File, Ids, Seed, Source, Texts, Workers, is_path, several
-from rnnspike.api.calls import ArgumentError, interface, settings_of
+from rnnspike.api.calls import ArgumentError, interface, refuse_unused, settings_of
 from rnnspike.api.inputs import examined, split
 from rnnspike.api.results.run import open_run
 from rnnspike.api.results.tables import Rows
+from rnnspike.config import ONLY_FLAGS
 from rnnspike.config import duration as _duration
 from rnnspike.evaluation.scores.across import Correction
 from rnnspike.recording.data import Recording
@@ -136,9 +137,15 @@ def decode(
 
     Raises
     ------
+    ArgumentError
+        For a prior beside a covariate, or a length without one.
     RunError
         Where there is no such run, it has one condition alone or not this covariate, or no unit has these models.
     """
+    if covariate is None:
+        refuse_unused(decode, {"length": length}, "without covariate")
+    else:
+        refuse_unused(decode, {"prior": prior}, "with covariate")
     granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
     names, units, folder = several(models), several(unit), Path(run)
     with engine_for(workers) as engine:
@@ -197,8 +204,11 @@ def cosmooth(
     chosen = settings_of("cosmooth", named)
     asked = {name: getattr(chosen, name) for name, value in named.items() if value is not None}
     source: Path | Recording = (
-        Path(recording) if is_path(recording) else refuse_errors(examined(recording, trials, chosen.read_options()))
+        Path(recording)
+        if is_path(recording) and trials is None
+        else refuse_errors(examined(recording, trials, chosen.read_options()))
     )
+    granted = {name: value for name, value in asked.items() if name in ONLY_FLAGS}
     kernels = [sigma] if isinstance(sigma, (float, int, str)) else sigma
     options = cosmoothing.CosmoothOptions(
         methods=several(method),
@@ -207,7 +217,7 @@ def cosmooth(
         n_latents=latents,
         seed=seed,
     )
-    population = cosmoothing.load_population(source, asked)
+    population = cosmoothing.load_population(source, asked, **granted)
     score = options.score
     shown = ("unit", "method", "n_trials", "n_spikes", score, f"{score}_low", f"{score}_high", "message")
     return Rows(cosmoothing.cosmooth_rows(population, options, progress), shown, COSMOOTH)
@@ -232,6 +242,7 @@ def export(
 ) -> Path:
     """Write a copy of a run's recording as NWB, with its results.
 
+    After a fit with ``time_scale``, ``event_offset`` or ``events``: a new file, with the times and trials of the fit.
     The units table gets columns ``rnnspike_bits_per_spike``, its interval, KS test and verdicts;
     ``/processing/rnnspike`` the held-out intensities, where the fit had ``save_intensities``.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from rnnspike.api.arguments import File, Seed
-from rnnspike.api.calls import ArgumentError, interface
+from rnnspike.api.calls import ArgumentError, interface, refuse_unused
 from rnnspike.api.results.simulation import Simulation
 from rnnspike.api.results.tables import Rows
 from rnnspike.config import duration as _duration
@@ -78,7 +78,7 @@ def simulate(
     Raises
     ------
     ArgumentError
-        Where not one of run, neuron and network is given.
+        Where not one of run, neuron and network is given, or an argument that has no effect beside it.
     RunError
         Where there is no such run or model.
     ConfigError
@@ -86,14 +86,19 @@ def simulate(
     """
     if sum(each is not None for each in (run, neuron, network)) != 1:
         raise ArgumentError("simulate() takes a run, neuron='...' or network='...' (rnnspike simulate --list)")
+    granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
+    layout = {"trials": trials, "duration": duration, "inter_trial": inter_trial, "conditions": conditions}
     if run is not None:
-        reopened = reopen(run, allow_pickle=allow_pickle, follow_links=follow_links)
+        where = "on a run, which has its own trials, units and bins"
+        refuse_unused(simulate, {**layout, "units": units, "bin": bin}, where)
+        reopened = reopen(run, **granted)
         simulated = simulate_run(reopened, model or headline_model(load_run(run)), seed)
         found = Simulation(simulated.recording, Rows(simulated.rows))
     else:
+        refuse_unused(simulate, {"model": model, **granted}, "on simulated cells, which are not read from a run")
         options = SessionOptions(trials, float(duration), float(inter_trial), float(bin), conditions, seed)
         made = simulate_cell(neuron, units, options) if neuron else simulate_network(str(network), units, options)
-        found = Simulation(_with_truth(made), Rows(made.rows()))
+        found = Simulation(_with_truth(made), Rows(made.rows()), session=made)
     return found if out is None else replace(found, path=found.write(out, overwrite))
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
+from rnnspike.cli.options import (
+    Duration,
+    command_line_only_from,
+    format_option,
+    log_from,
+    log_options,
+    only_flags,
+    refuse_unused,
+)
 from rnnspike.cli.terminal.output import Failures, RowWriter
 from rnnspike.cli.terminal.progress import progress_bar
 from rnnspike.cli.terminal.tables import Column, Table, below, label
@@ -72,6 +80,10 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
     from rnnspike.runs.engines.engine import engine_for
     from rnnspike.runs.rows import DECODE_COLUMNS, DECODE_COVARIATE_COLUMNS
 
+    if values["covariate"] is None:
+        refuse_unused(ctx, ["window_s"], "without --covariate")
+    else:
+        refuse_unused(ctx, ["prior"], "with --covariate")
     log = log_from(values)
     models, units, seed, covariate = (values[name] for name in ("models", "units", "seed", "covariate"))
     granted = command_line_only_from(values)

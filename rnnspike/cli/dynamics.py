@@ -8,13 +8,27 @@ from typing import Any
 
 import click
 
-from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
+from rnnspike.cli.options import (
+    Duration,
+    command_line_only_from,
+    format_option,
+    log_from,
+    log_options,
+    only_flags,
+    refuse_unused,
+)
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter
 from rnnspike.cli.terminal.progress import progress_bar
 from rnnspike.cli.terminal.tables import Column, Table, below, cell
 
 CELLS = ("rnn", "rnn-relu", "linear", "gru", "lstm")
 LINKS = ("identity", "cloglog", "exp", "logit")
+#: Options of only one of the two forms.
+OF_A_RUN = ("units", "models", "members", "workers", "allow_pickle", "follow_links")
+OF_FILES = (
+    *("bin_s", "cell", "module", "readout", "link", "alpha", "inputs", "conditions"),
+    *("feedback", "untrained", "history_s", "seeds", "out"),
+)
 #: Columns of the table, with how soon they go where the width is not enough.
 HEADINGS = (
     Column("unit", "name"),
@@ -131,8 +145,10 @@ def command(ctx: click.Context, /, runs: tuple[Path, ...], **values: Any) -> Non
     if bool(runs) == bool(values["model_files"]):
         raise ConfigError("dynamics takes run directories, or --model-file FILE --dt 1ms")
     if values["model_files"]:
+        refuse_unused(ctx, OF_A_RUN, "with --model-file, only on a RUN")
         _analyse_files(values, log)
     else:
+        refuse_unused(ctx, OF_FILES, "on a RUN, only with --model-file")
         _analyse_runs(ctx, runs, values, log)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -197,6 +197,17 @@ def command_line_only_from(values: Mapping[str, Any]) -> dict[str, bool]:
     from rnnspike.config import ONLY_FLAGS
 
     return {name: values[name] for name in ONLY_FLAGS}
+
+
+def refuse_unused(ctx: click.Context, names: Collection[str], where: str) -> None:
+    """Refuse options of these names that were given, and say where they have no effect."""
+    flags = [
+        max(each.opts, key=len)
+        for each in ctx.command.params
+        if each.name in names and ctx.get_parameter_source(each.name) == ParameterSource.COMMANDLINE
+    ]
+    if flags:
+        raise click.UsageError(f"leave out {', '.join(flags)}: no effect {where}")
 
 
 def given(ctx: click.Context) -> dict[str, Any]:

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from rnnspike.cli.options import Duration, command_line_only_from, format_option, log_from, log_options, only_flags
+from rnnspike.cli.options import (
+    Duration,
+    command_line_only_from,
+    format_option,
+    log_from,
+    log_options,
+    only_flags,
+    refuse_unused,
+)
 from rnnspike.cli.terminal.output import Log, RowWriter, plain_table
 from rnnspike.errors import ConfigError, RunError, failure_on_one_line, output_errors
 
 CELL_COLUMNS = ("neuron", "kind", "units", "does")
 #: Options of only one of the two forms.
-OF_A_CELL = {
-    "n_trials": "--trials",
-    "duration_s": "--duration",
-    "inter_trial_s": "--inter-trial",
-    "n_units": "--units",
-    "n_conditions": "--conditions",
-    "bin_s": "--bin",
-}
-OF_A_RUN = {"model": "--model", "allow_pickle": "--allow-pickle", "follow_links": "--follow-links"}
+OF_A_CELL = ("n_trials", "duration_s", "inter_trial_s", "n_units", "n_conditions", "bin_s")
+OF_A_RUN = ("model", "allow_pickle", "follow_links")
 UNIT_COLUMNS = ("recording", "unit", "cell", "n_trials", "n_spikes", "rate_hz")
 
 
@@ -90,7 +90,10 @@ def command(
         return
     if sum(each is not None for each in (run, values["neuron"], values["network"])) != 1:
         raise click.UsageError("give a RUN directory, --neuron NAME or --network NAME (--list shows the names)")
-    _refuse_unused_options(ctx, run)
+    if run is not None:
+        refuse_unused(ctx, OF_A_CELL, "on a RUN, which has its own trials, units and bins")
+    else:
+        refuse_unused(ctx, OF_A_RUN, "on simulated cells, which are not read from a run")
     out = _free_path(values.pop("out"), values.pop("overwrite"))
     model, granted = values.pop("model"), {name: values.pop(name) for name in command_line_only_from(values)}
     if run is not None:
@@ -110,18 +113,6 @@ def _list_cells(output_format: str | None) -> None:
         row = {"kind": "network", "units": network.units, "does": network.description}
         writer.write({"neuron": network.name, **row})
     writer.close()
-
-
-def _refuse_unused_options(ctx: click.Context, run: Path | None) -> None:
-    """Refuse options of the other form, which would have no effect."""
-    unused, why = (
-        (OF_A_CELL, "a RUN has its own trials, units and bins")
-        if run
-        else (OF_A_RUN, "a simulated cell is not read from a run")
-    )
-    given = [flag for name, flag in unused.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE]
-    if given:
-        raise click.UsageError(f"leave out {', '.join(given)}: {why}, so it would have no effect")
 
 
 def _free_path(out: Path | None, overwrite: bool) -> Path:

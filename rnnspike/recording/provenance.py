@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,10 @@ def _file_hash(file: Path) -> str:
 
 
 def recording_hash(recording: Recording) -> str:
-    """Return the SHA-256 of all that a recording holds: equal contents, equal hash."""
+    """Return the SHA-256 of a recording's name, session, units, tables, covariates, excluded time, span and findings.
+
+    Equal contents have an equal hash, in whichever format they were given.
+    """
     digest = hashlib.sha256()
     for part in _parts(recording):
         content = part if isinstance(part, bytes) else repr(part).encode("utf-8", "backslashreplace")
@@ -118,16 +121,17 @@ def _parts(recording: Recording) -> Iterator[Any]:
         yield unit.id, sorted((name, plain(value)) for name, value in unit.metadata.items())
         yield from _array(unit.spike_times_s)
         yield from _array(unit.observed_s)
-    for kind in (recording.intervals, recording.events):
-        for name, table in kind.items():
+    for kind, tables in (("intervals", recording.intervals), ("events", recording.events)):
+        for name, table in tables.items():
             for column in table:
-                yield name, column, table[column].tolist()
+                yield kind, name, column, table[column].tolist()
     for name, series in recording.covariates.items():
         yield name, series.unit
         for array in series.load():
             yield from _array(array)
     yield from _array(recording.invalid_s)
-    yield [(each.id, each.level, each.message, each.count, each.unit, each.option) for each in recording.findings]
+    yield recording.span_s and tuple(map(float, recording.span_s))
+    yield [astuple(each) for each in recording.findings]
 
 
 def _array(array: npt.NDArray[Any] | None) -> Iterator[Any]:

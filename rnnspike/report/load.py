@@ -243,7 +243,12 @@ class Run:
         return read_scored(self.folder)
 
     def setting(self, name: str) -> Any:
-        """Return the value of a setting, None where the run has none of this name."""
+        """Return the value of a setting, None where the run has none of this name.
+
+        Parameters
+        ----------
+        name : the setting, as settings.json spells it
+        """
         return self.settings["settings"].get(name, {}).get("value")
 
     @property

@@ -29,6 +29,7 @@ from rnnspike.errors import ConfigError, RecordingError, RunError
         ({"min_spikes": "many"}, "fit(): min_spikes='many' should be a whole number"),
         ({"drop_duplicates": "maybe"}, "fit(): drop_duplicates='maybe' should be True or False"),
         ({"models": "lsmt"}, "fit(): models='lsmt': no model 'lsmt', did you mean 'lstm'? (there are constant, "),
+        ({"models": ["all", "lsmt"]}, "fit(): models=['all', 'lsmt']: no model 'lsmt', did you mean 'lstm'?"),
         ({"progress": 3}, "fit(): progress=3 should be callable"),
         ({"scheduler": "a", "scheduler_file": "b"}, "fit(): scheduler and scheduler_file name a scheduler each"),
         ({"trials": pd.DataFrame()}, "trials: a table of trials goes with spikes in memory"),
@@ -54,7 +55,7 @@ def test_other_functions_check_their_arguments_too(tmp_path: Path) -> None:
         (lambda: rnnspike.dynamics(), "dynamics() takes a run, or model_file and dt"),
         (lambda: rnnspike.simulate(), "simulate() takes a run, neuron='...' or network='...'"),
         (lambda: rnnspike.score("x.nwb", np.zeros(3)), "rates are given by the names of their models"),
-        (lambda: rnnspike.fit(3), "spike_times: int is no list of arrays (one per unit) and no recording"),
+        (lambda: rnnspike.fit(3), "spike_times: expected one array of spike times per unit, or a recording; got int"),
     ):
         with pytest.raises(ConfigError, match=re.escape(message)):
             call()
@@ -81,3 +82,38 @@ def test_advice_of_the_command_line_is_written_for_python(tmp_path: Path) -> Non
 )
 def test_options_in_messages(text: str, written: str) -> None:
     assert in_python(text) == written
+
+
+def test_arguments_without_effect_are_refused(tmp_path: Path) -> None:
+    for call, message in (
+        (
+            lambda: rnnspike.simulate(neuron="refractory", model="glm"),
+            "simulate(): leave out model: no effect on simulated cells, which are not read from a run",
+        ),
+        (
+            lambda: rnnspike.simulate(tmp_path, trials=5, bin="2ms"),
+            "simulate(): leave out trials, bin: no effect on a run, which has its own trials, units and bins",
+        ),
+        (
+            lambda: rnnspike.decode(tmp_path, covariate="x", prior="empirical"),
+            "decode(): leave out prior: no effect with covariate",
+        ),
+        (lambda: rnnspike.decode(tmp_path, length="1s"), "decode(): leave out length: no effect without covariate"),
+        (
+            lambda: rnnspike.dynamics(tmp_path, dt="1ms", feedback=0),
+            "dynamics(): leave out dt, feedback: no effect on a run, only with model_file",
+        ),
+        (
+            lambda: rnnspike.dynamics(model_file="a.pt", dt="1ms", members=2),
+            "dynamics(): leave out members: no effect with model_file, only on a run",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            call()
+
+
+def test_values_that_are_the_defaults_are_none(tmp_path: Path) -> None:
+    with pytest.raises(RunError):
+        rnnspike.simulate(tmp_path, trials=200, duration="1s", bin=0.001)
+    with pytest.raises(RunError):
+        rnnspike.dynamics(tmp_path, models=[], feedback=[])

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import rnnspike
-from rnnspike.errors import ConfigError
+from rnnspike.cli.main import cli
+from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.write import write_nwb
 
 
@@ -83,6 +85,7 @@ def test_psths_are_a_table_curves_and_a_figure(spikes: list, trials: pd.DataFram
     assert found.units == ["1"] and len(found) == 1 and found[1].unit == "1"
     assert found.frame()["n_trials"].tolist() == [9, 9]
     assert set(found.curves_frame()["condition"]) == {"side=left", "side=right"}
+    assert len(found.figure(np.int64(1)).numbers) == len(found.curves_frame())
     assert found.figure()._repr_png_().startswith(b"\x89PNG")
     assert (
         "modulated" in found._repr_html_() and repr(found) == "<Psths of recording: 1 unit, 18 trials, 2 conditions>"
@@ -106,3 +109,44 @@ def test_co_smoothing_of_what_is_in_memory(spikes: list, trials: pd.DataFrame) -
     rows = rnnspike.cosmooth(spikes, method="psth", trials=trials, folds=3)
     assert [row["unit"] for row in rows] == ["0", "1", None]
     assert rows.frame()["co_bps"].dtype == "float64" and json.dumps(rows)
+
+
+def test_co_smoothing_of_a_file_takes_no_table(trials: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="a table of trials goes with spikes in memory"):
+        rnnspike.cosmooth("session.nwb", trials=trials)
+
+
+def test_co_smoothing_of_a_run_passes_on_what_may_be_granted(folder: Path) -> None:
+    rows = rnnspike.cosmooth(folder, method="psth", allow_pickle=True, follow_links=True)
+    assert [row["unit"] for row in rows] == ["0", "1", None]
+    with pytest.raises(ConfigError, match="leave out condition"):
+        rnnspike.cosmooth(folder, condition="side", allow_pickle=True)
+
+
+def test_times_in_memory_in_another_unit_are_to_be_multiplied(spikes: list, trials: pd.DataFrame) -> None:
+    milliseconds = [1000 * each for each in spikes]
+    for call in (rnnspike.Recording.from_arrays, rnnspike.as_recording):
+        with pytest.raises(RecordingError, match=r"\(try multiplying the times by 0\.001\)"):
+            call(milliseconds, trials)
+
+
+def test_trials_in_memory_in_another_unit_are_to_be_given_in_seconds(spikes: list, trials: pd.DataFrame) -> None:
+    late = trials.assign(start_time=1000 * trials.start_time, stop_time=1000 * trials.stop_time)
+    for table in (late, trials.assign(start_time=0.0)):
+        with pytest.raises(RecordingError, match=r"\(try a table with times in session seconds\)"):
+            rnnspike.Recording.from_arrays(spikes, table)
+
+
+def test_numbers_that_are_computed_stay_beside_metadata_of_their_names(spikes: list) -> None:
+    metadata = {"n_spikes": [1, 2], "unit": ["x", "y"], "rate_hz": ["high", "low"], "area": ["V1", "V4"]}
+    units = rnnspike.inspect(rnnspike.Recording.from_arrays(spikes, units=metadata)).units
+    assert units["unit"].tolist() == ["0", "1"] and units["n_spikes"].tolist() == [700, 700]
+    assert units["rate_hz"].dtype == "float64" and units["area"].tolist() == ["V1", "V4"]
+
+
+def test_a_simulated_cell_is_written_as_its_command_writes_it(tmp_path: Path) -> None:
+    given = ["--neuron", "refractory", "--trials", "20", "--units", "1", "--out", str(tmp_path / "command.nwb")]
+    assert CliRunner().invoke(cli, ["simulate", *given]).exit_code == 0
+    made = rnnspike.simulate(neuron="refractory", trials=20, units=1, out=tmp_path / "function.nwb")
+    assert (tmp_path / "function.nwb").read_bytes() == (tmp_path / "command.nwb").read_bytes()
+    assert "true_intensity_0" in made.recording.covariates and made.session is not None

@@ -19,6 +19,18 @@ def test_every_public_name_is_there() -> None:
         _ = rnnspike.nothing
 
 
+def test_rooms_other_than_dynamics_are_imported_by_their_whole_name() -> None:
+    import rnnspike.nwb_export.nwb as room
+
+    assert room.export_nwb is not None and callable(rnnspike.export)
+
+
+def test_modules_of_dynamics_are_imported_from_it() -> None:
+    from rnnspike.dynamics import analyse
+
+    assert analyse.__name__ == "rnnspike.dynamics.analyse" and callable(rnnspike.dynamics)
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, rnnspike; print([m for m in ('numpy', 'torch', 'pandas', 'plotly') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import typing
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +17,7 @@ from rnnspike.api import arguments
 from rnnspike.cli.main import COMMANDS
 from rnnspike.config import FitSettings
 
+API = Path(__file__).parents[2] / "docs" / "api.md"
 #: Options of a terminal, or of several recordings in one call.
 TERMINAL = {"files_from", "null", "format", "quiet", "verbose", "log_file", "config"}
 BATCH = {"shard", "stream", "wait", "dry_run", "strict"}
@@ -40,6 +43,11 @@ def options(command: str) -> dict[str, click.Option]:
 
 def parameters(function: str) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(getattr(rnnspike, function)).parameters)
+
+
+def test_commands_that_are_no_functions_are_named() -> None:
+    first = API.read_text(encoding="utf-8").split("are functions")[0]
+    assert set(re.findall(r"`(\w+)`", first)) == set(COMMANDS) - set(MIRRORED)
 
 
 @pytest.mark.parametrize("command", MIRRORED)
@@ -85,7 +93,7 @@ def test_every_name_of_the_interface_is_documented_with_its_arguments() -> None:
         text = inspect.getdoc(getattr(rnnspike, name)) or ""
         assert "**settings" not in text
         for parameter in parameters(name):
-            assert parameter in text, (name, parameter)
+            assert re.search(rf"^(\w+, )*{parameter}(, \w+)*$", text, re.MULTILINE), (name, parameter)
 
 
 def test_the_function_stays_when_the_folder_of_its_name_is_imported() -> None:

@@ -63,6 +63,20 @@ def test_a_run_that_cannot_be_decoded_does_not_stop_the_others(
     assert "gru was not fitted (--models; it has constant, psth, psth-gain, renewal)" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--length", "1s"), "leave out --length: no effect without --covariate"),
+        (("--covariate", "x", "--prior", "empirical"), "leave out --prior: no effect with --covariate"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "somewhere", *arguments)
+    assert code == ExitCode.USAGE and message in err
+
+
 def test_a_covariate_that_the_run_was_not_fitted_with(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, fitted, "--covariate", "position", "--length", "250ms")
     assert code == ExitCode.BAD_INPUT and out == ""

@@ -112,6 +112,12 @@ def test_table_says_what_stands_beside(oscillator_file: Path, capsys) -> None:
     [
         ([], ExitCode.BAD_INPUT, "takes run directories"),
         (["{}/osc.safetensors"], ExitCode.BAD_INPUT, "no finished run"),
+        (["run", "--dt", "1ms", "--out", "x"], ExitCode.USAGE, "leave out --dt, --out: no effect on a RUN"),
+        (
+            ["--model-file", "a.pt", "--dt", "1ms", "-m", "gru", "-j", "2"],
+            ExitCode.USAGE,
+            "leave out --models, --workers: no effect with --model-file",
+        ),
         (["--model-file", "{}/osc.safetensors"], ExitCode.BAD_INPUT, "--dt 1ms"),
         (["--model-file", "{}/osc.safetensors", "--dt", "0"], ExitCode.USAGE, "--dt"),
         (["--model-file", "{}/osc.safetensors", "--dt", "x"], ExitCode.USAGE, "not a duration"),

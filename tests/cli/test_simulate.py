@@ -66,12 +66,12 @@ def test_the_seed_decides(tmp_path: Path) -> None:
         (
             ["run", "--trials", "5", "--bin", "1ms", "--out", "x.nwb"],
             ExitCode.USAGE,
-            "leave out --trials, --bin: a RUN has",
+            "leave out --trials, --bin: no effect on a RUN, which has its own trials",
         ),
         (
             ["--neuron", "poisson", "--model", "glm", "--out", "x.nwb"],
             ExitCode.USAGE,
-            "leave out --model: a simulated cell",
+            "leave out --model: no effect on simulated cells",
         ),
         (["--neuron", "granule", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "no such cell"),
         (["--neuron", "coupled-pair", "--units", "1", "--out", "{}/x.nwb"], ExitCode.BAD_INPUT, "multiple of 2"),

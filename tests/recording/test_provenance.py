@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnspike.errors import RecordingError
-from rnnspike.recording.provenance import content_hash
+from rnnspike.recording.data import Recording
+from rnnspike.recording.provenance import content_hash, recording_hash
 from rnnspike.recording.read import read_recording
 
 Build = Callable[..., Path]
@@ -33,6 +35,19 @@ def test_of_several_files_in_any_order(tmp_path: Path) -> None:
     for file in files:
         file.write_text(file.name)
     assert content_hash(files) == content_hash(files[::-1]) != content_hash(files[:1])
+
+
+def test_of_a_recording_in_memory_all_counts() -> None:
+    times = {"x": np.arange(5) + 0.5}
+    table = {"start": np.arange(3.0), "stop": np.arange(3) + 0.5}
+    one = Recording.from_arrays(times, intervals={"a": table})
+    others = (
+        replace(one, intervals={}, events=one.intervals),
+        replace(one, span_s=(0.0, 9.0)),
+        replace(one, findings=tuple(replace(each, rows=(1,)) for each in one.findings)),
+    )
+    assert one.findings and len({recording_hash(each) for each in (one, *others)}) == 4
+    assert recording_hash(one) == recording_hash(Recording.from_arrays(times, intervals={"a": table}))
 
 
 def test_other_attributes_stay_missing(nwb: Build) -> None:

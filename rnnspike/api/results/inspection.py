@@ -42,11 +42,14 @@ class Inspection:
 
     @cached_property
     def units(self) -> pd.DataFrame:
-        """One row per unit: spikes, rate, observed time, short intervals, estimated foreign spikes, metadata."""
+        """One row per unit: spikes, rate, observed time, short intervals, estimated foreign spikes, metadata.
+
+        Metadata that are called as one of the numbers are in ``recording.units`` alone.
+        """
         rows = list(unit_rows(self.recording))
         metadata = [row.pop("metadata") for row in rows]
         numbers = dict.fromkeys(("rate_hz", "observed_s", "short_isi_share", "contamination"), float)
-        return frame_of([{**row, **own} for own, row in zip(metadata, rows, strict=True)], numbers)
+        return frame_of([{**row, **own, **row} for own, row in zip(metadata, rows, strict=True)], numbers)
 
     @cached_property
     def tables(self) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rnnspike.api.results.tables import frame_of, html_table
+from rnnspike.api.arguments import several
+from rnnspike.api.results.tables import frame_of, html_table, unknown
 from rnnspike.errors import ConfigError
 from rnnspike.models.baselines.psth_bands import PsthResult
 from rnnspike.report.figures.drawing import Picture
@@ -50,7 +51,7 @@ class Psths:
         for result in self.results:
             if result.unit == str(unit):
                 return result
-        raise ConfigError(f"{self.name}: no unit {str(unit)!r} (there are {', '.join(self.units[:40])})")
+        raise ConfigError(f"{self.name}: {unknown('unit', str(unit), self.units)}")
 
     def frame(self) -> pd.DataFrame:
         """Return one row per unit and condition: trials, spikes, rate, peak, bits/spike, bandwidth."""
@@ -74,10 +75,7 @@ class Psths:
         Picture
             A notebook shows it; ``figure`` is that of matplotlib, ``numbers`` the curves.
         """
-        asked = (
-            [units] if isinstance(units, (str, int)) else self.units[:MOST_UNITS] if units is None else list(units)
-        )
-        chosen = [self[unit] for unit in asked]
+        chosen = [self[unit] for unit in (self.units[:MOST_UNITS] if units is None else several(units))]
         drawn = picture([(self.plan.trials([result.unit]), result) for result in chosen], self.name)
         return Picture("psth", drawn, frame_of([row for result in chosen for row in points(self.name, result)]))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rnnspike.api.results.tables import frame_of, html_table
+from rnnspike.api.arguments import several
+from rnnspike.api.results.pictures import Pictures
+from rnnspike.api.results.tables import frame_of, html_table, unknown
 from rnnspike.api.terms import in_python, in_python_terms
 from rnnspike.errors import ConfigError
-from rnnspike.names import any_text, visible
+from rnnspike.names import visible
 from rnnspike.report.cells import HEADINGS, cells
 from rnnspike.report.load import Curves, Run
 from rnnspike.runs.rows import COLUMNS
@@ -78,7 +79,7 @@ class FittedRun(Run):
             Where no such unit was fitted.
         """
         if str(unit) not in self.units:
-            raise ConfigError(f"{self.name}: {_unknown('fitted unit', str(unit), self.units)}")
+            raise ConfigError(f"{self.name}: {unknown('fitted unit', str(unit), self.units)}")
         return self._units.setdefault(str(unit), FittedUnit(self, str(unit)))
 
     @cached_property
@@ -88,7 +89,7 @@ class FittedRun(Run):
     @property
     def figure_names(self) -> list[str]:
         """Names of the figures of the run; those of a unit are in ``unit(id).figure_names``."""
-        return list(self._pictures)
+        return self._pictures.names
 
     def figure(self, name: str) -> Picture:
         """Return a figure of the report, as it is drawn for papers.
@@ -108,13 +109,13 @@ class FittedRun(Run):
         ConfigError
             Where there is no such figure.
         """
-        return _picture(self._pictures, name, self.name)
+        return self._pictures[name]
 
     @cached_property
-    def _pictures(self) -> dict[str, Picture]:
+    def _pictures(self) -> Pictures:
         from rnnspike.report.figures.export import run_figures
 
-        return _by_name(run_figures(self))
+        return Pictures(run_figures(self), self.name)
 
     def export_nwb(
         self,
@@ -150,12 +151,11 @@ class FittedRun(Run):
         RunError
             Where the recording is gone or has changed.
         """
-        from rnnspike.export.nwb import export_nwb
+        from rnnspike.nwb_export.nwb import export_nwb
 
-        names = (model,) if isinstance(model, str) else tuple(model)
         with in_python_terms():
             granted = {"allow_pickle": allow_pickle, "follow_links": follow_links}
-            done = export_nwb(self.folder, path, names, overwrite, **granted)
+            done = export_nwb(self.folder, path, several(model), overwrite, **granted)
         for note in done.notes:
             log.warning("%s: %s", done.path, in_python(note))
         return done.path
@@ -212,7 +212,7 @@ class FittedUnit:
     @property
     def figure_names(self) -> list[str]:
         """Names of its figures."""
-        return list(self._pictures)
+        return self._pictures.names
 
     def figure(self, name: str) -> Picture:
         """Return a figure of the unit.
@@ -232,13 +232,13 @@ class FittedUnit:
         ConfigError
             Where there is no such figure.
         """
-        return _picture(self._pictures, name, f"{self.run.name}, unit {self.id}")
+        return self._pictures[name]
 
     @cached_property
-    def _pictures(self) -> dict[str, Picture]:
+    def _pictures(self) -> Pictures:
         from rnnspike.report.figures.export import unit_figures
 
-        return _by_name(unit_figures(self.run, self.id))
+        return Pictures(unit_figures(self.run, self.id), f"{self.run.name}, unit {self.id}")
 
     def _repr_html_(self) -> str:
         rows = [row for row in self.rows if row["status"] == "ok"]
@@ -260,25 +260,3 @@ def open_run(folder: str | os.PathLike[str]) -> FittedRun:
         Where it is none, or damaged.
     """
     return FittedRun.read(folder)
-
-
-def _by_name(pictures: Iterator[Picture]) -> dict[str, Picture]:
-    import matplotlib as mpl
-
-    from rnnspike.report.figures.drawing import STYLE
-
-    with mpl.rc_context(STYLE), any_text():
-        return {picture.name: picture for picture in pictures}
-
-
-def _picture(pictures: Mapping[str, Picture], name: str, of: str) -> Picture:
-    if name not in pictures:
-        raise ConfigError(f"{of}: {_unknown('figure', name, list(pictures))}")
-    return pictures[name]
-
-
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    """Return the message for a name that there is not, with the closest one and those that there are."""
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"no {what} {visible(name)!r}{hint} (there are {', '.join(known[:40]) or 'none'})"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rnnspike.api.results.tables import Rows
 from rnnspike.errors import ConfigError
+from rnnspike.neurons.session import Session
 from rnnspike.recording.data import Recording
 from rnnspike.recording.write import write_nwb
 
@@ -26,18 +27,21 @@ class Simulation:
         One row per unit: cell or model, trials, spikes, rate.
     path
         The file, where one was written.
+    session
+        Counts and true intensity of simulated cells as arrays; None for a fitted model.
     """
 
     recording: Recording
     rows: Rows
     path: Path | None = None
+    session: Session | None = None
 
     def frame(self) -> pd.DataFrame:
         """Return one row per unit."""
         return self.rows.frame()
 
     def write(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-        """Write the recording as NWB.
+        """Write the recording as NWB, the true intensity of simulated cells in ``/processing/ground_truth``.
 
         Parameters
         ----------
@@ -61,7 +65,10 @@ class Simulation:
             raise ConfigError(f"{path}: there is no folder {path.parent}")
         if path.exists() and not overwrite:
             raise ConfigError(f"{path}: exists already (try overwrite=True)")
-        write_nwb(path, self.recording)
+        if self.session is None:
+            write_nwb(path, self.recording)
+        else:
+            self.session.write(path)
         return path
 
     def __repr__(self) -> str:

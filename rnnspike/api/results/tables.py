@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -89,6 +90,13 @@ def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: 
     foot = f"<div>… and {counted(more, 'more row{s}')}</div>" if more > 0 else ""
     title = f"<div>{_html(caption)}</div>" if caption else ""
     return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> str:
+    """Return the message for a name that there is not, with the closest one and those that there are."""
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"no {what} {visible(name)!r}{hint} (there are {', '.join(known[:40]) or 'none'})"
 
 
 def _html(text: str) -> str:

@@ -31,14 +31,15 @@ def command(run: Path, nwb: Path, models: tuple[str, ...], overwrite: bool, **va
 
     The units table gets columns rnnspike_bits_per_spike, its interval, KS test and verdicts. With --save-intensities
     in the fit, /processing/rnnspike gets the held-out intensity of each unit, on all bins of the trials. The
-    recording itself is not changed. A recording in another format is written as NWB.
+    recording itself is not changed. A recording in another format is written as NWB; so is one fitted with
+    --time-scale, --event-offset or --events, with the times and trials of the fit.
 
     \b
     Examples:
       rnnspike export rnnspike_runs/session --nwb session_rnnspike.nwb
       rnnspike export rnnspike_runs/session --nwb both.nwb --model glm --model lstm
     """
-    from rnnspike.export.nwb import export_nwb
+    from rnnspike.nwb_export.nwb import export_nwb
 
     with failure_on_one_line(run, RunError), output_errors(nwb, "--nwb"):
         done = export_nwb(run, nwb, models, overwrite, **command_line_only_from(values))

@@ -24,6 +24,8 @@ TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 NEUTRAL_DIRECTION = 1e-2
 #: Least dwell time in bins at each step along a continuum.
 CONTINUUM_BINS = 1000.0
+#: Fewest distinct points of a continuum, and most spreads of the visited states from one to the next (median).
+FEWEST_POINTS, NEIGHBOURS = 12, 0.4
 #: Gap, in spreads of the visited states, under which slow points belong to one slow region.
 SLOW_REGION = 0.1
 
@@ -32,7 +34,7 @@ SLOW_REGION = 0.1
 class Continuum:
     """A line, ring or sheet of fixed points.
 
-    ``share`` of the points that can be continued along a neutral direction, ``dimension`` the usual number of neutral
+    ``share`` of the points that can be continued along a neutral direction, ``dimension`` the usual number of such
     directions, ``drift`` the largest speed along the continuum, in spreads per bin (0 where it is exact).
     """
 
@@ -198,11 +200,16 @@ def distance_to_visited(states: FloatArray, visited: FloatArray) -> FloatArray:
     """Return the distance (point,) to the nearest visited state over the median distance between neighbours there."""
     distinct = np.unique(visited, axis=0)
     distinct = distinct[:: len(distinct) // 1000 + 1]
-    between = cdist(distinct, distinct)
-    np.fill_diagonal(between, np.inf)
-    typical = float(np.median(between.min(axis=1))) if len(distinct) > 1 else 1.0
+    typical = float(np.median(_to_neighbour(distinct))) if len(distinct) > 1 else 1.0
     nearest = cdist(states, distinct).min(axis=1) if len(states) else np.empty(0)
     return np.asarray(nearest / max(typical, 1e-9 * Scale.of(visited).spread))
+
+
+def _to_neighbour(states: FloatArray) -> FloatArray:
+    """Return the distance of each state (point, state) to the nearest other one."""
+    between = cdist(states, states)
+    np.fill_diagonal(between, np.inf)
+    return np.asarray(between.min(axis=1))
 
 
 def verify(system: Map, states: FloatArray, jacobians: FloatArray, scale: Scale) -> BoolArray:
@@ -231,11 +238,12 @@ def verify(system: Map, states: FloatArray, jacobians: FloatArray, scale: Scale)
 def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 12) -> Continuum | None:
     """Return the continuum that these points (point, state) belong to, or None where they are isolated.
 
-    A continuum has many distinct points, most with a direction of eigenvalue 1, along which states up to a fifth of
-    the visited states' spread away are nearly fixed (pseudo-arclength: |s - F(s)| is kept smallest while the position
-    along the direction is held).
+    A continuum has many distinct points with close neighbours, most with a direction of eigenvalue 1, along which
+    states up to a fifth of the visited states' spread away are nearly fixed (pseudo-arclength: |s - F(s)| is kept
+    smallest while the position along the direction is held). Few points, or points far apart, are isolated however
+    slow they are.
     """
-    if len(states) < 5:
+    if len(states) < FEWEST_POINTS or np.median(_to_neighbour(states)) > NEIGHBOURS * scale.spread:
         return None
     values, vectors = np.linalg.eig(system.jacobian(states))
     near_one = np.abs(values - 1) < NEUTRAL_DIRECTION
@@ -243,16 +251,16 @@ def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 
     if len(walkable) < 0.5 * len(states):
         return None
     tried = walkable[np.linspace(0, len(walkable) - 1, min(n_most, len(walkable))).astype(int)]
-    walks: list[tuple[bool, float]] = []
+    dimensions, drifts = [], [0.0]
     for k in tried:
-        lead = int(np.argmin(np.abs(values[k] - 1)))
-        direction = vectors[k][:, lead].real
-        walks.append(_walk(system, states[k], direction / np.linalg.norm(direction), scale))
-    share = float(np.mean([went for went, _ in walks]) * len(walkable) / len(states))
+        directions = vectors[k][:, near_one[k]].real.T
+        walks = [_walk(system, states[k], each / np.linalg.norm(each), scale) for each in directions]
+        dimensions.append(sum(went for went, _ in walks))
+        drifts += [speed for went, speed in walks if went]
+    share = float(np.mean(np.array(dimensions) > 0) * len(walkable) / len(states))
     if share < 0.5:
         return None
-    drift = max(speed for went, speed in walks if went)
-    return Continuum(share, int(np.median(near_one[walkable].sum(axis=1))), drift)
+    return Continuum(share, int(np.median([each for each in dimensions if each])), max(drifts))
 
 
 def _walk(system: Map, state: FloatArray, direction: FloatArray, scale: Scale, n: int = 10) -> tuple[bool, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import binomtest
 
 from rnnspike.dynamics.attractors.basins import SETTLED, Basins
@@ -78,7 +79,7 @@ def complete_patterns(
     if len(distinct) < 2:
         return PatternCompletion(len(distinct), (), np.nan, np.nan, np.nan)
     n_steps, spread = min(basins.n_steps, MOST_STEPS), Scale.of(visited).spread
-    same = SAME * float(np.sqrt(((distinct - distinct.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    same = SAME * _spread(distinct)
     own, other = pairs_of_patterns(len(distinct), rng)
     patterns, others = distinct[own], distinct[other]
     disturbed = [patterns + share * (others - patterns) for share in SIZES["towards"]]
@@ -112,14 +113,23 @@ def pairs_of_patterns(n_patterns: int, rng: np.random.Generator) -> tuple[IntArr
 
 
 def resting_states(points: Points, basins: Basins) -> FloatArray:
-    """Return the stable points, and of a continuum the ends of orbits, (pattern, state).
+    """Return the stable points, and of a continuum ends of orbits that differ, (pattern, state).
 
     A slow state that has not yet come to rest is no pattern.
     """
-    if points.continuum is not None:
-        settled = (basins.labels == SETTLED) | ((basins.labels >= 0) & (basins.labels < len(points.attractors)))
-        return np.asarray(basins.ends[settled][:N_PATTERNS])
-    return points.attractors[:N_PATTERNS]
+    if points.continuum is None:
+        return points.attractors[:N_PATTERNS]
+    settled = (basins.labels == SETTLED) | ((basins.labels >= 0) & (basins.labels < len(points.attractors)))
+    ends = np.asarray(basins.ends[settled])
+    if len(ends) < 2:
+        return ends
+    same = fcluster(linkage(ends, "complete"), SAME * _spread(ends), "distance")
+    return ends[np.unique(same, return_index=True)[1]][:N_PATTERNS]
+
+
+def _spread(states: FloatArray) -> float:
+    """Return the root mean square distance of states (pattern, state) from their mean."""
+    return float(np.sqrt(((states - states.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 
 def _displaced(patterns: FloatArray, length: float, rng: np.random.Generator) -> FloatArray:

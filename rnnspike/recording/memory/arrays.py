@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rnnspike.errors import ConfigError
+from rnnspike.errors import ConfigError, RecordingError
 from rnnspike.recording.checks.assemble import assemble
 from rnnspike.recording.contents import Contents, RawUnit
 from rnnspike.recording.data import Covariate, FloatArray, ReadOptions, Recording
 from rnnspike.recording.formats.text.events import DURATION_NAMES, START_NAMES, STOP_NAMES
 from rnnspike.recording.read import refuse_errors
+from rnnspike.recording.write import even_rate
 
 
 def recording_of(name: str, contents: Contents, options: ReadOptions | None = None) -> Recording:
@@ -26,7 +29,20 @@ def recording_of(name: str, contents: Contents, options: ReadOptions | None = No
 
 def recording_from_arrays(name: str, *args: Any, **given: Any) -> Recording:
     """Return the recording of plain arrays (``Recording.from_arrays``), without findings of level error."""
-    return refuse_errors(recording_of(name, contents_of_arrays(*args, **given)))
+    return refuse_errors_of_arrays(recording_of(name, contents_of_arrays(*args, **given)))
+
+
+def refuse_errors_of_arrays(recording: Recording) -> Recording:
+    """Return a recording in memory without findings of level error, whose remedies are not those of a file."""
+    try:
+        return refuse_errors(recording)
+    except RecordingError as error:
+        remedy, (option, _, value) = error.option, (error.option or "").partition(" ")
+        if option == "--time-scale":
+            remedy = f"multiplying the times by {value}"
+        elif option == "--events":
+            remedy = "a table with times in session seconds"
+        raise RecordingError(error.path, error.finding, remedy, error.finding_id) from None
 
 
 def contents_of_arrays(
@@ -74,23 +90,30 @@ def _trains(
     """Return ids, times (s) and the type in which they were given."""
     if isinstance(spike_times, Mapping):
         if unit_ids is not None:
-            raise ConfigError("unit_ids: the spike times have ids of their own, as keys (leave it out)")
+            raise ConfigError("unit_ids: the keys of spike_times are the unit ids; leave unit_ids out")
         unit_ids, spike_times = list(spike_times), list(spike_times.values())
     try:
         given = list(spike_times)
     except TypeError:
         kind = type(spike_times).__name__
-        raise ConfigError(f"spike_times: {kind} is no list of arrays (one per unit) and no recording") from None
+        wanted = "one array of spike times per unit, or a recording"
+        raise ConfigError(f"spike_times: expected {wanted}; got {kind}") from None
     if given and all(isinstance(each, (int, float, np.number)) for each in given):
         given = [given]  # of one unit
     ids = [str(each) for each in (range(len(given)) if unit_ids is None else unit_ids)]
     if len(ids) != len(given):
         raise ConfigError(f"unit_ids: {len(ids)} ids for {len(given)} units")
+    if not (sampling_rate is None or _is_rate(sampling_rate)):
+        raise ConfigError(f"sampling_rate: expected samples per second, above 0; got {sampling_rate!r}")
     arrays = [_times(each, f"spike_times of unit {unit}") for each, unit in zip(given, ids, strict=True)]
     if sampling_rate is not None:
         arrays = [each / sampling_rate if each.dtype.kind in "iu" else each for each in arrays]
     singles = [each.dtype == np.float32 for each in arrays if len(each)]
     return ids, [each.astype(np.float64) for each in arrays], "float32" if singles and all(singles) else "float64"
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 def _times(values: Any, what: str) -> npt.NDArray[Any]:
@@ -100,8 +123,8 @@ def _times(values: Any, what: str) -> npt.NDArray[Any]:
         array = np.empty((0, 0))
     if array.ndim != 1:
         raise ConfigError(
-            f"{what}: is no list of times in seconds (counts and times per trial: give the times of spikes in the "
-            "session, and trials with their starts)"
+            f"{what}: expected a one-dimensional list of spike times in session seconds. Binned counts or times per "
+            "trial cannot be used; give session times and a table of trials"
         )
     if array.size == 0:
         return np.empty(0)
@@ -141,7 +164,7 @@ def _intervals(values: Any, what: str) -> FloatArray:
     except (TypeError, ValueError):
         array = np.empty((0, 0, 0))
     if array.ndim != 2 or array.shape[1] != 2:
-        raise ConfigError(f"{what}: is no array of starts and stops in seconds, (interval, 2)")
+        raise ConfigError(f"{what}: expected starts and stops in seconds, (interval, 2)")
     return array
 
 
@@ -155,8 +178,11 @@ def timed_table(table: Any, what: str) -> pd.DataFrame:
         own = {} if more is None else {str(name): np.asarray(more[name]) for name in more}
         return pd.DataFrame({"start_time": np.asarray(table.start), "stop_time": np.asarray(table.end), **own})
     if isinstance(table, np.ndarray) and table.dtype.kind in "iuf":
-        starts = table.reshape(len(table), -1)
-        return pd.DataFrame(dict(zip(("start_time", "stop_time"), starts.T.astype(np.float64), strict=False)))
+        times = table.astype(np.float64)[:, None] if table.ndim == 1 else table.astype(np.float64)
+        if times.ndim != 2 or times.shape[1] not in (1, 2):
+            wanted = "starts (trial,), or starts and stops (trial, 2)"
+            raise ConfigError(f"{what}: expected {wanted}; got an array of shape {table.shape}")
+        return pd.DataFrame(times, columns=["start_time", "stop_time"][: times.shape[1]])
     frame = _frame(table, what)
     lower = {str(name).lower(): name for name in reversed(frame.columns)}
     start = next((lower[name] for name in START_NAMES if name in lower), None)
@@ -182,7 +208,7 @@ def _frame(table: Any, what: str) -> pd.DataFrame:
     try:
         frame = pd.DataFrame(table).reset_index(drop=True)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what}: is no table ({' '.join(str(error).split())})") from None
+        raise ConfigError(f"{what}: cannot be read as a table ({' '.join(str(error).split())})") from None
     return frame.rename(columns=str)
 
 
@@ -197,18 +223,12 @@ def _covariate(name: str, series: Any) -> Covariate:
             unit = str(more[0]) if more else unit
             times, values = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ConfigError(f"covariates[{name!r}]: is no pair of times (s) and values") from None
-    values = values.reshape(len(values), -1) if values.ndim else values
+            raise ConfigError(f"covariates[{name!r}]: expected (times in s, values)") from None
+    values = values.reshape(len(values), math.prod(values.shape[1:])) if values.ndim else values
     if times.ndim != 1 or values.ndim != 2 or len(times) != len(values):
         raise ConfigError(f"covariates[{name!r}]: times of shape {times.shape} for values of shape {values.shape}")
     span_s = (float(times[0]), float(times[-1])) if len(times) else None
-    return Covariate(name, unit, len(times), values.shape[1], partial(_pair, times, values), _rate(times), span_s)
-
-
-def _rate(times: FloatArray) -> float | None:
-    steps = np.diff(times)
-    even = len(steps) > 0 and steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-4)
-    return float(len(steps) / (times[-1] - times[0])) if even else None
+    return Covariate(name, unit, len(times), values.shape[1], partial(_pair, times, values), even_rate(times), span_s)
 
 
 def _pair(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:

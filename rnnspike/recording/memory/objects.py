@@ -34,7 +34,8 @@ def contents_of(source: Any, trials: Any = None) -> tuple[str, Contents]:
     if kinds & {"neo.Block", "neo.Segment"}:
         return _neo(source, trials, is_block="neo.Block" in kinds)
     if kinds & {"pynapple.TsGroup", "pynapple.Ts"}:
-        return "recording", _pynapple(source if "pynapple.TsGroup" in kinds else {"0": source}, trials)
+        group = source if "pynapple.TsGroup" in kinds else {"0": source}
+        return "recording", _pynapple(group, trials, getattr(source, "time_support", None))
     if "spikeinterface.BaseSorting" in kinds:
         return "recording", _spikeinterface(source, trials)
     return "recording", contents_of_arrays(source, trials)
@@ -65,10 +66,9 @@ def with_trials(contents: Contents, trials: Any) -> Contents:
     return replace(contents, intervals=intervals, events=events)
 
 
-def _pynapple(group: Any, trials: Any) -> Contents:
-    """Return the contents of a ``TsGroup``: its time support is observed time, unless the spikes' own extent."""
+def _pynapple(group: Any, trials: Any, support: Any) -> Contents:
+    """Return the contents of trains: their time support is observed time, unless it is the spikes' own extent."""
     spikes = {str(unit): np.asarray(group[unit].t) for unit in group.keys()}  # noqa: SIM118 - iterated, it gives trains
-    support = getattr(group, "time_support", None)
     observed = None
     if support is not None:
         ends = [(times[0], times[-1]) for times in spikes.values() if len(times)]

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import rnnspike
+from rnnspike.api.results.pictures import Pictures
 from rnnspike.errors import ConfigError
+from rnnspike.report.figures.drawing import Picture
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,18 @@ def test_figures_are_those_of_the_report(run: rnnspike.FittedRun) -> None:
     unit = run.unit("0")
     assert {"psth", "hazard", "ks"} <= set(unit.figure_names)
     assert unit.figure("psth") is run.unit("0").figure("psth")
+
+
+def test_no_more_is_drawn_than_is_asked_for() -> None:
+    def rest() -> Iterator[Picture]:
+        for name in ("first", "second", "third"):
+            drawn.append(name)
+            yield Picture(name, Figure(), pd.DataFrame())
+
+    drawn: list[str] = []
+    pictures = Pictures(rest(), "small")
+    assert pictures["second"].name == "second" and pictures["first"].name == "first" and drawn == ["first", "second"]
+    assert pictures.names == ["first", "second", "third"] == drawn
 
 
 def test_names_that_there_are_not(run: rnnspike.FittedRun) -> None:

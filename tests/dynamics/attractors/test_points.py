@@ -81,6 +81,16 @@ def test_a_slow_integrator_is_no_continuum(rng):
     assert points.modes.tau_s[0, 0] == pytest.approx(0.9995, rel=1e-3)
 
 
+def test_slow_points_with_gaps_are_no_continuum(rng):
+    """Nine points, every eighth: no state between them moves by a thousandth of the spread in a bin."""
+    wave = 8 * np.pi
+    system = FunctionMap(
+        1, lambda s: s - 2e-4 * np.sin(wave * s), lambda s: (1 - 2e-4 * wave * np.cos(wave * s))[..., None]
+    )
+    points = find_points(system, rng.uniform(-0.5, 0.5, size=(300, 1)), BIN_S, rng)
+    assert 9 <= points.n_fixed < 12 and points.continuum is None
+
+
 def test_a_ghost_is_slow_and_dwells_as_long_as_it_takes(rng):
     system = FunctionMap(1, lambda s: s + s**2 + 1e-3, lambda s: (1 + 2 * s)[..., None])
     visited = rng.uniform(-0.5, 0.5, size=(300, 1))

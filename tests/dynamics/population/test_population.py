@@ -10,6 +10,7 @@ import pytest
 
 from rnnspike.dynamics.analyse import AnalysisOptions, DynamicsResult, NamedInput, Orbits, analyse
 from rnnspike.dynamics.attractors.fixed_points import SearchOptions
+from rnnspike.dynamics.attractors.points import Continuum
 from rnnspike.dynamics.loop import free_run
 from rnnspike.dynamics.maps import ClosedLoop
 from rnnspike.dynamics.network import Network
@@ -20,6 +21,7 @@ from rnnspike.dynamics.population.completion import (
     complete_patterns,
     half_way,
     pairs_of_patterns,
+    resting_states,
 )
 from rnnspike.dynamics.population.phases import (
     circular_correlation,
@@ -172,6 +174,14 @@ def test_of_two_patterns_there_are_only_two_ways_and_no_interval(hopfield: Dynam
     assert all(np.isnan([each.low, each.high]).all() for each in towards)
     assert np.isnan([found.basin_low, found.basin_high]).all()
     assert all(each.low < each.high for each in found.by_size if each.kind != "towards")
+
+
+def test_orbits_that_end_together_are_one_pattern(hopfield: DynamicsResult) -> None:
+    looked = hopfield.inputs[-1]
+    on_line = replace(looked.points, continuum=Continuum(1.0, 1, 0.0))
+    assert len(looked.basins.ends) == 64
+    ends = resting_states(on_line, looked.basins)
+    np.testing.assert_allclose(np.sort(ends, axis=0), np.sort(looked.points.attractors, axis=0), atol=1e-3)
 
 
 def test_of_many_patterns_the_interval_is_over_patterns() -> None:

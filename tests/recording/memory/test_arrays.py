@@ -35,6 +35,13 @@ def test_tables_are_taken_by_the_names_that_people_give() -> None:
     assert events["start_time"].tolist() == [0.0, 1.0]
 
 
+def test_tables_and_series_without_rows() -> None:
+    empty = {"speed": (np.empty(0), np.empty(0))}
+    recording = Recording.from_arrays(TIMES, np.empty((0, 2)), covariates=empty)
+    assert len(recording.intervals["trials"]) == 0 and recording.covariates["speed"].n_channels == 1
+    assert len(Recording.from_arrays(TIMES, np.empty(0)).events["trials"]) == 0
+
+
 def test_metadata_observed_times_covariates_and_samples() -> None:
     recording = Recording.from_arrays(
         [np.array([10, 20, 30000]), np.array([5, 15000])],
@@ -68,17 +75,29 @@ def test_checks_are_those_of_a_file() -> None:
 @pytest.mark.parametrize(
     ("spike_times", "given", "message"),
     [
-        ([np.zeros((3, 4))], {}, "spike_times of unit 0: is no list of times in seconds"),
-        ([[[0.1], [0.2, 0.3]]], {}, "spike_times of unit 0: is no list of times in seconds"),
+        (
+            [np.zeros((3, 4))],
+            {},
+            "spike_times of unit 0: expected a one-dimensional list of spike times in session sec",
+        ),
+        ([[[0.1], [0.2, 0.3]]], {}, "spike_times of unit 0: expected a one-dimensional list of spike times"),
         ([["a"]], {}, "spike_times of unit 0: holds <U1, not times in seconds"),
-        (3, {}, "spike_times: int is no list of arrays"),
+        (3, {}, "spike_times: expected one array of spike times per unit, or a recording; got int"),
         (TIMES, {"unit_ids": ["a"]}, "unit_ids: 1 ids for 2 units"),
-        ({"a": TIMES[0]}, {"unit_ids": ["a"]}, "unit_ids: the spike times have ids of their own"),
+        (
+            {"a": TIMES[0]},
+            {"unit_ids": ["a"]},
+            "unit_ids: the keys of spike_times are the unit ids; leave unit_ids out",
+        ),
         (TIMES, {"units": {"area": ["V1"]}}, "units: 1 rows for 2 units"),
         (TIMES, {"trials": {"side": ["a"]}}, r"trials: no column of times among side \(rename it start_time\)"),
         (TIMES, {"trials": {"start": ["soon"]}}, "trials: column start holds no times in seconds"),
-        (TIMES, {"trials": 3}, "trials: is no table"),
-        (TIMES, {"observed": [1, 2, 3]}, "observed: is no array of starts and stops"),
+        (TIMES, {"trials": 3}, "trials: cannot be read as a table"),
+        (TIMES, {"trials": np.zeros((4, 3))}, r"trials: expected starts .* got an array of shape \(4, 3\)"),
+        (TIMES, {"sampling_rate": 0}, "sampling_rate: expected samples per second, above 0; got 0"),
+        (TIMES, {"sampling_rate": "30k"}, "sampling_rate: expected samples per second, above 0; got '30k'"),
+        (TIMES, {"sampling_rate": np.inf}, "sampling_rate: expected samples per second, above 0; got inf"),
+        (TIMES, {"observed": [1, 2, 3]}, "observed: expected starts and stops"),
         (TIMES, {"covariates": {"speed": [1, 2, 3]}}, r"covariates\['speed'\]: "),
         (TIMES, {"covariates": {"speed": ([1, 2], [1, 2, 3])}}, r"covariates\['speed'\]: times of shape \(2,\)"),
     ],

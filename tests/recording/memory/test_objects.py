@@ -51,6 +51,14 @@ def test_a_time_support_that_is_the_extent_of_the_spikes_says_nothing() -> None:
     assert contents.units[0].observed is None and contents.format == "pynapple"
 
 
+def test_one_train_keeps_its_time_support() -> None:
+    support = SimpleNamespace(start=np.array([0.0, 4.0]), end=np.array([3.0, 6.0]))
+    train = made_by("pynapple", "Ts", t=TIMES[5], time_support=support)()
+    _, contents = contents_of(train, TRIALS)
+    assert contents.units[0].observed is not None
+    assert contents.units[0].observed.tolist() == [[0.0, 3.0], [4.0, 6.0]]
+
+
 def sorting(n_segments: int = 1) -> Any:
     members = {
         "unit_ids": np.array([5, 7]),

@@ -14,8 +14,8 @@ import numpy as np
 
 from rnnspike._version import __version__
 from rnnspike.errors import ConfigError, RunError
-from rnnspike.export.objects import Writer
 from rnnspike.files import replacing
+from rnnspike.nwb_export.objects import Writer
 from rnnspike.recording.formats.hdf5 import h5
 from rnnspike.recording.formats.nwb.tables import walk
 from rnnspike.recording.formats.nwb.units import units_table
@@ -48,6 +48,7 @@ EXPORTED = (
 )
 PREFIX, MODULE = "rnnspike_", "rnnspike"
 _DECLARED = {column.name: column for column in COLUMNS}
+REWRITTEN = "a new file with the times and trials of the fit, not a copy of the recording"
 NO_INTENSITIES = "without intensities: the run holds none (fit with --save-intensities)"
 
 
@@ -70,7 +71,8 @@ def export_nwb(
     """Write a copy of a run's recording as NWB, with its results.
 
     The units table gets columns with the figures of the first model; ``/processing/rnnspike`` gets the held-out
-    intensity of every model asked for, where the run holds it. A recording in another format is written as NWB.
+    intensity of every model asked for, where the run holds it. A recording in another format is written as NWB; so is
+    one whose times the fit changed, or whose trials come from another file, with the times and trials of the fit.
 
     Parameters
     ----------
@@ -105,16 +107,30 @@ def export_nwb(
             raise ConfigError(f"--model {name}: no unit of {run.folder} was scored by it ({', '.join(run.models)})")
     reopened = reopen(run, **granted)
     recording, source = reopened.loaded.recording, reopened.job.path
-    is_nwb = recording.format == "NWB"
+    changed = _changed(reopened) if recording.format == "NWB" else ()
+    is_copy = recording.format == "NWB" and not changed
     with replacing(path, ".nwb") as temporary:
-        if is_nwb:
+        if is_copy:
             shutil.copyfile(source, temporary)
         else:
             write_nwb(temporary, replace(recording, covariates=small_series(recording)))
         with h5py.File(temporary, "r+") as file:
-            units = _units(file, source, reopened) if is_nwb else file["units"]
+            units = _units(file, source, reopened) if is_copy else file["units"]
             notes = tuple(_add(file, units, run, reopened, names))
+    if changed:
+        notes = (f"{REWRITTEN} ({', '.join(changed)})", *notes)
     return Exported(path, names[0], notes)
+
+
+def _changed(reopened: Reopened) -> tuple[str, ...]:
+    """Return the options of a fit after which its times or trials are not those of its recording's file."""
+    options = reopened.job.settings.read_options()
+    given = {
+        "--time-scale": options.time_scale is not None,
+        "--event-offset": bool(options.event_offset_s),
+        "--events": options.events_file is not None,
+    }
+    return tuple(option for option, is_given in given.items() if is_given)
 
 
 def _refuse_path(path: Path, run: Run, overwrite: bool) -> None:
@@ -122,7 +138,8 @@ def _refuse_path(path: Path, run: Run, overwrite: bool) -> None:
         raise ConfigError(f"--nwb {path}: there is no folder {path.parent}")
     if path.suffix.lower() != ".nwb":
         raise ConfigError(f"--nwb {path}: the name must end in .nwb")
-    if path.exists() and path.samefile(run.provenance["input"]):
+    source = Path(run.provenance["input"])
+    if path.exists() and source.exists() and path.samefile(source):
         raise ConfigError(f"--nwb {path}: is the recording itself, which is never changed (try another name)")
     if path.exists() and not overwrite:
         raise ConfigError(f"--nwb {path}: exists already (try --overwrite)")
@@ -205,7 +222,9 @@ def _add_intensity(
     for column, unit in enumerate(units):
         try:
             mu = read_arrays_named(_intensity_file(run, unit), [name])[name]  # (trial, bin)
-        except RunError:
+        except RunError as error:
+            if not isinstance(error.__cause__, KeyError):  # the file is damaged; else it has not this model
+                raise
             lacking.append(unit)
             continue
         observed = plan.observed(plan.recording.unit(unit))[:, plan.grid.n_before :]

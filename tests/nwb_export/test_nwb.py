@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from pynwb import NWBHDF5IO, validate
@@ -15,8 +18,10 @@ from pynwb import NWBHDF5IO, validate
 import rnnspike
 from rnnspike.cli.main import cli
 from rnnspike.errors import ConfigError, RunError
-from rnnspike.export.nwb import bin_times, export_nwb
+from rnnspike.nwb_export.nwb import REWRITTEN, bin_times, export_nwb
+from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.provenance import content_hash
+from rnnspike.recording.write import write_nwb
 from rnnspike.runs.stored.reopen import reopen
 from rnnspike.trials.grid import Grid
 from tests.report.conftest import fitted
@@ -135,6 +140,50 @@ def test_other_formats_are_written_as_nwb(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"time_scale": 0.001}, "--time-scale"),
+        ({"event_offset": "250ms"}, "--event-offset"),
+        ({"events": "trials.csv"}, "--events"),
+    ],
+)
+def test_times_and_trials_are_those_of_the_fit(tmp_path: Path, given: dict[str, Any], option: str) -> None:
+    times = np.cumsum(0.004 + np.random.default_rng(0).exponential(0.03, 700))
+    trials = pd.DataFrame({"start_time": np.arange(1.0, 20.0), "stop_time": np.arange(1.0, 20.0) + 0.5})
+    source, unit = tmp_path / "session.nwb", 1 / given.get("time_scale", 1)
+    stored = Recording(source, "", 0, "nwb", (Unit("0", times * unit),), intervals={"trials": trials * unit})
+    write_nwb(source, stored)
+    (trials + 0.1).to_csv(tmp_path / "trials.csv", index=False)
+    asked = {name: tmp_path / value if name == "events" else value for name, value in given.items()}
+    quick = {"models": "constant", "replicates": 0, "report": False, "save_intensities": True}
+    run = rnnspike.fit(source, out=tmp_path / "runs", **quick, **asked)
+    done = export_nwb(run.folder, tmp_path / "out.nwb")
+    assert done.notes == (f"{REWRITTEN} ({option})",) and validate(path=str(done.path)) == []
+    read, fitted_to = rnnspike.read_recording(done.path), reopen(run).loaded
+    assert read.units[0].spike_times_s == pytest.approx(times)
+    for name, table in fitted_to.recording.intervals.items():
+        assert read.intervals[name]["start_time"].tolist() == table["start_time"].tolist()
+    with NWBHDF5IO(str(done.path), "r") as io:
+        centres_s = io.read().processing["rnnspike"][f"intensity_{done.model}"].timestamps[:]
+    assert centres_s[0] == pytest.approx(fitted_to.plan.start_s[0] + 0.5 * fitted_to.plan.bin_s)
+    assert any(table["start_time"][0] == fitted_to.plan.start_s[0] for table in read.intervals.values())
+
+
+def test_damage_is_no_intensity_that_was_not_stored(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    file = run / "units" / "0" / "intensity.npz"
+    stored = dict(np.load(file))
+    np.savez(file, constant=stored["constant"])
+    notes = export_nwb(run, tmp_path / "a.nwb", ["psth", "constant"]).notes
+    assert notes == ("intensity_psth: not stored for unit 0",)
+    file.write_bytes(b"PK damaged")
+    with pytest.raises(RunError, match=r"intensity\.npz: is damaged"):
+        export_nwb(run, tmp_path / "b.nwb", ["psth"])
+    assert not (tmp_path / "b.nwb").exists()
+
+
 def test_the_command(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["export", str(folder), "--nwb", str(tmp_path / "a.nwb"), "-m", "psth"])
     assert done.exit_code == 0 and done.stdout == f"{tmp_path / 'a.nwb'}\n"
@@ -163,3 +212,7 @@ def test_a_recording_that_changed_is_not_exported(folder: Path, tmp_path: Path) 
         file["units/spike_times"][0] = 0.001
     with pytest.raises(RunError, match="changed since it was fitted"):
         run.export_nwb(tmp_path / "a.nwb")
+    source.unlink()
+    (tmp_path / "a.nwb").touch()
+    with pytest.raises(RunError, match="is not there any more"):
+        run.export_nwb(tmp_path / "a.nwb", overwrite=True)
