@@ -1,8 +1,9 @@
 """How often the rule for pairs of units is right on simulated networks whose links are known (science.md#links).
 
+    python benchmarks/links.py
     python benchmarks/links.py mixed:16 one-way:12 hidden-drive:8 --seed 101 --trials 150
 
-simulates each network (name:units) with seeds from ``--seed`` on, trials of 2 s, tests every pair on cross-fitted
+simulates each network (name:units; by default twenty) with seeds from ``--seed`` on, trials of 2 s, tests every pair on cross-fitted
 GLMs, and prints per network and in all: links called directed, directed calls that are no link, and what became of
 pairs on a common hidden drive.
 """
@@ -24,6 +25,14 @@ from rnnspike.runs.job import PlannedRecording
 from rnnspike.trials.data import TrialOptions
 from rnnspike.trials.plan import plan_trials
 from rnnspike.trials.split import assign_folds
+
+#: Networks of the figures in science.md, in the order of their seeds.
+NETWORKS = (
+    *("mixed:16", "mixed:16", "mixed:16", "mixed:24", "mixed:40", "mixed:12", "mixed:8"),
+    *("one-way:12", "one-way:12", "one-way:20", "one-way:30", "one-way:8"),
+    *("hidden-drive:8", "hidden-drive:8", "hidden-drive:16", "chain:6", "chain:12"),
+    *("reciprocal:8", "reciprocal:12", "mixed:20"),
+)
 
 
 def network_tests(session: Session) -> tuple[dict[tuple[str, str], SourceTest], dict[frozenset[str], float]]:
@@ -69,8 +78,8 @@ def kinds(session: Session, found: dict[tuple[str, str], str]) -> Iterator[tuple
 def main() -> None:
     """Simulate, test and count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="+", metavar="NAME:UNITS")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("networks", nargs="*", metavar="NAME:UNITS", default=NETWORKS)
+    parser.add_argument("--seed", type=int, default=501)
     parser.add_argument("--trials", type=int, default=150)
     options = parser.parse_args()
     total: Counter[tuple[str, str]] = Counter()

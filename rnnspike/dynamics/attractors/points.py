@@ -22,8 +22,8 @@ from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 #: |1 - lambda| under which a direction may belong to a continuum.
 NEUTRAL_DIRECTION = 1e-2
-#: Least dwell time in bins at each step along a continuum.
-CONTINUUM_BINS = 1000.0
+#: Least dwell time at each step along a continuum: in bins, and in windows, where the training window is known.
+CONTINUUM_BINS, CONTINUUM_WINDOWS = 1000.0, 10.0
 #: Fewest distinct points of a continuum, and most spreads of the visited states from one to the next (median).
 FEWEST_POINTS, NEIGHBOURS = 12, 0.4
 #: Gap, in spreads of the visited states, under which slow points belong to one slow region.
@@ -171,7 +171,12 @@ def _sort_out(
         verified=verified,
         counts_by_tolerance={t: _n_clusters(tree, int(fixed.sum()), t * scale.norm) for t in TOLERANCES},
         n_rejected=int((~fixed & ~slow).sum()),
-        continuum=find_continuum(system, found.states[[best for best, _ in own + pieces]], scale),
+        continuum=find_continuum(
+            system,
+            found.states[[best for best, _ in own + pieces]],
+            scale,
+            max(CONTINUUM_BINS, CONTINUUM_WINDOWS * (window_s or 0.0) / bin_s),
+        ),
     )
 
 
@@ -235,13 +240,15 @@ def verify(system: Map, states: FloatArray, jacobians: FloatArray, scale: Scale)
     return np.asarray(error < 0.05 * np.linalg.norm(linear, axis=1) + 1e-11 * scale.norm)
 
 
-def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 12) -> Continuum | None:
+def find_continuum(
+    system: Map, states: FloatArray, scale: Scale, least_bins: float = CONTINUUM_BINS, n_most: int = 12
+) -> Continuum | None:
     """Return the continuum that these points (point, state) belong to, or None where they are isolated.
 
     A continuum has many distinct points with close neighbours, most with a direction of eigenvalue 1, along which
     states up to a fifth of the visited states' spread away are nearly fixed (pseudo-arclength: |s - F(s)| is kept
-    smallest while the position along the direction is held). Few points, or points far apart, are isolated however
-    slow they are.
+    smallest while the position along the direction is held): each needs ``least_bins`` to move by the spread. Few
+    points, or points far apart, are isolated however slow they are.
     """
     if len(states) < FEWEST_POINTS or np.median(_to_neighbour(states)) > NEIGHBOURS * scale.spread:
         return None
@@ -254,7 +261,7 @@ def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 
     dimensions, drifts = [], [0.0]
     for k in tried:
         directions = vectors[k][:, near_one[k]].real.T
-        walks = [_walk(system, states[k], each / np.linalg.norm(each), scale) for each in directions]
+        walks = [_walk(system, states[k], each / np.linalg.norm(each), scale, least_bins) for each in directions]
         dimensions.append(sum(went for went, _ in walks))
         drifts += [speed for went, speed in walks if went]
     share = float(np.mean(np.array(dimensions) > 0) * len(walkable) / len(states))
@@ -263,7 +270,9 @@ def find_continuum(system: Map, states: FloatArray, scale: Scale, n_most: int = 
     return Continuum(share, int(np.median([each for each in dimensions if each])), max(drifts))
 
 
-def _walk(system: Map, state: FloatArray, direction: FloatArray, scale: Scale, n: int = 10) -> tuple[bool, float]:
+def _walk(
+    system: Map, state: FloatArray, direction: FloatArray, scale: Scale, least_bins: float, n: int = 10
+) -> tuple[bool, float]:
     """Follow a direction for a fifth of the spread; return whether each step dwells long enough, and top speed."""
     stride = 0.2 * scale.spread / n
     at, worst, gone = state, 0.0, 0.0
@@ -280,7 +289,7 @@ def _walk(system: Map, state: FloatArray, direction: FloatArray, scale: Scale, n
         moved = new - at
         gone += float(np.linalg.norm(moved))
         direction, at = moved / max(float(np.linalg.norm(moved)), 1e-300), new
-        if not worst * CONTINUUM_BINS < 1:
+        if not worst * least_bins < 1:
             return False, worst
     return gone > 0.1 * scale.spread, worst
 
