@@ -3,9 +3,9 @@
     python benchmarks/links.py
     python benchmarks/links.py mixed:16 one-way:12 hidden-drive:8 --seed 101 --trials 150
 
-simulates each network (name:units; by default twenty) with seeds from ``--seed`` on, trials of 2 s, tests every pair on cross-fitted
-GLMs, and prints per network and in all: links called directed, directed calls that are no link, and what became of
-pairs on a common hidden drive.
+simulates each network (name:units; by default twenty) with seeds from ``--seed`` on, trials of 2 s, tests every pair
+on cross-fitted GLMs, and prints per network and in all: links called directed, directed calls that are no link, and
+what became of pairs on a common hidden drive.
 """
 
 from __future__ import annotations
