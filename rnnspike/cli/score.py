@@ -155,9 +155,8 @@ def score(path: Path, plan: Callable[[], Plan], settings: FitSettings, values: d
     options = FitOptions(
         overwrite=values["overwrite"], provenance={"argv": sys.argv, "start": start}, on_complete=write_report
     )
-    with engine_of(settings, [path]) as engine:  # which is not sent the rates: they are read here
-        show_fits(
-            [path], [0], fit_planned([(0, plan, ())], engine, options, planner=InProcess()), failures, log, show
-        )
+    with engine_of(settings, [path]) as engine:
+        events = fit_planned([(0, plan, ())], engine, options, planner=InProcess())  # read here: rates are large
+        show_fits([path], [0], events, failures, log, show)
     writer.close()
     return failures.exit_code
