@@ -69,7 +69,16 @@ class FoldArguments(TypedDict, total=False):
     fold_scheme: Literal["interleaved", "blocked"]
 
 
-class ScoreArguments(PlanArguments, FoldArguments, total=False):
+class EngineArguments(TypedDict, total=False):
+    """Where the work is done."""
+
+    workers: int
+    scheduler: str | None
+    scheduler_file: File | None
+    task_timeout: Seconds | None
+
+
+class ScoreArguments(PlanArguments, FoldArguments, EngineArguments, total=False):
     """How models are fitted and scored, and what is written."""
 
     models: Texts | None
@@ -88,10 +97,6 @@ class FitArguments(ScoreArguments, total=False):
     population: bool
     dynamics: bool
     device: Literal["auto", "cpu", "cuda"]
-    workers: int
-    scheduler: str | None
-    scheduler_file: File | None
-    task_timeout: Seconds | None
 
 
 class CosmoothArguments(ChosenArguments, ReadArguments, FoldArguments, total=False):

@@ -12,8 +12,7 @@ from rnnspike.api.results.run import FittedRun, open_run
 from rnnspike.device import check_device
 from rnnspike.report.build import write_report
 from rnnspike.runs.batch import fit_plan, fit_recording
-from rnnspike.runs.engines.engine import engine_for
-from rnnspike.runs.layout import base_of
+from rnnspike.runs.engines.engine import engine_of
 from rnnspike.runs.plan import make_job
 from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
 from rnnspike.runs.tasks import Progress
@@ -55,8 +54,7 @@ def fit(
     check_device(chosen.device)
     path, chosen = file_of(recording, trials, chosen)
     job, loaded = make_job(path, chosen)
-    scheduler, out = chosen.scheduler_file or chosen.scheduler, base_of(chosen.out)
-    with engine_for(chosen.workers, chosen.task_timeout, scheduler, out, [path]) as engine:
+    with engine_of(chosen, [path]) as engine:
         fit_recording(job, loaded, engine, progress, overwrite, on_complete=write_report)
     return open_run(job.folder)
 
@@ -99,7 +97,7 @@ def score(
     Returns
     -------
     FittedRun
-        The run, as of ``fit``. Everything is computed in this process.
+        The run, as of ``fit``.
 
     Raises
     ------
@@ -118,5 +116,6 @@ def score(
     if not isinstance(rates, Mapping):
         raise ArgumentError("score(): rates are given by the names of their models: {'lfads': array}")
     plan = plan_scoring(path, chosen, rates, ScoreOptions(quantity, history, add_history))
-    fit_plan(plan, progress=progress, overwrite=overwrite, on_complete=write_report)
+    with engine_of(chosen, [path]) as engine:
+        fit_plan(plan, engine, progress, overwrite, on_complete=write_report)
     return open_run(plan.job.folder)

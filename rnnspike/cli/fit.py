@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnspike.cli.options import (
+    begin_workers,
     config_option,
     configuration_from,
+    dry_run_option,
     format_option,
     log_from,
     log_options,
@@ -23,6 +27,7 @@ from rnnspike.cli.options import (
     scheduler_options,
     scoring_options,
     trial_options,
+    workers_option,
 )
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter, shown_names
 from rnnspike.cli.terminal.tables import Column, Table, below, label
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from rnnspike.config import Configuration
     from rnnspike.runs.events import TaskDone
     from rnnspike.runs.job import Job
+    from rnnspike.runs.plan import Plan
 
 #: How soon the columns under ``HEADINGS`` go where the width is not enough.
 RANKS = (0, 0, 3, 1, 2, 4)
@@ -78,7 +84,7 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     type=click.Path(path_type=Path),
     help="Folder of run directories, or a template such as runs/{subject}/{session}.  [default: rnnspike_runs]",
 )
-@click.option("--workers", "-j", type=int, help="Processes.  [default: 1]")
+@workers_option
 @scheduler_options
 @report_option
 @config_option
@@ -97,7 +103,7 @@ def shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
 )
 @click.option("--wait", is_flag=True, help="Wait for a process that fits into the same run directory.")
 @overwrite_option
-@click.option("--dry-run", is_flag=True, help="List the tasks as jsonl without running them.")
+@dry_run_option
 @click.option("--strict", is_flag=True, help="Exit with 4 if a recording has nothing usable.")
 @format_option
 @log_options
@@ -117,11 +123,7 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
       ls *.nwb | rnnspike fit - -j 8 --format jsonl > rows.jsonl
       find . -name '*.nwb' -print0 | rnnspike fit --files-from - -0 --stream units | jq -c .unit
     """
-    from rnnspike.runs.engines import processes
-
-    here = not (values["dry_run"] or values["scheduler"] or values["scheduler_file"])
-    if here and ((values["workers"] or 1) > 1 or values["task_timeout"]):
-        processes.begin()
+    begin_workers(values)
     from rnnspike.device import check_device
     from rnnspike.runs.layout import fields_of
 
@@ -134,7 +136,7 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
     if values["dry_run"]:
         if values["shard"]:
             raise click.UsageError("--dry-run lists the tasks of all shards: leave out --shard")
-        ctx.exit(show_tasks(paths, configuration, log))
+        ctx.exit(show_tasks(paths, partial(planned, paths, configuration), log))
     provenance = {
         "argv": sys.argv,
         "start": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -142,16 +144,23 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
     ctx.exit(fit_all(paths, configuration, log, values, provenance))
 
 
-def show_tasks(paths: list[Path], configuration: Configuration, log: Log) -> int:
-    """List the tasks of all recordings."""
-    from rnnspike.cli.batch import expected
+def planned(paths: list[Path], configuration: Configuration, i: int) -> Plan:
+    """Return the tasks of the i-th recording."""
     from rnnspike.runs.batch import names_before
-    from rnnspike.runs.plan import plan_recording, task_rows
+    from rnnspike.runs.plan import plan_recording
+
+    return plan_recording(paths[i], configuration.resolve(paths[i])[0], names_before(paths, i))
+
+
+def show_tasks(paths: list[Path], plan_of: Callable[[int], Plan], log: Log) -> int:
+    """List the tasks of all recordings; ``plan_of`` plans one, by its index."""
+    from rnnspike.cli.batch import expected
+    from rnnspike.runs.plan import task_rows
 
     writer, failures, shown = RowWriter("jsonl", []), Failures(log), shown_names(paths)
     for i, path in enumerate(paths):
         with failures.alone(path):
-            plan = plan_recording(path, configuration.resolve(path)[0], names_before(paths, i))
+            plan = plan_of(i)
             writer.write_all(task_rows(plan))
             log.info(f"{shown[path]}: {expected(plan, plan.tasks)}")
     return failures.exit_code
@@ -161,13 +170,11 @@ def fit_all(
     paths: list[Path], configuration: Configuration, log: Log, values: dict[str, Any], provenance: dict[str, Any]
 ) -> int:
     """Fit every recording; one that fails does not stop the others."""
-    from rnnspike.runs.engines.engine import engine_for
+    from rnnspike.runs.engines.engine import engine_of
     from rnnspike.runs.engines.in_process import InProcess
-    from rnnspike.runs.layout import base_of
 
-    failures, settings = Failures(log), configuration.resolve()[0]
-    scheduler = settings.scheduler_file or settings.scheduler
-    with engine_for(settings.workers, settings.task_timeout, scheduler, base_of(settings.out), paths) as engine:
+    failures = Failures(log)
+    with engine_of(configuration.resolve()[0], paths) as engine:
         with importing():
             from rnnspike.cli.batch import show_fits
             from rnnspike.report.build import write_report

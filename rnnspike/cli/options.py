@@ -162,6 +162,8 @@ config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Settings (default ./rnnspike.toml)."
 )
 
+workers_option = click.option("--workers", "-j", type=int, help="Processes.  [default: 1]")
+
 #: Where tasks are done, beside ``--workers``.
 scheduler_options = _stack(
     click.option(
@@ -176,6 +178,18 @@ scheduler_options = _stack(
         help="Like --scheduler, by the file that it wrote.",
     ),
 )
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="List the tasks as jsonl without running them.")
+
+
+def begin_workers(values: Mapping[str, Any]) -> None:
+    """Begin what workers are forked from, where options ask for some: while it imports, this process goes on."""
+    from rnnspike.runs.engines import processes
+
+    here = not (values["dry_run"] or values["scheduler"] or values["scheduler_file"])
+    if here and ((values["workers"] or 1) > 1 or values["task_timeout"]):
+        processes.begin()
+
 
 format_option = click.option(
     "--format", "output_format", type=click.Choice(FORMATS), help="Default: table on a terminal, else jsonl."

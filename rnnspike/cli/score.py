@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import datetime
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnspike.cli.options import (
+    begin_workers,
     config_option,
     configuration_from,
+    dry_run_option,
     format_option,
     log_from,
     log_options,
     overwrite_option,
     read_options,
     report_option,
+    scheduler_options,
     scoring_options,
     trial_options,
+    workers_option,
 )
 from rnnspike.cli.terminal.output import Failures, Log, RowWriter
 from rnnspike.models.registry import to_choose
 
 if TYPE_CHECKING:
-    from rnnspike.config import Configuration
+    from rnnspike.config import Configuration, FitSettings
     from rnnspike.runs.job import Job
+    from rnnspike.runs.plan import Plan
 
 
 def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -82,9 +89,12 @@ def named_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
 )
 @scoring_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of run directories.  [default: rnnspike_scores]")
+@workers_option
+@scheduler_options
 @report_option
 @config_option
 @overwrite_option
+@dry_run_option
 @format_option
 @log_options
 @click.pass_context
@@ -100,46 +110,53 @@ def command(ctx: click.Context, /, recording: Path, **values: Any) -> None:
       rnnspike score session.nwb --intensity lfads=rates.npz --rates hz
       rnnspike score session.nwb --intensity mine=rates.npy --window 0 1 --units "n_spikes > 500"
       rnnspike score session.nwb --intensity a=a.npz:rates --intensity b=b.csv --no-history -m glm
-      rnnspike score session.nwb --intensity smooth=smooth.npy --no-history --add-history
+      rnnspike score session.nwb --intensity smooth=smooth.npy --no-history --add-history -j 4
     """
+    begin_workers(values)
     log = log_from(values)
-    ctx.exit(run(recording, values["intensities"], configuration_from(ctx, values, [recording], log), values, log))
+    ctx.exit(run(recording, configuration_from(ctx, values, [recording], log), values, log))
 
 
-def run(path: Path, given: dict[str, str], configuration: Configuration, values: dict[str, Any], log: Log) -> int:
-    """Score the rates and write their rows."""
-    from rnnspike.cli.batch import show_fits
-    from rnnspike.cli.fit import render, summary
-    from rnnspike.report.build import write_report
-    from rnnspike.runs.active import FitOptions
-    from rnnspike.runs.batch import fit_planned
-    from rnnspike.runs.engines.in_process import InProcess
-    from rnnspike.runs.rows import ROW_COLUMNS
+def run(path: Path, configuration: Configuration, values: dict[str, Any], log: Log) -> int:
+    """Score the rates and write their rows, or list the tasks."""
+    from rnnspike.cli.fit import show_tasks
     from rnnspike.runs.scoring import BASELINES, OUT, ScoreOptions, plan_scoring
 
     settings, sources = configuration.resolve(path)
     own = {name: value for name, value in (("models", BASELINES), ("out", OUT)) if sources[name] != "flag"}
     settings, sources = settings.model_copy(update=own), sources | dict.fromkeys(own, "default")
+    known = ScoreOptions(values["quantity"], values["history"], values["add_history"])
+    plan = partial(plan_scoring, path, settings, values["intensities"], known, sources)
+    if values["dry_run"]:
+        return show_tasks([path], lambda _: plan(), log)
+    return score(path, plan, settings, values, log)
+
+
+def score(path: Path, plan: Callable[[], Plan], settings: FitSettings, values: dict[str, Any], log: Log) -> int:
+    """Do the tasks of the plan and write the rows."""
+    from rnnspike.cli.batch import show_fits
+    from rnnspike.cli.fit import render, summary
+    from rnnspike.report.build import write_report
+    from rnnspike.runs.active import FitOptions
+    from rnnspike.runs.batch import fit_planned
+    from rnnspike.runs.engines.engine import engine_of
+    from rnnspike.runs.engines.in_process import InProcess
+    from rnnspike.runs.rows import ROW_COLUMNS
+
     writer, failures = RowWriter(values["output_format"], ROW_COLUMNS, render), Failures(log)
 
     def show(name: str, job: Job, rows: list[dict[str, Any]]) -> None:
         writer.write_all(rows)
         where = f"report {job.folder / 'report.html'}" if job.settings.report else f"run {job.folder}"
-        scored = [row for row in rows if row["model"] in given]
+        scored = [row for row in rows if row["model"] in values["intensities"]]
         log.info(f"{name}: {summary(scored, 'scored')}; {where}")
 
     start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     options = FitOptions(
         overwrite=values["overwrite"], provenance={"argv": sys.argv, "start": start}, on_complete=write_report
     )
-    arguments = (
-        path,
-        settings,
-        given,
-        ScoreOptions(values["quantity"], values["history"], values["add_history"]),
-        sources,
-    )
-    events = fit_planned([(0, plan_scoring, arguments)], InProcess(), options)
-    show_fits([path], [0], events, failures, log, show)
+    with engine_of(settings, [path]) as engine:
+        events = fit_planned([(0, plan, ())], engine, options, planner=InProcess())  # read here: rates are large
+        show_fits([path], [0], events, failures, log, show)
     writer.close()
     return failures.exit_code

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from rnnspike.files import replacing
 from rnnspike.models.baselines.table import TableStepper
 from rnnspike.models.protocol import MU_FLOOR, Stepper, bounded
+from rnnspike.models.registry import ADDED_HISTORY
 from rnnspike.rates.read import split_key
 from rnnspike.trials.data import FloatArray, Trials
 
@@ -40,7 +42,8 @@ class GivenRates:
     digest
         Hash of the values: with name, quantity and history what tells two of them apart.
     values
-        (trial, bin of the file, unit), in the order of the run's trials and of ``unit_ids``.
+        (trial, bin of the file, unit), in the order of the run's trials and of ``unit_ids``; or the folder that
+        holds them, one file per unit (``kept``).
     add_history
         Whether spike history is fitted on top of them, as a further model.
     """
@@ -53,8 +56,31 @@ class GivenRates:
     bin_s: float
     unit_ids: tuple[str, ...]
     digest: str
-    values: npt.NDArray[Any] = field(compare=False, repr=False)
+    values: npt.NDArray[Any] | Path = field(compare=False, repr=False)
     add_history: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that they become."""
+        return (self.name, self.name + ADDED_HISTORY) if self.add_history else (self.name,)
+
+    def kept(self, folder: Path) -> GivenRates:
+        """Return the same rates with their values written to a folder: small, however often they are sent.
+
+        Parameters
+        ----------
+        folder
+            Gets one file per unit, (trial, bin of the file), so that each task reads those of its unit alone.
+        """
+        for k, unit_id in enumerate(self.unit_ids):
+            with replacing(_unit_file(folder, k), ".npy") as file:
+                np.save(file, self._of_unit(unit_id), allow_pickle=False)
+        return replace(self, values=folder)
+
+    def _of_unit(self, unit_id: str) -> npt.NDArray[Any]:
+        """Return the values of a unit, (trial, bin of the file)."""
+        k = self.unit_ids.index(unit_id)
+        return np.load(_unit_file(self.values, k)) if isinstance(self.values, Path) else self.values[:, :, k]
 
     def in_settings(self) -> dict[str, object]:
         """Return what tells these rates from others, for settings.json and the content id of a run."""
@@ -66,7 +92,7 @@ class GivenRates:
 
     def mu(self, unit_id: str) -> FloatArray:
         """Return the expected count of each bin of the run, (trial, bin)."""
-        values = np.asarray(self.values[:, :, self.unit_ids.index(unit_id)], np.float64)
+        values = np.asarray(self._of_unit(unit_id), np.float64)
         return counts_in_bins(values, self.quantity, self.n_bins, self.bin_s)
 
     def scored_mu(self, trials: Trials) -> FloatArray:
@@ -77,6 +103,10 @@ class GivenRates:
         """
         mu = self.mu(trials.unit_ids[0])
         return np.where(trials.counts[:, :, 0] > 0, np.maximum(mu, MU_FLOOR), mu)
+
+
+def _unit_file(folder: Path, k: int) -> Path:
+    return folder / f"{k}.npy"
 
 
 def counts_in_bins(values: FloatArray, quantity: Quantity, n_bins: int, bin_s: float) -> FloatArray:

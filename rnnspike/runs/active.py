@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ class ActiveRecording:
         if plan.is_complete:  # perhaps by whom was waited for
             return
         keep_request(plan.job, options.provenance_of(plan))
+        self.plan = replace(plan, job=plan.job.with_rates_kept())
         if shard is None:
             self.schedule = Schedule(plan.tasks)
         else:

@@ -120,7 +120,7 @@ def fit_plan(
         As ``fit_recording``.
     """
     options = FitOptions(overwrite, provenance=provenance or {}, on_complete=on_complete)
-    for event in fit_planned([(0, _same, (plan,))], engine or InProcess(), options):
+    for event in fit_planned([(0, _same, (plan,))], engine or InProcess(), options, planner=InProcess()):
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, TaskDone) and progress:
@@ -132,17 +132,27 @@ def _same(plan: Plan) -> Plan:
 
 
 def fit_planned(
-    plans: Iterable[Call], engine: Engine, options: FitOptions, shard: Shard | None = None
+    plans: Iterable[Call],
+    engine: Engine,
+    options: FitOptions,
+    shard: Shard | None = None,
+    planner: Engine | None = None,
 ) -> Iterator[Event]:
-    """Do the tasks of recordings, or of each a ``shard``, and yield what happens; the first ones go first."""
-    return _Batch(iter(plans), engine, options, shard).run()
+    """Do the tasks of recordings, or of each a ``shard``, and yield what happens; the first ones go first.
+
+    Recordings are read and planned by the ``planner``; by the engine where None.
+    """
+    return _Batch(iter(plans), engine, options, shard, planner or engine).run()
 
 
 class _Batch:
     """The active recordings, and which of their tasks the engine has; ``None`` is the reading of a recording."""
 
-    def __init__(self, waiting: Iterator[Call], engine: Engine, options: FitOptions, shard: Shard | None) -> None:
+    def __init__(
+        self, waiting: Iterator[Call], engine: Engine, options: FitOptions, shard: Shard | None, planner: Engine
+    ) -> None:
         self.waiting, self.engine, self.options, self.shard = waiting, engine, options, shard
+        self.planner = planner
         self.active: dict[int, ActiveRecording] = {}
         self.running: dict[Future[Any], tuple[ActiveRecording, Task | None]] = {}
         self.finished: SimpleQueue[Future[Any]] = SimpleQueue()
@@ -179,7 +189,7 @@ class _Batch:
             if (task := each.next_task()) is not None and each.plan is not None:
                 provenance = self.options.provenance_of(each.plan) if task == WRITE else {}
                 given = each.plan.job, task, each.schedule.lost_needs(task), provenance, self.options.on_complete
-                self._submit(each, task, run_task, *given)
+                self._note_running(each, task, self.engine.submit(run_task, *given))
                 return True
         # who waits for a lock holds no other: two processes could wait for each other
         most = 1 if self.options.wait else self.engine.capacity
@@ -188,13 +198,10 @@ class _Batch:
             return False
         index, function, arguments = following
         self.active[index] = ActiveRecording(index)
-        self._submit(self.active[index], None, function, *arguments)
+        self._note_running(self.active[index], None, self.planner.submit(function, *arguments))
         return True
 
-    def _submit(
-        self, each: ActiveRecording, task: Task | None, function: Callable[..., Any], *arguments: Any
-    ) -> None:
-        future = self.engine.submit(function, *arguments)
+    def _note_running(self, each: ActiveRecording, task: Task | None, future: Future[Any]) -> None:
         self.running[future] = each, task
         future.add_done_callback(self.finished.put)
 

@@ -57,6 +57,11 @@ class Job:
         """Folder of finished tasks and checkpoints; gone when the run is complete."""
         return self.folder / "work"
 
+    def with_rates_kept(self) -> Job:
+        """Return the same job with its rates in the work folder: it is sent with each task."""
+        kept = (each.kept(self.work / "rates" / str(k)) for k, each in enumerate(self.rates))
+        return replace(self, rates=tuple(kept))
+
 
 @dataclass(frozen=True)
 class PlannedRecording:

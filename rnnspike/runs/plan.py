@@ -82,7 +82,8 @@ def plan_of(job: Job, loaded: PlannedRecording, sources: Mapping[str, str] | Non
     findings = of_requested_units((*loaded.recording.findings, *loaded.plan.findings), left_out)
     tasks = tasks_of(loaded, job.settings)
     left = [] if is_complete(job.folder, job.id) else [task for task in tasks if not is_task_done(job, task)]
-    expected = estimate(left, job.settings, sizes_of(loaded), loaded.n_folds, loaded.groups, slowness())
+    sizes, slow = sizes_of(loaded), slowness()
+    expected = estimate(left, job.settings, sizes, loaded.n_folds, loaded.groups, slow, job.rates)
     return Plan(job, tasks, findings, left_out, sources or {}, expected)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,11 +25,15 @@ from rnnspike.recording.write import write_nwb
 from rnnspike.report import tallies, words
 from rnnspike.report.colours import colours
 from rnnspike.report.load import load_run
+from rnnspike.runs.batch import fit_plan
 from rnnspike.runs.fitting.predictions import UnitPredictions
 from rnnspike.runs.job import load_recording
+from rnnspike.runs.plan import Plan
 from rnnspike.runs.scoring import BASELINES, ScoreOptions, plan_scoring
 from rnnspike.runs.stored.reopen import reopen
 from rnnspike.runs.stored.tables import compare_stored
+from rnnspike.runs.tasks import Task
+from tests.runs.test_lost import WHY, Lossy, contents
 
 
 @pytest.fixture(scope="module")
@@ -228,10 +236,71 @@ def test_names_that_would_be_taken_for_others_are_refused(recording: Path, truth
         rnnspike.score(recording, {name: truth})
 
 
-@pytest.mark.parametrize("setting", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}, {"task_timeout": 60}])
-def test_settings_of_where_work_is_done_are_refused(recording: Path, truth: np.ndarray, setting: dict) -> None:
-    with pytest.raises(ConfigError, match=rf"score\(\) has no argument '{next(iter(setting))}'"):
-        rnnspike.score(recording, {"mine": truth}, **setting)
+def test_equal_bytes_for_any_number_of_workers(
+    recording: Path, truth: np.ndarray, folder: Path, tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+    two = rnnspike.score(
+        recording,
+        {"true": truth},
+        quantity="counts",
+        out=tmp_path,
+        replicates=4,
+        workers=2,
+        progress=lambda done, n_tasks, _: told.append((done, n_tasks)),
+    )
+    assert contents(two.folder) == contents(folder)
+    assert told == [(k + 1, len(told)) for k in range(len(told))]
+    assert json.loads((two / "run.json").read_text())["workers"] == 2
+
+
+class Sent(Lossy):
+    """Does calls as other processes get them, and notes their bytes."""
+
+    def __init__(self, *lost: Task) -> None:
+        super().__init__(*lost)
+        self.n_bytes: list[int] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        sent = pickle.dumps((fn, args))
+        self.n_bytes.append(len(sent))
+        return super().submit(*pickle.loads(sent)[:1], *pickle.loads(sent)[1])
+
+
+def test_a_lost_unit_fails_alone_and_tasks_do_not_carry_the_rates(
+    recording: Path, truth: np.ndarray, tmp_path: Path
+) -> None:
+    mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
+    first = {"true": truth, "mean": mean}
+
+    def plan(out: str) -> Plan:
+        settings = FitSettings(models=BASELINES, out=tmp_path / out, replicates=0, folds=3, report=False)
+        return plan_scoring(recording, settings, first, ScoreOptions("counts"))
+
+    lost = Task("finish", plan("lost").units[1])
+    sent = Sent(lost)
+    fit_plan(plan("lost"), sent)
+    assert max(sent.n_bytes) < 20_000 < truth.nbytes
+    rows = rows_by_model(tmp_path / "lost" / "cell")
+    failed = {key for key, row in rows.items() if row["status"] == "failed"}
+    assert failed == {(lost.unit, model) for model in ("constant", "psth", "psth-gain", "true", "mean")}
+    assert {rows[key]["message"] for key in failed} == {f"{lost.label}: {WHY}"}
+    fit_plan(plan("lost"))
+    fit_plan(plan("whole"))
+    assert contents(tmp_path / "lost") == contents(tmp_path / "whole")
+    assert not (tmp_path / "lost" / "cell" / "work").exists()
+
+
+def test_dry_run_lists_the_tasks(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "rates.npy", truth)
+    given = ["--intensity", f"mine={tmp_path / 'rates.npy'}", "--rates", "counts"]
+    command = ["score", str(recording), *given, "--out", str(tmp_path / "o"), "--folds", "4", "-j", "3", "--dry-run"]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    tasks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [task["task"] for task in tasks].count("finish") == 2
+    assert "2 units, " in done.stderr and " with -j 3, " in done.stderr
+    assert not (tmp_path / "o").exists()
 
 
 def test_the_command(recording: Path, truth: np.ndarray, tmp_path: Path) -> None:

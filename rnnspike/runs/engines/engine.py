@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from rnnspike.runs.layout import base_of
+
+if TYPE_CHECKING:
+    from rnnspike.config import FitSettings
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -70,6 +75,12 @@ def engine_for(
 
     with Processes(n_workers, task_timeout_s or TASK_TIMEOUT_S) as engine:
         yield engine
+
+
+def engine_of(settings: FitSettings, inputs: Sequence[Path] = ()) -> AbstractContextManager[Engine]:
+    """Give the engine that settings ask for, as ``engine_for`` does; ``inputs`` are the recordings."""
+    scheduler = settings.scheduler_file or settings.scheduler
+    return engine_for(settings.workers, settings.task_timeout, scheduler, base_of(settings.out), inputs)
 
 
 def completed(

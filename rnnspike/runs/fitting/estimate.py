@@ -7,7 +7,7 @@ per bin. Both are sums over models, pairs of folds and units, in seconds of one 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, Effort, is_population
+from rnnspike.rates.given import GivenRates
 from rnnspike.runs.fitting.training import is_together
 from rnnspike.runs.tasks import Task, ladder, pairs_of
 
@@ -98,6 +99,7 @@ def estimate(
     n_folds: int,
     groups: Sequence[Sequence[str]],
     slow: float = 1.0,
+    rates: Sequence[GivenRates] = (),
 ) -> Estimate:
     """Return what the tasks of one recording cost.
 
@@ -115,12 +117,15 @@ def estimate(
         Units that share a network where these are pooled by groups.
     slow
         What ``slowness`` said of this machine.
+    rates
+        Those that are scored beside the rungs.
     """
     rungs, effort = ladder(settings.models), settings.effort
     trained = {name: set(pairs_of(name, n_folds, effort)) for name in rungs}
     own = [name for name in rungs if not MODELS[name].pooled and not is_together(name, settings)]
     reads_others = any(is_population(name) for name in rungs)
     joint_share = min(1.0, JOINT_UNITS / max(len(sizes), 1)) if reads_others else 0.0
+    n_pairs = len(pairs_of("glm", n_folds, effort))  # on which history is added to rates
 
     def cost(task: Task) -> float:
         if task.rung is not None:
@@ -134,10 +139,12 @@ def estimate(
             return sum(training_s(name, size, effort) for name in own if task.pair in trained[name])
         if task.kind == "read":
             return per_trial_bin_s(READ_S, size)
-        alone_s = evaluation_s(rungs, size, effort)
+        given = [each for each in rates if task.unit in each.unit_ids]
+        alone_s = evaluation_s(len(rungs) + sum(len(each.names) for each in given), size, effort)
+        history_s = sum(each.add_history for each in given) * n_pairs * training_s("glm", size, effort)
         if not settings.replicates:
-            return NOT_RUN_FREE * alone_s
-        return alone_s + joint_share * per_trial_bin_s(JOINT_S[effort], size)
+            return history_s + NOT_RUN_FREE * alone_s
+        return history_s + alone_s + joint_share * per_trial_bin_s(JOINT_S[effort], size)
 
     largest = max((size.n_bins for size in sizes.values()), default=0)
     return Estimate({task: slow * cost(task) for task in tasks}, PROCESS_BYTES + BIN_BYTES * largest)
@@ -151,10 +158,10 @@ def training_s(model: str, size: Size, effort: Effort) -> float:
     return LONGER[effort].get(kind, 1.0) * (fixed + per_bin * size.n_bins / 1e6 + per_spike * size.n_spikes / 1e3)
 
 
-def evaluation_s(rungs: Collection[str], size: Size, effort: Effort) -> float:
+def evaluation_s(n_models: int, size: Size, effort: Effort) -> float:
     """Return the processor seconds of the evaluation of a unit by itself, and of its share of the report."""
     fixed, per_bin = FINISH_S[effort]
-    return fixed + WRITE_S + per_bin * len(rungs) * size.n_bins / 1e6
+    return fixed + WRITE_S + per_bin * n_models * size.n_bins / 1e6
 
 
 def per_trial_bin_s(costs: tuple[float, float], size: Size) -> float:

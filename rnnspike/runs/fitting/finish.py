@@ -23,7 +23,7 @@ from rnnspike.models.simulate import simulate
 from rnnspike.neurons.truth import true_intensity, why_not_exact
 from rnnspike.runs.fitting.links import BASE, write_tests
 from rnnspike.runs.fitting.population import population_remarks
-from rnnspike.runs.fitting.predictions import ModelPrediction, UnitPredictions, asked_rungs, held_out_file
+from rnnspike.runs.fitting.predictions import ModelPrediction, UnitPredictions, held_out_file, rung_names
 from rnnspike.runs.fitting.reading import reading_file
 from rnnspike.runs.fitting.training import (
     MOST_TRAINING_SPIKES,
@@ -177,7 +177,7 @@ def read_finished(job: Job, unit_id: str, lost: Lost | None = None) -> dict[str,
         why = (lost or {}).get(Task("finish", unit_id))
         if why is not None:
             outcome = {"status": "failed", "message": why, "seconds": 0.0}
-            rungs = [{"model": name, **outcome} for name in asked_rungs(job.settings)]
+            rungs = [{"model": name, **outcome} for name in rung_names(job)]
             return {"unit": unit_id, "rows": [], "pairs": [], "rungs": rungs}
         file = finished_file(job, unit_id, whole=False)
     return read_json(file, {"unit": str})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from rnnspike.errors import ModelError, TaskLost
 from rnnspike.evaluation.departures.verdicts import HISTORY_ADDED, WITH_HISTORY, WITHOUT_HISTORY
 from rnnspike.models.glm.given_drive import GivenDrive, HistoryOnGiven
 from rnnspike.models.protocol import FittedModel
-from rnnspike.models.registry import ADDED_HISTORY, MODELS, build, is_network, is_population, load
+from rnnspike.models.registry import MODELS, build, is_network, is_population, load
 from rnnspike.rates.given import GivenModel, GivenRates
 from rnnspike.runs.fitting.held_out import HeldOut
 from rnnspike.runs.fitting.training import (
@@ -67,6 +67,14 @@ def asked_rungs(settings: FitSettings) -> list[str]:
     return [*(name for name in ladder(settings.models) if name in asked), *(["stack"] if "stack" in asked else [])]
 
 
+def rung_names(job: Job) -> list[str]:
+    """Return the rungs that have rows, in order: rates that were given come after the baselines."""
+    asked = asked_rungs(job.settings)
+    baselines = [name for name in asked if MODELS[name].closed_form]
+    given = [name for rates in job.rates for name in rates.names]
+    return list(dict.fromkeys([*baselines, *given, *asked]))
+
+
 def held_out_file(job: Job, unit_id: str, name: str) -> Path:
     """Return where a rung's held-out mu of a unit lies while the run is fitted."""
     return job.work / "held_out" / f"{safe_name(unit_id)}-{name}.npy"
@@ -86,17 +94,13 @@ class UnitPredictions:
         self._fitted: dict[int, dict[str, Sequence[FittedModel]]] = {}  # test fold -> rungs in closed form
 
     def rungs(self) -> dict[str, ModelPrediction]:
-        """Return every rung that was asked for, with null, reference and population bases, in the ladder's order.
-
-        Rates that were given come after the baselines.
-        """
+        """Return every rung that has rows, in order (``rung_names``)."""
         asked = asked_rungs(self.job.settings)
         rungs = {name: self._rung(name) for name in asked if name != "stack"}
         if "stack" in asked:
             rungs["stack"] = self._stack(rungs)
-        given = {rung.name: rung for rates in self.job.rates for rung in self._given(rates)}
-        baselines = {name: rung for name, rung in rungs.items() if MODELS[name].closed_form}
-        return baselines | given | rungs
+        rungs |= {rung.name: rung for rates in self.job.rates for rung in self._given(rates)}
+        return {name: rungs[name] for name in rung_names(self.job)}
 
     def null(self, name: str) -> ModelPrediction | None:
         """Return the same model on shuffled trials; None for a model that does not read the other units."""
@@ -105,9 +109,9 @@ class UnitPredictions:
 
     def _given(self, rates: GivenRates) -> list[ModelPrediction]:
         """Return rates as they were given, and with spike history on top where that is asked for."""
-        rung = ModelPrediction(rates.name, given=WITH_HISTORY if rates.history else WITHOUT_HISTORY)
-        added = ModelPrediction(rates.name + ADDED_HISTORY, given=HISTORY_ADDED)
-        rungs = [rung, added] if rates.add_history else [rung]
+        kinds = WITH_HISTORY if rates.history else WITHOUT_HISTORY, HISTORY_ADDED
+        rungs = [ModelPrediction(name, given=kind) for name, kind in zip(rates.names, kinds, strict=False)]
+        rung, *with_history = rungs
         if self.unit_id not in rates.unit_ids:
             for each in rungs:
                 each.status, each.message = "skipped", f"{rates.source} has no rates of this unit"
@@ -115,8 +119,8 @@ class UnitPredictions:
         rung.mu = mu = rates.scored_mu(self.trials)
         if not rates.history:
             rung.free_runner = lambda test: GivenModel(rates.name, mu)
-        if rates.add_history:
-            added.status, added.message = capture_failure(lambda: self._add_history(added, rates))
+        for added in with_history:
+            added.status, added.message = capture_failure(partial(self._add_history, added, rates))
             if added.status != "ok":
                 added.mu = None
         return rungs

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnspike.config import FitSettings
 from rnnspike.errors import ConfigError, EngineLost, RecordingError, TaskLost
 from rnnspike.report.build import write_report
 from rnnspike.runs.active import FitOptions
-from rnnspike.runs.batch import fit_recordings
+from rnnspike.runs.batch import fit_plan, fit_recordings
 from rnnspike.runs.engines import cluster
 from rnnspike.runs.engines.cluster import Cluster
 from rnnspike.runs.engines.in_process import InProcess
 from rnnspike.runs.events import Fitted, TaskDone
+from rnnspike.runs.scoring import ScoreOptions, plan_scoring
 from tests.cli.conftest import session  # noqa: F401 - a fixture
 from tests.runs.test_lost import contents
 
@@ -116,6 +118,13 @@ def test_a_worker_is_killed_and_another_comes_late(
     finally:
         running.end()
     assert contents(session.parent / "runs" / "session") == contents(tmp_path / "one" / "session")
+
+
+def test_rates_are_scored_by_workers(session: Path, engine: Cluster, tmp_path: Path) -> None:  # noqa: F811
+    for name, where in (("here", InProcess()), ("there", engine)):
+        rates, asked = {"mine": np.full((20, 500, 1), 20.0)}, settings(tmp_path / name)
+        fit_plan(plan_scoring(session, asked, rates, ScoreOptions("hz")), where)
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
 def test_a_task_that_kills_its_workers_is_given_up_and_no_other(engine: Cluster) -> None:

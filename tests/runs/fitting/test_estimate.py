@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from rnnspike.config import FitSettings
 from rnnspike.models.registry import MODELS, default_models
+from rnnspike.rates.given import GivenRates
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.runs.fitting import estimate as module
 from rnnspike.runs.fitting.estimate import PROCESS_BYTES, START_S, Estimate, Size, estimate, training_s
@@ -59,6 +61,19 @@ def cost(task: Task, slow: float = 1.0, **changes: object) -> float:
     """Return the estimate of one task of a fit of ``UNITS``, four folds held out."""
     settings = FitSettings(**{"effort": "fast", **changes})  # type: ignore[arg-type]
     return estimate([task], settings, UNITS, 4, GROUPS, slow).seconds
+
+
+def test_given_rates_are_models_more_and_history_on_top_is_the_glm(seconds: None) -> None:
+    rates = GivenRates("mine", "", "hz", True, 1, 0.001, ("a",), "", np.empty(0))
+    with_history = replace(rates, add_history=True)
+
+    def finish(unit: str, *given: GivenRates) -> float:
+        settings = FitSettings(effort="fast", models=("psth",))
+        return estimate([Task("finish", unit)], settings, UNITS, 4, GROUPS, rates=given).seconds
+
+    assert finish("a", rates) - finish("a") == 0.5 * 2
+    assert finish("a", with_history) - finish("a") == 2 * 0.5 * 2 + 2 * 10.0
+    assert finish("b", with_history) == finish("b")
 
 
 def test_the_whole_is_the_sum_over_units() -> None:
