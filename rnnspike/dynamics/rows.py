@@ -348,9 +348,10 @@ def point_messages(points: Points, bin_s: float) -> list[str]:
         c = points.continuum
         shape = "line or ring" if c.dimension == 1 else f"sheet of dimension {c.dimension}"
         drift = "exact" if c.drift < 1e-12 else f"drift under {c.drift / bin_s:.2g} spreads per second"
-        sentences.append(
-            f"continuous attractor ({shape}, {drift}): the number of points depends on the number of starts only"
-        )
+        count = f"{points.n_fixed} fixed and {points.n_slow} slow points along it"
+        if points.n_fixed > 0.5 * points.n_starts.sum():  # most starts end at a point of their own
+            count = "the number of points depends on the number of starts only"
+        sentences.append(f"continuous attractor ({shape}, {drift}): {count}")
     elif not points.n_fixed:
         sentences.append("no fixed point found" + (", slow points only" if points.n_slow else ""))
     unverified = int((points.fixed & ~points.verified).sum())

@@ -19,7 +19,7 @@ from rnnspike.dynamics.state_dict import initialised_like
 from rnnspike.dynamics.summary import shared_frequencies, summarise
 from rnnspike.models.networks.cell import Readout
 from rnnspike.rhythm import SpikeRhythm
-from tests.dynamics.networks import BIN_S, flip_flops, oscillator, random_network, ring
+from tests.dynamics.networks import BIN_S, flip_flops, linear_network, oscillator, random_network, ring
 
 QUICK = AnalysisOptions(search=SearchOptions(n_starts=64), n_orbits=32, max_steps=500)
 
@@ -49,7 +49,10 @@ def test_rows_of_flip_flops_and_a_ring_say_what_they_are(rng):
     assert (flip["n_fixed"], flip["n_stable"], flip["n_saddle"], flip["n_unstable"]) == (9, 4, 4, 1)
     assert flip["slowest_tau_note"] == "< 2 bins" and flip["superposition"] > 0.05
     around = rows_of(result_of(ring(24), rng))[0]
-    assert around["continuum_dimension"] == 1 and "continuous attractor" in around["message"]
+    assert around["continuum_dimension"] == 1 and "continuous attractor (line or ring" in around["message"]
+    assert f"{around['n_fixed']} fixed and {around['n_slow']} slow points along it" in around["message"]
+    line = rows_of(result_of(linear_network(np.diag([1.0, 0.5])), rng))[0]
+    assert "the number of points depends on the number of starts only" in line["message"]
 
 
 def test_each_input_has_a_row_and_the_loop_is_closed(rng):

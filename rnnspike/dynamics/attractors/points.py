@@ -22,6 +22,8 @@ from rnnspike.trials.data import BoolArray, FloatArray, IntArray
 TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 #: |1 - lambda| under which a direction may belong to a continuum.
 NEUTRAL_DIRECTION = 1e-2
+#: Points per direction from which on they can fill a sheet: fewer, with more neutral directions, only decay slowly.
+POINTS_ACROSS = 4
 #: Least dwell time at each step along a continuum: in bins, and in windows, where the training window is known.
 CONTINUUM_BINS, CONTINUUM_WINDOWS = 1000.0, 10.0
 #: Fewest distinct points of a continuum, and most spreads of the visited states from one to the next (median).
@@ -248,7 +250,7 @@ def find_continuum(
     A continuum has many distinct points with close neighbours, most with a direction of eigenvalue 1, along which
     states up to a fifth of the visited states' spread away are nearly fixed (pseudo-arclength: |s - F(s)| is kept
     smallest while the position along the direction is held): each needs ``least_bins`` to move by the spread. Few
-    points, or points far apart, are isolated however slow they are.
+    points for the directions, or points far apart, are isolated however slow they are.
     """
     if len(states) < FEWEST_POINTS or np.median(_to_neighbour(states)) > NEIGHBOURS * scale.spread:
         return None
@@ -267,7 +269,8 @@ def find_continuum(
     share = float(np.mean(np.array(dimensions) > 0) * len(walkable) / len(states))
     if share < 0.5:
         return None
-    return Continuum(share, int(np.median([each for each in dimensions if each])), max(drifts))
+    dimension = int(np.median([each for each in dimensions if each]))
+    return Continuum(share, dimension, max(drifts)) if len(states) >= POINTS_ACROSS**dimension else None
 
 
 def _walk(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from rnnspike.dynamics.attractors.fixed_points import SearchOptions
-from rnnspike.dynamics.attractors.points import Points, distance_to_visited, find_points
+from rnnspike.dynamics.attractors.fixed_points import Scale, SearchOptions
+from rnnspike.dynamics.attractors.points import Points, distance_to_visited, find_continuum, find_points
 from rnnspike.dynamics.maps import FunctionMap, HeldInput
 from tests.dynamics.networks import BIN_S, flip_flops, linear_network, oscillator, random_network, ring
 
@@ -66,6 +66,15 @@ def test_a_ring_is_a_continuum(n_units, rng):
     points = points_of(ring(n_units), rng)
     assert points.continuum is not None and points.continuum.dimension == 1
     assert points.continuum.drift < 1e-3
+
+
+def test_many_slow_directions_are_no_sheet(rng):
+    """Twenty points on a ring of radius 1 cannot fill the six directions more that hardly decay."""
+    turn = 2 * np.pi * np.arange(20) / 20
+    around = np.column_stack([np.cos(turn), np.sin(turn), 0.01 * rng.normal(size=(20, 6))])
+    system = HeldInput(linear_network(np.eye(8)), np.zeros(8))
+    assert find_continuum(system, around, Scale.of(around)) is None
+    assert find_continuum(system, rng.normal(size=(4**8, 8))[:1000], Scale.of(around)) is None
 
 
 def test_the_counts_of_a_continuum_slope(rng):
