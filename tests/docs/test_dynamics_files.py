@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     held, few = [NamedInput("silent", np.zeros(1))], AnalysisOptions(SearchOptions(n_starts=16), n_orbits=8)
     alone = analyse(unit, orbits, held, rng, options=few)
     write_network(path / "unit", alone, pictures=False)
-    nothing = PatternCompletion(0, (), np.nan, np.nan, np.nan)
+    nothing = PatternCompletion(np.empty((0, 2)), (), np.nan, np.nan, np.nan)
     phase = np.ones(2, complex)
     data = PopulationRhythm(SpikeRhythm(0.03, 0.5, np.zeros(3), np.zeros(3)), np.ones(2), phase, 0)
     trials = np.zeros((3, 5, 2)), np.zeros(3, np.int64), ("all",)

@@ -88,6 +88,7 @@ def test_rows_files_and_pictures_of_a_population(folder: Path) -> None:
     member = folder / "dynamics" / "all" / "population-gru" / "test0-stop1"
     arrays = read_arrays(member / "memory.npz")
     assert arrays["trial_plane"].shape == (8, 100, 2) and set(arrays["trial_condition"]) == {"side=l", "side=r"}
+    assert (member / "patterns.png").is_file() and read_arrays(member / "memory.npz")["pattern_hz"].shape == (2, 4)
     assert (member / "trials.png").is_file() and len(list(member.parent.rglob("trials.png"))) == 1
     payload = network_payload(load_run(folder))
     assert payload is not None and payload["networks"][0]["unit"] == ALL_UNITS

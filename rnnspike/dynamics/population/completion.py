@@ -50,16 +50,22 @@ class Disturbed:
 class PatternCompletion:
     """How far patterns may be disturbed.
 
-    ``n_patterns`` states of rest that differ; ``by_size`` each disturbance, none where fewer than two patterns
-    differ. ``basin_size`` is the share of the way to another pattern from which half of them come back, with its 95 %
-    interval (bootstrap over patterns) from ``FEWEST_PATTERNS`` on; NaN where there is none.
+    ``rates_hz`` (pattern, unit) are those in each of the states of rest that differ; ``by_size`` has each
+    disturbance, none where fewer than two patterns differ. ``basin_size`` is the share of the way to another pattern
+    from which half of them come back, with its 95 % interval (bootstrap over patterns) from ``FEWEST_PATTERNS`` on;
+    NaN where there is none.
     """
 
-    n_patterns: int
+    rates_hz: FloatArray
     by_size: tuple[Disturbed, ...]
     basin_size: float
     basin_low: float
     basin_high: float
+
+    @property
+    def n_patterns(self) -> int:
+        """Number of patterns."""
+        return len(self.rates_hz)
 
     def silenced(self, share: float) -> Disturbed | None:
         """Return what was found with this share of the units silenced."""
@@ -76,8 +82,9 @@ def complete_patterns(
     it expects. ``visited`` (sample, state) gives the spread.
     """
     distinct = resting_states(points, basins)
+    rates_hz = rates_of(system, distinct)
     if len(distinct) < 2:
-        return PatternCompletion(len(distinct), (), np.nan, np.nan, np.nan)
+        return PatternCompletion(rates_hz, (), np.nan, np.nan, np.nan)
     n_steps, spread = min(basins.n_steps, MOST_STEPS), Scale.of(visited).spread
     same = SAME * _spread(distinct)
     own, other = pairs_of_patterns(len(distinct), rng)
@@ -102,7 +109,7 @@ def complete_patterns(
         by_size[:n_towards] = [replace(each, low=np.nan, high=np.nan) for each in by_size[:n_towards]]
     else:
         low, high = _basin_interval(towards, own[: towards.shape[1]], rng)
-    return PatternCompletion(len(distinct), tuple(by_size), size, low, high)
+    return PatternCompletion(rates_hz, tuple(by_size), size, low, high)
 
 
 def pairs_of_patterns(n_patterns: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
@@ -130,6 +137,14 @@ def resting_states(points: Points, basins: Basins) -> FloatArray:
 def _spread(states: FloatArray) -> float:
     """Return the root mean square distance of states (pattern, state) from their mean."""
     return float(np.sqrt(((states - states.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+def rates_of(system: ClosedLoop, states: FloatArray) -> FloatArray:
+    """Return the rates (..., unit), Hz, that the network expects of all units in states (..., state)."""
+    network = system.network
+    assert network.readout is not None
+    expected = network.readout.expected(states[..., network.hidden_columns])
+    return np.asarray(expected * network.bins_per_step / network.bin_s)
 
 
 def _displaced(patterns: FloatArray, length: float, rng: np.random.Generator) -> FloatArray:

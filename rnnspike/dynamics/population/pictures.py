@@ -1,7 +1,8 @@
-"""The states of a population network in single trials, by condition and by time in the trial (matplotlib)."""
+"""A population network in pictures (matplotlib): its patterns, and its states in single trials."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,15 @@ from rnnspike.dynamics.pictures import save_picture
 from rnnspike.dynamics.population.result import PopulationResult
 from rnnspike.dynamics.state_space import Plane
 from rnnspike.names import in_picture
-from rnnspike.trials.data import FloatArray
+from rnnspike.trials.data import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Conditions that have a colour of their own, and single trials drawn of each.
 N_COLOURS, N_LINES = 10, 12
+#: Units up to which each has its name in the map of patterns.
+MOST_NAMED = 60
 
 
 def draw_trials(found: PopulationResult, plane: Plane, bin_s: float, path: Path, title: str = "") -> None:
@@ -36,6 +39,35 @@ def draw_trials(found: PopulationResult, plane: Plane, bin_s: float, path: Path,
         axes.set(xlabel=f"principal component 1 ({shares[0]})", ylabel=f"principal component 2 ({shares[1]})")
     figure.suptitle(in_picture(title, 100), fontsize=11)
     save_picture(figure, path)
+
+
+def draw_patterns(rates_hz: FloatArray, unit_ids: Sequence[str], path: Path, title: str = "") -> None:
+    """Draw the rates (pattern, unit) of patterns as a map, with units that fire in the same patterns side by side."""
+    from matplotlib.figure import Figure
+
+    n_patterns, n_units = rates_hz.shape
+    figure = Figure(figsize=(3.5 + 0.25 * min(n_patterns, 30), 2.2 + 0.18 * min(n_units, 40)), layout="constrained")
+    axes = figure.subplots()
+    order = neighbours(rates_hz)
+    columns = np.argsort(rates_hz[:, order].argmax(axis=1), kind="stable")
+    image = axes.imshow(rates_hz[columns][:, order].T, aspect="auto", interpolation="nearest", vmin=0.0)
+    figure.colorbar(image, ax=axes, label="expected rate (Hz)")
+    axes.set_xticks(range(n_patterns), [f"{k + 1}" for k in columns], fontsize=7)
+    if n_units <= MOST_NAMED:
+        axes.set_yticks(range(n_units), [in_picture(unit_ids[u]) for u in order], fontsize=7)
+    axes.set(xlabel="pattern", ylabel="unit")
+    axes.set_title("patterns that the closed loop keeps", fontsize=10, loc="left")
+    figure.suptitle(in_picture(title, 60), fontsize=10)
+    save_picture(figure, path)
+
+
+def neighbours(rates_hz: FloatArray) -> IntArray:
+    """Return an order of the units (unit,) by the angle of their loadings on two components of the patterns."""
+    log_rate = np.log(np.maximum(rates_hz, 1e-3))
+    loadings = np.linalg.svd(log_rate - log_rate.mean(axis=0), full_matrices=False)[2][:2]
+    if len(loadings) < 2:
+        return np.argsort(loadings[0], kind="stable")
+    return np.argsort(np.arctan2(loadings[1], loadings[0]), kind="stable")
 
 
 def _draw_conditions(axes: Axes, at: FloatArray, found: PopulationResult) -> None:

@@ -45,9 +45,12 @@ def write_network(folder: Path, result: DynamicsResult, title: str = "", picture
         draw_state_space(result, folder / "state_space.png", title)
         draw_memory(result, folder / "memory.png", title)
         if result.population is not None:
-            from rnnspike.dynamics.population.pictures import draw_trials
+            from rnnspike.dynamics.population.pictures import draw_patterns, draw_trials
 
             draw_trials(result.population, plane, result.network.bin_s, folder / "trials.png", title)
+            rates_hz = result.population.completion.rates_hz
+            if len(rates_hz) > 1:
+                draw_patterns(rates_hz, result.network.input_names, folder / "patterns.png", title)
 
 
 def write_rows(folder: Path, rows: Sequence[Row]) -> list[Row]:
@@ -215,6 +218,7 @@ def population_arrays(result: DynamicsResult, plane: Plane) -> dict[str, Any]:
     return {
         "trial_plane": plane.project(found.states),
         "trial_condition": np.array([found.conditions[k] for k in found.condition], dtype=np.str_),
+        "pattern_hz": found.completion.rates_hz,
         "signal_weights": found.data.weights,
         "data_phase": found.data.phase,
         **phases,

@@ -31,6 +31,7 @@ from rnnspike.dynamics.population.phases import (
     population_rhythm,
     weighted,
 )
+from rnnspike.dynamics.population.pictures import neighbours
 from rnnspike.dynamics.rows import leading_modes, slowest_point
 from rnnspike.dynamics.summary import agreement, mean_completion, summarise
 from rnnspike.models.combine.bag import PerUnit
@@ -182,6 +183,14 @@ def test_orbits_that_end_together_are_one_pattern(hopfield: DynamicsResult) -> N
     assert len(looked.basins.ends) == 64
     ends = resting_states(on_line, looked.basins)
     np.testing.assert_allclose(np.sort(ends, axis=0), np.sort(looked.points.attractors, axis=0), atol=1e-3)
+
+
+def test_units_of_one_pattern_are_side_by_side(rng: np.random.Generator) -> None:
+    place, centre = 2 * np.pi * rng.permutation(12) / 12, 2 * np.pi * np.arange(5) / 5
+    rates_hz = 20 * np.exp(2 * np.cos(place - centre[:, None]))
+    steps = np.diff(place[neighbours(rates_hz)]) % (2 * np.pi)
+    np.testing.assert_allclose(np.minimum(steps, 2 * np.pi - steps), 2 * np.pi / 12, atol=1e-9)
+    assert sorted(neighbours(rates_hz[:1])) == list(range(12))
 
 
 def test_of_many_patterns_the_interval_is_over_patterns() -> None:
