@@ -179,7 +179,8 @@ def cosmooth(
     forward
         Predict the last part of each trial, of this length (s), from all units before instead.
     sigma
-        SDs of the kernels of ``ridge`` (s); default 30 and 100 ms, wider for bins above 10 ms.
+        SDs of the kernels of ``ridge`` (s); default 5, 30 and 100 ms, with ``forward`` 30 and 100 ms, wider for bins
+        above 10 ms.
     latents
         Latents of ``gpfa``; default chosen on validation trials.
     seed

@@ -56,7 +56,7 @@ class CosmoothOptions:
     forward_s
         Predict this long an end of each trial from what came before, s; 0: co-smoothing.
     sigmas_s
-        Standard deviations of the kernels of ``ridge``, s; empty: 30 and 100 ms, wider for wide bins.
+        Standard deviations of the kernels of ``ridge``, s; empty: ``default_sigmas``.
     n_latents
         Latents of ``gpfa``; None: chosen on validation trials.
     seed

@@ -1,9 +1,9 @@
-r"""Poisson regression on the other units' smoothed counts, one strength by restricted maximum likelihood.
+r"""Poisson regression on the other units' smoothed counts, strengths by restricted maximum likelihood.
 
 .. math:: \log\mu_i(t) = \log\bar\mu_i + a + \sum_{j \ne i}\sum_s \beta_{js}\,(K_s * y_j)(t), \qquad
-    \beta \sim N(0, I / \lambda)
+    \beta_{js} \sim N(0, 1 / \lambda_s)
 
-with Gaussian kernels K of two widths, columns standardised (science.md#co-smoothing). For the end of a trial the
+with Gaussian kernels K of a few widths, columns standardised (science.md#co-smoothing). For the end of a trial the
 kernels reach back from its last bin that is read, and the PSTH of all trials replaces the mean rate.
 """
 
@@ -36,9 +36,9 @@ def ridge(task: Task, sigmas_s: Sequence[float] | None = None) -> Iterator[Predi
     task
         What is predicted from what.
     sigmas_s
-        Standard deviations of the kernels, s; None: 30 and 100 ms, wider for wide bins.
+        Standard deviations of the kernels, s; None: ``default_sigmas``.
     """
-    widths = tuple(sigmas_s or default_sigmas(task.trials.bin_s))
+    widths = tuple(sigmas_s or default_sigmas(task.trials.bin_s, task.n_forward > 0))
     for train, test in task.splits():
         base = log_base(task, train)
         for group in task.groups:
@@ -73,7 +73,7 @@ def _predictions(
     for target in group.targets:
         spikes = task.trials.counts[train, task.scored, target][seen].astype(np.float64)
         offset = np.broadcast_to(base[:, target], seen.shape)[seen]
-        fits.append(_fit(features, offset, spikes))
+        fits.append(_fit(features, offset, spikes, len(sigmas_s)))
     for rows in np.array_split(test, -(-len(test) * per_trial // BLOCK_VALUES)):
         scaled = scale(read(task, rows, sources, sigmas_s))
         mu = [
@@ -83,12 +83,14 @@ def _predictions(
         yield Prediction(rows, group.targets, np.stack(mu, axis=2))
 
 
-def _fit(features: Float32Array, offset: FloatArray, spikes: FloatArray) -> tuple[FloatArray, float]:
+def _fit(
+    features: Float32Array, offset: FloatArray, spikes: FloatArray, n_strengths: int
+) -> tuple[FloatArray, float]:
     """Return intercept and weights of a unit, and the highest log mu that it may expect."""
     n_columns = features.shape[1]
     if not n_columns or not spikes.any():
         return np.zeros(1 + n_columns), LOG_MU_RANGE[1]
-    problem = Problem(features, offset, np.ones(len(spikes)), spikes, "poisson", n_columns)
+    problem = Problem(features, offset, np.ones(len(spikes)), spikes, "poisson", n_columns // n_strengths)
     at = solve(problem).at
     return at, min(float(problem.log_mu(at).max()) + HEADROOM, LOG_MU_RANGE[1])
 

@@ -13,21 +13,22 @@ from rnnspike.trials.data import FloatArray, IntArray
 
 Float32Array = npt.NDArray[np.float32]
 
-#: Standard deviations of the Gaussian kernels, s, for bins up to ``FOR_BIN_S``; wider bins have wider kernels.
-SIGMAS_S, FOR_BIN_S = (0.03, 0.1), 0.01
+#: Standard deviations of the Gaussian kernels, s, for bins up to ``FOR_BIN_S``; wider bins have wider kernels. The
+#: narrowest is for spikes in the same bin, and tells nothing of bins ahead.
+SIGMAS_S, FOR_BIN_S = (0.005, 0.03, 0.1), 0.01
 #: Share of a kernel that must have been observed for its mean to count: below, the unit's mean rate takes over.
 LEAST_SHARE = 1e-3
 #: Decay of the effect of the past on the bins ahead, as a share of their number; the other column does not decay.
 FADES = 1 / 3
 
 
-def default_sigmas(bin_s: float) -> tuple[float, ...]:
-    """Return the standard deviations of the kernels (s) for a bin width."""
-    return tuple(sigma * max(1.0, bin_s / FOR_BIN_S) for sigma in SIGMAS_S)
+def default_sigmas(bin_s: float, ahead: bool = False) -> tuple[float, ...]:
+    """Return the standard deviations of the kernels (s) for a bin width, or for the bins ahead."""
+    return tuple(sigma * max(1.0, bin_s / FOR_BIN_S) for sigma in SIGMAS_S[ahead:])
 
 
 def smoothed(task: Task, rows: IntArray, units: IntArray, sigmas_s: Sequence[float]) -> Float32Array:
-    """Return counts smoothed in both directions, (row, bin, unit * kernel); unobserved bins do not count."""
+    """Return counts smoothed in both directions, (row, bin, kernel * unit); unobserved bins do not count."""
     counts, seen = _counts(task, rows, units), task.observed[rows].astype(np.float64)
     out = np.empty((len(rows), task.trials.n_bins, len(units) * len(sigmas_s)), np.float32)
     for s, sigma_s in enumerate(sigmas_s):
@@ -36,14 +37,14 @@ def smoothed(task: Task, rows: IntArray, units: IntArray, sigmas_s: Sequence[flo
         for u in range(len(units)):
             mean = counts[u].sum() / max(seen.sum(), 1.0)
             ratio = (smooth(counts[u]) + LEAST_SHARE * mean) / (exposure + LEAST_SHARE)
-            out[:, :, u * len(sigmas_s) + s] = ratio
+            out[:, :, s * len(units) + u] = ratio
     return out
 
 
 def before(task: Task, rows: IntArray, units: IntArray, sigmas_s: Sequence[float]) -> Float32Array:
     """Return counts before the bins ahead, smoothed by half a Gaussian, for each of these bins.
 
-    Shape (row, bin ahead, unit * kernel * 2): what does not fade with the lag, and what does.
+    Shape (row, bin ahead, kernel * 2 * unit): what does not fade with the lag, and what does.
     """
     n_seen, ahead = task.n_seen, np.arange(task.n_forward)
     fade = np.exp(-ahead / max(FADES * task.n_forward, 1.0))
@@ -54,7 +55,7 @@ def before(task: Task, rows: IntArray, units: IntArray, sigmas_s: Sequence[float
     least = LEAST_SHARE * weight.sum(axis=0)
     mean = counts.sum(axis=(1, 2)) / max(seen.sum(), 1.0)
     rate = (counts @ weight + least * mean[:, None, None]) / (seen @ weight + least)  # (unit, row, kernel)
-    columns = np.einsum("urs,hp->rhusp", rate, profiles)
+    columns = np.einsum("urs,hp->rhspu", rate, profiles)
     return np.asarray(columns.reshape(len(rows), task.n_forward, -1), np.float32)
 
 

@@ -43,6 +43,19 @@ def test_a_shared_state_is_found_by_both_and_not_by_the_average(make_task) -> No
     assert average < 0.01 < 0.15 < regression < latents
 
 
+def test_spikes_in_the_same_bin_are_told_from_slower_ones(make_task) -> None:
+    """Unit 1 fires more in the very bin in which unit 0 fires; with the rates known, that is all there is to tell."""
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(0.2, (60, 60, 2))
+    true = np.stack([np.full(counts.shape[:2], 0.2), 0.1 * np.exp(1.2 * np.minimum(counts[:, :, 0], 2))], axis=2)
+    counts[:, :, 1] = rng.poisson(true[:, :, 1])
+    task = make_task(counts)
+    of_1 = {sigmas: predicted(task, partial(ridge, sigmas_s=sigmas))[:, :, 1:] for sigmas in (None, (0.03, 0.1))}
+    scores = {sigmas: co_bps(mu, counts[:, :, 1:]) for sigmas, mu in of_1.items()}
+    best = co_bps(true[:, :, 1:], counts[:, :, 1:])
+    assert 0.8 * best < scores[None] < best and scores[0.03, 0.1] < 0.3 * best
+
+
 def test_the_number_of_latents_is_that_of_the_state(make_task) -> None:
     assert choose_latents(make_task(shared_state())) == 1
 
