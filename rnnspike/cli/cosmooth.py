@@ -71,8 +71,8 @@ if TYPE_CHECKING:
     "sigmas_s",
     type=Duration("sigma"),
     multiple=True,
-    help="SD of a Gaussian kernel of ridge (repeatable).  [default: 5ms, 30ms and 100ms, with --forward the last two; "
-    "wider for bins above 10 ms]",
+    help="SD of a Gaussian kernel of ridge (repeatable).  [default: 5ms, 30ms and 100ms, with --forward the last two;"
+    " wider for bins above 10 ms]",
 )
 @click.option(
     "--latents",
