@@ -305,11 +305,11 @@ def _slope(
     if n < MIN_TRIALS or y.sum() < 10:
         return None
     x = count.ravel()[at].astype(np.float64)
+    strata = [each.stratum.ravel()[at].astype(np.intp) for each in effects]
+    expected = [np.maximum(np.bincount(stratum, e), 1e-300) for stratum in strata]
     for _ in range(N_FITTINGS):
-        for strata in effects:
-            stratum = strata.stratum.ravel()[at].astype(np.intp)
-            mean = np.bincount(stratum, e * x) / np.maximum(np.bincount(stratum, e), 1e-300)
-            x -= mean[stratum]
+        for stratum, total in zip(strata, expected, strict=True):
+            x -= (np.bincount(stratum, e * x) / total)[stratum]
     slope = 0.0
     for _ in range(N_FITTINGS):
         mean = e * np.exp(np.clip(slope * x, -MOST_TREND, MOST_TREND))
