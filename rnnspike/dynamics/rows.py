@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnspike.dynamics.analyse import DynamicsResult, InputResult
-from rnnspike.dynamics.attractors.cycles import Cycle
+from rnnspike.dynamics.attractors.cycles import LYAPUNOV_STEPS, Cycle
 from rnnspike.dynamics.attractors.points import Points
 from rnnspike.dynamics.eigenvalues import describe_tau, oscillations_hz, short
 from rnnspike.dynamics.memory.gradient_flow import GradientFlow, history_warning
@@ -23,6 +24,9 @@ from rnnspike.wording import p_text
 
 SCHEMA = 1
 Row = dict[str, Any]
+#: Orbits that do not settle are called chaotic where the largest exponent enlarges a perturbation so many times over
+#: the steps that it was measured on.
+CHAOTIC_FOLD = 10.0
 
 #: Values that a summary row gives as median, ``_low`` and ``_high`` over seeds.
 FIGURES = (
@@ -334,7 +338,10 @@ def input_messages(result: DynamicsResult, looked: InputResult) -> list[str]:
         cycle = basins.cycles[int(np.argmax(basins.cycle_share))]
         sentences.append(f"limit cycle of {cycle.period_s * 1e3:.4g} ms ({max(basins.cycle_share):.0%} of orbits)")
     if basins.irregular > 0.05:
-        how = "chaotic" if basins.lyapunov_per_s > 0 else "not settled"
+        growth = basins.lyapunov_per_s * LYAPUNOV_STEPS * result.network.bin_s
+        how = "not settled"
+        if growth > math.log(CHAOTIC_FOLD):
+            how = f"chaotic (largest Lyapunov exponent {basins.lyapunov_per_s:.2g} per s)"
         sentences.append(f"{basins.irregular:.0%} of orbits {how} after {basins.n_steps} bins")
     if looked.input.feedback and result.population:
         sentences += population_messages(result.population)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from rnnspike.dynamics.pictures import draw_memory, draw_state_space
 from rnnspike.dynamics.rows import (
     COLUMNS,
     frequencies_hz,
+    input_messages,
     result_rows,
     spread_text,
     tau_text,
@@ -53,6 +55,19 @@ def test_rows_of_flip_flops_and_a_ring_say_what_they_are(rng):
     assert f"{around['n_fixed']} fixed and {around['n_slow']} slow points along it" in around["message"]
     line = rows_of(result_of(linear_network(np.diag([1.0, 0.5])), rng))[0]
     assert "the number of points depends on the number of starts only" in line["message"]
+
+
+def test_chaotic_is_said_with_its_exponent_and_not_of_a_slow_drift(rng):
+    result = result_of(random_network("rnn", 8), rng)
+    looked = result.inputs[0]
+    measured_s = 300 * result.network.bin_s
+    for fold, how in (
+        (9, "not settled"),
+        (11, f"chaotic (largest Lyapunov exponent {np.log(11) / measured_s:.2g} per s)"),
+    ):
+        basins = replace(looked.basins, irregular=1.0, lyapunov_per_s=float(np.log(fold)) / measured_s)
+        said = input_messages(result, replace(looked, basins=basins))
+        assert f"100% of orbits {how} after {basins.n_steps} bins" in said
 
 
 def test_each_input_has_a_row_and_the_loop_is_closed(rng):

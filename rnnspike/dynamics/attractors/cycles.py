@@ -10,6 +10,9 @@ import numpy as np
 from rnnspike.dynamics.maps import Map
 from rnnspike.trials.data import FloatArray
 
+#: Steps over which the largest Lyapunov exponent is measured where orbits are not on a cycle.
+LYAPUNOV_STEPS = 300
+
 
 @dataclass(frozen=True)
 class Cycle:
@@ -120,7 +123,7 @@ def lyapunov_exponents(
 
 
 def lyapunov_of_map(
-    system: Map, states: FloatArray, bin_s: float, n_steps: int = 300, n_skipped: int | None = None
+    system: Map, states: FloatArray, bin_s: float, n_steps: int = LYAPUNOV_STEPS, n_skipped: int | None = None
 ) -> float:
     """Return the largest Lyapunov exponent per second along orbits from states (orbit, state).
 
