@@ -171,12 +171,14 @@ def _intervals(values: Any, what: str) -> FloatArray:
 def timed_table(table: Any, what: str) -> pd.DataFrame:
     """Return a table with ``start_time`` and, where it has stops or durations, ``stop_time``, s.
 
-    ``table`` is a DataFrame, columns by name, or an array of starts, or of starts and stops.
+    ``table`` is a DataFrame, columns by name, or an array or list of starts, or of starts and stops.
     """
     if hasattr(table, "start") and hasattr(table, "end") and not isinstance(table, pd.DataFrame):
         more = getattr(table, "metadata", None)  # of pynapple's IntervalSet
         own = {} if more is None else {str(name): np.asarray(more[name]) for name in more}
         return pd.DataFrame({"start_time": np.asarray(table.start), "stop_time": np.asarray(table.end), **own})
+    if isinstance(table, (list, tuple)):
+        table = _numbers(table)
     if isinstance(table, np.ndarray) and table.dtype.kind in "iuf":
         times = table.astype(np.float64)[:, None] if table.ndim == 1 else table.astype(np.float64)
         if times.ndim != 2 or times.shape[1] not in (1, 2):
@@ -195,6 +197,15 @@ def timed_table(table: Any, what: str) -> pd.DataFrame:
     elif (duration := next((lower[name] for name in DURATION_NAMES if name in lower), None)) is not None:
         columns["stop_time"] = columns["start_time"] + _seconds(frame[duration], what)
     return pd.DataFrame({**columns, **{name: frame[name] for name in frame.columns if name not in (start, stop)}})
+
+
+def _numbers(values: Sequence[Any]) -> Any:
+    """Return a list of numbers, or of rows of numbers of one length, as an array; any other list as it is."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return values
+    return array if array.dtype.kind in "iuf" else values
 
 
 def _seconds(column: Any, what: str) -> Any:

@@ -28,11 +28,15 @@ def test_tables_are_taken_by_the_names_that_people_give() -> None:
         pd.DataFrame({"start": [0, 1], "end": [0.5, 1.5]}, index=[4, 9]),
         {"onset": [0, 1], "duration": [0.5, 0.5]},
         np.array([[0, 0.5], [1, 1.5]]),
+        [[0, 0.5], [1, 1.5]],
+        [(0, 0.5), (1, 1.5)],
+        [{"start_time": 0, "stop_time": 0.5}, {"start_time": 1, "stop_time": 1.5}],
     ):
         table = Recording.from_arrays(TIMES, trials).intervals["trials"]
         assert table["start_time"].tolist() == [0, 1] and table["stop_time"].tolist() == [0.5, 1.5]
-    events = Recording.from_arrays(TIMES, np.array([0.0, 1.0])).events["trials"]
-    assert events["start_time"].tolist() == [0.0, 1.0]
+    for starts in (np.array([0.0, 1.0]), [0.0, 1.0], [0, 1]):
+        events = Recording.from_arrays(TIMES, starts).events["trials"]
+        assert events["start_time"].tolist() == [0.0, 1.0]
 
 
 def test_tables_and_series_without_rows() -> None:
