@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from rnnspike.cli.main import cli
+from rnnspike.report.figures import export
 from rnnspike.report.figures.drawing import STYLE, write_picture
 from rnnspike.report.figures.export import unit_figures, write_comparison_figures, write_figures
 from rnnspike.report.load import load_run
@@ -104,7 +105,10 @@ def test_comparison_has_ladders_and_a_forest(whole_folder: Path, run_folder: Pat
     assert len(pd.read_csv(tmp_path / "ladders.csv")) == 2
 
 
-def test_runs_of_one_name_have_folders_of_their_own(run_folder: Path, tmp_path: Path) -> None:
+def test_runs_of_one_name_have_folders_of_their_own(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "unit_figures", lambda run, unit: iter(()))  # drawn in other tests
     runs = [tmp_path / name / "session" for name in "abc"]
     for run in runs:
         shutil.copytree(run_folder, run)
