@@ -64,6 +64,8 @@ def test_options_of_reading_apply_to_what_is_in_memory(spikes: list, trials: pd.
     looked = rnnspike.inspect(milliseconds, trials=trials)
     assert looked.findings["id"].tolist()[0] == "spike-times-scale" and looked.call is None
     assert looked.findings["option"].tolist()[0] == "time_scale=0.001"
+    with pytest.raises(RecordingError, match=r"^recording: .* \(try time_scale=0\.001\)"):
+        rnnspike.fit(milliseconds, trials=trials)
     plan = rnnspike.plan_trials(milliseconds, trials=trials, time_scale=0.001)
     assert plan.n_spikes == rnnspike.plan_trials(spikes, trials=trials).n_spikes
 
@@ -133,8 +135,9 @@ def test_times_in_memory_in_another_unit_are_to_be_multiplied(spikes: list, tria
 def test_trials_in_memory_in_another_unit_are_to_be_given_in_seconds(spikes: list, trials: pd.DataFrame) -> None:
     late = trials.assign(start_time=1000 * trials.start_time, stop_time=1000 * trials.stop_time)
     for table in (late, trials.assign(start_time=0.0)):
-        with pytest.raises(RecordingError, match=r"\(try a table with times in session seconds\)"):
-            rnnspike.Recording.from_arrays(spikes, table)
+        for call in (rnnspike.Recording.from_arrays, lambda *given: rnnspike.fit(given[0], trials=given[1])):
+            with pytest.raises(RecordingError, match=r"^recording: .* \(try a table with times in session seconds\)"):
+                call(spikes, table)
 
 
 def test_numbers_that_are_computed_stay_beside_metadata_of_their_names(spikes: list) -> None:

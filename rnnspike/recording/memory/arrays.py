@@ -32,13 +32,16 @@ def recording_from_arrays(name: str, *args: Any, **given: Any) -> Recording:
     return refuse_errors_of_arrays(recording_of(name, contents_of_arrays(*args, **given)))
 
 
-def refuse_errors_of_arrays(recording: Recording) -> Recording:
-    """Return a recording in memory without findings of level error, whose remedies are not those of a file."""
+def refuse_errors_of_arrays(recording: Recording, can_scale: bool = False) -> Recording:
+    """Return a recording in memory without findings of level error, whose remedies are not those of a file.
+
+    ``can_scale``: where it is refused, there is an option that multiplies its times.
+    """
     try:
         return refuse_errors(recording)
     except RecordingError as error:
         remedy, (option, _, value) = error.option, (error.option or "").partition(" ")
-        if option == "--time-scale":
+        if option == "--time-scale" and not can_scale:
             remedy = f"multiplying the times by {value}"
         elif option == "--events":
             remedy = "a table with times in session seconds"
