@@ -102,6 +102,14 @@ def examined(source: Source, trials: Any, options: ReadOptions) -> Recording:
     return examine_recording(path, _joined(own, options))
 
 
+def usable(source: Source, trials: Any, options: ReadOptions) -> Recording:
+    """Return the recording, read with these options; RecordingError for a finding of level error."""
+    found = examined(source, trials, options)
+    return (
+        refuse_errors_of_arrays(found, can_scale=True) if isinstance(found.origin, Contents) else refuse_errors(found)
+    )
+
+
 def file_of(source: Source, trials: Any, settings: FitSettings) -> tuple[Path, FitSettings]:
     """Return a file of the recording that workers can read, written where there is none, and settings to read it."""
     found = given(source, trials)
@@ -113,7 +121,7 @@ def file_of(source: Source, trials: Any, settings: FitSettings) -> tuple[Path, F
         read = {name: getattr(options, option) for name, option in READ_OPTIONS.items()}
         return path, settings.model_copy(update=read)
     if any(finding.level == "error" for finding in found.findings):  # refused here, where no file is to be mended
-        refuse_errors_of_arrays(examined(found, None, settings.read_options()), can_scale=True)
+        usable(found, None, settings.read_options())
     return keep(found, base_of(settings.out) / KEPT, settings.covariate), settings
 
 

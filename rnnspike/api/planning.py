@@ -9,11 +9,10 @@ from pydantic import BeforeValidator, Field
 
 from rnnspike.api.arguments import PlanArguments, Source
 from rnnspike.api.calls import interface, settings_of
-from rnnspike.api.inputs import examined, split
+from rnnspike.api.inputs import split, usable
 from rnnspike.api.results.psths import Psths
 from rnnspike.config import FitSettings, duration
 from rnnspike.recording.data import Recording
-from rnnspike.recording.read import refuse_errors
 from rnnspike.report.psth import rows
 from rnnspike.report.psth.units import PsthOptions, psths
 from rnnspike.runs.engines.engine import engine_for
@@ -118,4 +117,4 @@ def _read(function: str, recording: Source, settings: Any) -> tuple[Recording, F
     """Return a recording without findings of level error, and the settings of a call."""
     trials, named = split(settings)
     chosen = settings_of(function, named)
-    return refuse_errors(examined(recording, trials, chosen.read_options())), chosen
+    return usable(recording, trials, chosen.read_options()), chosen

@@ -11,14 +11,13 @@ from pydantic import Field
 
 from rnnspike.api.arguments import CosmoothArguments, File, Ids, Seed, Source, Texts, Workers, is_path, several
 from rnnspike.api.calls import ArgumentError, interface, refuse_unused, settings_of
-from rnnspike.api.inputs import examined, split
+from rnnspike.api.inputs import split, usable
 from rnnspike.api.results.run import open_run
 from rnnspike.api.results.tables import Rows
 from rnnspike.config import ONLY_FLAGS
 from rnnspike.config import duration as _duration
 from rnnspike.evaluation.scores.across import Correction
 from rnnspike.recording.data import Recording
-from rnnspike.recording.read import refuse_errors
 from rnnspike.runs import cosmooth as cosmoothing
 from rnnspike.runs.decoding.conditions import DecodeOptions, decode_run
 from rnnspike.runs.decoding.covariate import CovariateOptions, decode_covariate_run
@@ -205,9 +204,7 @@ def cosmooth(
     chosen = settings_of("cosmooth", named)
     asked = {name: getattr(chosen, name) for name, value in named.items() if value is not None}
     source: Path | Recording = (
-        Path(recording)
-        if is_path(recording) and trials is None
-        else refuse_errors(examined(recording, trials, chosen.read_options()))
+        Path(recording) if is_path(recording) and trials is None else usable(recording, trials, chosen.read_options())
     )
     granted = {name: value for name, value in asked.items() if name in ONLY_FLAGS}
     kernels = [sigma] if isinstance(sigma, (float, int, str)) else sigma
