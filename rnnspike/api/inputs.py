@@ -120,7 +120,8 @@ def file_of(source: Source, trials: Any, settings: FitSettings) -> tuple[Path, F
         options = _joined(own, settings.read_options())
         read = {name: getattr(options, option) for name, option in READ_OPTIONS.items()}
         return path, settings.model_copy(update=read)
-    if any(finding.level == "error" for finding in found.findings):  # refused here, where no file is to be mended
+    of_arrays = isinstance(found.origin, Contents)
+    if of_arrays and any(finding.level == "error" for finding in found.findings):  # no file is to be mended
         usable(found, None, settings.read_options())
     return keep(found, base_of(settings.out) / KEPT, settings.covariate), settings
 

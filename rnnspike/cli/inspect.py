@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -245,7 +246,8 @@ def _tables(recording: Recording) -> Table:
     from rnnspike.recording.overview.summary import table_rows
 
     heads = Column("table", "name"), Column("kind", rank=1), Column("rows", "number")
-    found = Table([*heads, Column("columns (times cyan, conditions magenta)", "prose")])
+    legend = " (times cyan, conditions magenta)" if sys.stdout.isatty() else ""
+    found = Table([*heads, Column(f"columns{legend}", "prose")])
     for table in table_rows(recording):
         columns = label(", ").join(_column(column) for column in table["columns"])
         found.add(label(table["table"], "bold"), table["kind"], str(table["n_rows"]), columns)

@@ -247,7 +247,13 @@ class Run:
 
         Parameters
         ----------
-        name : the setting, as settings.json spells it
+        name
+            As settings.json spells it.
+
+        Returns
+        -------
+        Any
+            As JSON holds it.
         """
         return self.settings["settings"].get(name, {}).get("value")
 
