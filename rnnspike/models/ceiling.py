@@ -21,6 +21,8 @@ from rnnspike.trials.data import FloatArray, IntArray
 
 #: Classes of the age per doubling.
 PER_OCTAVE = 2
+#: Bins that a class must have in training: in one bin, with a spike, a model may expect any number of spikes.
+FEWEST_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,16 @@ class Ceiling:
     longest: int
 
     @staticmethod
-    def of(log_mu: FloatArray, age: FloatArray, longest: int, log_mean: float) -> Ceiling:
-        """Return the ceiling from fitted rows: log mu and age in bins (row,), ``UNKNOWN`` where it is not known.
+    def of(log_mu: FloatArray, age: FloatArray, longest: int, log_mean: float, bins: FloatArray) -> Ceiling:
+        """Return the ceiling from fitted rows: log mu, age in bins, and number of bins (row,).
 
-        Each class takes the largest value of its neighbours too, and at least twice the mean, ``log_mean``.
+        The age is ``UNKNOWN`` where it is not known. Each class takes the largest value of its neighbours too, and at
+        least twice the mean, ``log_mean``; classes of fewer than ``FEWEST_BINS`` have no value of their own.
         """
         unknown, beyond = _class_of(np.array([UNKNOWN, longest + 1.0]), longest)
-        most = np.full(unknown + 1, log_mean)
-        np.maximum.at(most, _class_of(age, longest), log_mu)
+        most, of_row = np.full(unknown + 1, log_mean), _class_of(age, longest)
+        np.maximum.at(most, of_row, log_mu)
+        most[np.bincount(of_row, bins, unknown + 1) < FEWEST_BINS] = log_mean
         shared = most.copy()
         shared[1:beyond] = np.maximum(shared[1:beyond], most[: beyond - 1])
         shared[: beyond - 1] = np.maximum(shared[: beyond - 1], most[1:beyond])

@@ -233,8 +233,8 @@ class Layout:
     def ceiling(self, model: LogLinear, at: Coefficients) -> Ceiling:
         """Return the upper bound of predictions from rows of training trials, by age if the model depends on it."""
         if model.age is None or not self.parts.age:
-            return Ceiling.of(model.log_mu(at), np.full(model.n_rows, 1.0), 0, self.log_fill)
-        return Ceiling.of(model.log_mu(at), model.age, self.age.n_lags, self.log_fill)
+            return Ceiling.of(model.log_mu(at), np.full(model.n_rows, 1.0), 0, self.log_fill, model.bins)
+        return Ceiling.of(model.log_mu(at), model.age, self.age.n_lags, self.log_fill, model.bins)
 
     def _places(self, position: FloatArray) -> FloatArray:
         """Return positions on a grid of a thirty-second of the knots' spacing (half bins at the finest)."""

@@ -101,9 +101,8 @@ class FittedSpikeLstm:
             one = train.unit(u)
             seen, ages = one.observed[:, :, 0], Past.of(one).ages(longest)[0]
             log_mean = float(np.log(self.scales.rate_hz[self._number(one.unit_ids[0])] * self.bin_s))
-            found.append(
-                Ceiling.of(self._log_mu(one, covariates)[seen], ages[seen].astype(np.float64), longest, log_mean)
-            )
+            log_mu, age = self._log_mu(one, covariates)[seen], ages[seen].astype(np.float64)
+            found.append(Ceiling.of(log_mu, age, longest, log_mean, np.ones(len(age))))
         return replace(self, ceilings=tuple(found))
 
     def intensity(self, trials: Trials) -> FloatArray:
