@@ -69,7 +69,7 @@ def show_fits(
 
 def expected(plan: Plan, tasks: Collection[Task]) -> str:
     """Say which tasks of a recording are done here, and about how long what is left takes and how much memory."""
-    left = plan.estimate.of(tasks)
+    left = plan.left(tasks)
     here = "" if len(tasks) in (0, len(plan.tasks)) else f"{len(tasks)} of "
     what = f"{counted(len(plan.units), 'unit{s}')}, {here}{counted(len(plan.tasks), 'task{s}')}"
     if not left.by_task:
@@ -125,14 +125,14 @@ class _EventQueue:
                     self.show_task(event)
                 elif isinstance(event, Begun):
                     self._begun[event.index] = event
-                    self._left[event.index] = event.plan.estimate.of(event.tasks)
+                    self._left[event.index] = event.plan.left(event.tasks)
                 else:
                     self._ended[event.index] = event
                 if until():
                     return
 
     def _note(self, event: TaskDone) -> None:
-        expected_s = event.plan.estimate.by_task.get(event.task, 0.0)
+        expected_s = event.plan.left([event.task]).seconds
         self._n_done[event.index] = event.n_done
         self._done_s[event.index] = self._done_s.get(event.index, 0.0) + expected_s
 

@@ -75,6 +75,8 @@ class ActiveRecording:
             raise RunError(f"{plan.job.folder}: --overwrite would remove what other shards did (remove it first)")
         if options.overwrite or not plan.is_complete:
             self.lock = take(plan.job, options.overwrite, shared=shard is not None, wait=options.wait)
+        if options.overwrite:
+            plan = replace(plan, done=frozenset())
         self.plan = plan
         if plan.is_complete:  # perhaps by whom was waited for
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from rnnspike.trials.units import of_requested_units
 class Plan:
     """What a recording asks for: its job and tasks, each with those that it needs; what there is to say about it.
 
-    ``sources`` are those of its settings, where they are known; ``estimate`` is what the tasks cost that are left.
+    ``sources`` are those of its settings, where they are known; ``estimate`` is what all tasks cost; ``done`` are
+    those that the run directory holds.
     """
 
     job: Job
@@ -39,6 +40,11 @@ class Plan:
     left_out: Mapping[str, str]
     sources: Mapping[str, str]
     estimate: Estimate
+    done: frozenset[Task]
+
+    def left(self, tasks: Iterable[Task]) -> Estimate:
+        """Return what those of the tasks cost that are not done yet."""
+        return self.estimate.of(task for task in tasks if task not in self.done)
 
     @property
     def units(self) -> list[str]:
@@ -81,10 +87,11 @@ def plan_of(job: Job, loaded: PlannedRecording, sources: Mapping[str, str] | Non
     left_out = loaded.plan.left_out or {}
     findings = of_requested_units((*loaded.recording.findings, *loaded.plan.findings), left_out)
     tasks = tasks_of(loaded, job.settings)
-    left = [] if is_complete(job.folder, job.id) else [task for task in tasks if not is_task_done(job, task)]
+    is_whole = is_complete(job.folder, job.id)
+    done = frozenset(task for task in tasks if is_whole or is_task_done(job, task))
     sizes, slow = sizes_of(loaded), slowness()
-    expected = estimate(left, job.settings, sizes, loaded.n_folds, loaded.groups, slow, job.rates)
-    return Plan(job, tasks, findings, left_out, sources or {}, expected)
+    expected = estimate(tasks, job.settings, sizes, loaded.n_folds, loaded.groups, slow, job.rates)
+    return Plan(job, tasks, findings, left_out, sources or {}, expected, done)
 
 
 def sizes_of(loaded: PlannedRecording) -> dict[str, Size]:

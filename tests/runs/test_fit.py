@@ -277,6 +277,13 @@ def test_overwrite_never_takes_the_recording(session: Path, tmp_path: Path) -> N
     assert [each.name for each in recording.iterdir()] == ["0.txt"]
 
 
+def test_what_is_done_before_is_said_unless_it_is_done_again(session: Path, tmp_path: Path) -> None:
+    options = ["--out", tmp_path, "--replicates", 0, "--no-report", "-m", "constant"]
+    said = [invoke("fit", session, *options, *more).stderr for more in ([], [], ["--overwrite"])]
+    assert ["tasks: done before" in each for each in said] == [False, True, False]
+    assert "tasks: about " in said[0] and "tasks: about " in said[2]
+
+
 def test_recordings_of_one_file_name_are_named_by_their_paths(session: Path, tmp_path: Path) -> None:
     again = tmp_path / "again" / session.name
     again.parent.mkdir()

@@ -80,7 +80,7 @@ class Estimate:
         return sum(self.by_task.values())
 
     def of(self, tasks: Iterable[Task]) -> Estimate:
-        """Return the part of some tasks, as far as they are left."""
+        """Return the part of some tasks, as far as it is known what they cost."""
         return Estimate({task: self.by_task[task] for task in tasks if task in self.by_task}, self.worker_bytes)
 
     def wall_s(self, n_workers: int) -> float:
