@@ -227,6 +227,7 @@ class Layout:
             spikes=rows.spikes,
             observation=trials.observation,
             age=rows.age,
+            trial=rows.trial,
             offset=offset,
         )
 

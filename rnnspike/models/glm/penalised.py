@@ -109,7 +109,8 @@ class LogLinear:
 
     ``position`` (row,) in bins from the window's start, ``condition`` (row,), ``columns`` (row, column) float32 or
     float64, ``bins`` and ``spikes`` (row,). ``n_conditions`` 1 has no deviations. ``age`` (row,) in bins since the
-    last spike is not needed for the fit (``ceiling.py``). ``offset`` (row,) is the known part of log mu.
+    last spike (``ceiling.py``) and the ``trial`` (row,) are not needed for the fit. ``offset`` (row,) is the known
+    part of log mu.
     """
 
     spline: SplineBasis
@@ -121,6 +122,7 @@ class LogLinear:
     spikes: FloatArray
     observation: Observation = "bernoulli"
     age: FloatArray | None = None
+    trial: IntArray | None = None
     offset: FloatArray | float = 0.0
     _design: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -143,6 +145,15 @@ class LogLinear:
     def select(self, chosen: npt.NDArray[np.bool_]) -> LogLinear:
         """Return the model with these columns only."""
         return replace(self, columns=np.ascontiguousarray(self.columns[:, chosen]), _design=dict(self._design))
+
+    def of_trials(self, chosen: npt.NDArray[np.bool_]) -> LogLinear:
+        """Return the rows of these trials, ``chosen`` (trial,); the model has to know the trial of each row."""
+        assert self.trial is not None
+        rows = np.flatnonzero(chosen[self.trial])
+        per_row = ["position", "condition", "columns", "bins", "spikes", "age", "trial", "offset"]
+        values = {name: getattr(self, name) for name in per_row}
+        kept = {name: each[rows] for name, each in values.items() if isinstance(each, np.ndarray)}
+        return replace(self, **kept, _design={})
 
     def log_mu(self, at: Coefficients) -> FloatArray:
         """Return log mu of one bin of each row."""
