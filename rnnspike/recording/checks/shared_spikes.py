@@ -49,12 +49,11 @@ def shared_spikes(units: Sequence[Unit]) -> list[SharedSpikes]:
     if len(judged) < 2:
         return []
     near, grid_s = _coincidences([unit.spike_times_s for unit in judged])
+    n_spikes = np.array([len(unit.spike_times_s) for unit in judged])
+    rarer_of = np.minimum(n_spikes[:, None], n_spikes)
     pairs = []
-    for i, j in zip(*np.nonzero(near), strict=True):
-        first, second = judged[i], judged[j]
-        rarer = min(len(first.spike_times_s), len(second.spike_times_s))
-        if near[i, j] < max(FEWEST, SHARE * rarer):
-            continue
+    for i, j in zip(*np.nonzero(near >= np.maximum(FEWEST, SHARE * rarer_of)), strict=True):
+        first, second, rarer = judged[i], judged[j], int(rarer_of[i, j])
         few, many = sorted((first.spike_times_s, second.spike_times_s), key=len)
         for step in (-(-len(few) // FIRST_LOOK), 1):  # of most pairs some spikes tell that they share none
             seen = _pairs_apart(few[::step], many)
