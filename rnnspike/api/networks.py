@@ -58,7 +58,8 @@ def dynamics(
     models
         Only these models; default all recurrent ones.
     members
-        Networks per unit and model; values get a range over them.
+        Networks per unit and model, each of a training of its own (fast effort has two); values get a range over
+        three or more.
     model_file
         In place of a run, state dicts of your own ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM``; several files are seeds.
     dt

@@ -60,7 +60,8 @@ HEADINGS = (
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Networks per unit and model (members of the bag); values get a range over them.",
+    help="Networks per unit and model, each of a training of its own (--effort fast has two); values get a range over"
+    " three or more.",
 )
 @click.option(
     "--model-file",

@@ -102,7 +102,7 @@ def summary_sentences(members: Sequence[Mapping[str, Any]], summary: Mapping[str
     own = [_search_text(summary, len(members)) if summary.get("brief") else None]
     own.append(_share_of(members, "continuum_dimension", "have a continuum of fixed points"))
     own.append(_share_of(members, "cycle_period_ms", "run on a limit cycle"))
-    own.append(_agreement_text(summary))
+    own.append(_agreement_text(summary) or _slowest_of_two(members))
     own += _completion_texts(members, summary)
     none = sum(row.get("n_fixed") == 0 for row in members)
     starts = f" from {short(summary['n_starts'])} starts" if summary.get("brief") else ""
@@ -147,6 +147,12 @@ def _agreement_text(summary: Mapping[str, Any]) -> str | None:
         interval = f"95 % interval over {mode['n']} networks {low} to {high} ms"
         texts.append(f"{words}{hz}: {tau} ms ({interval}{guard})")
     return "; ".join(texts) or None
+
+
+def _slowest_of_two(members: Sequence[Mapping[str, Any]]) -> str | None:
+    """Give both networks' slowest decay, where there are too few for an interval."""
+    slowest = [short(row["slowest_tau_ms"]) for row in members if row.get("slowest_tau_ms") is not None]
+    return f"slowest decay {' and '.join(slowest)} ms" if len(members) == len(slowest) == 2 else None
 
 
 def _completion_texts(members: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[str | None]:

@@ -35,7 +35,7 @@ from rnnspike.runs.stored.directory import read_mark
 from rnnspike.runs.stored.dynamics_store import write_network, write_rows
 from rnnspike.runs.stored.reopen import reopen
 from rnnspike.runs.stored.store import distinct_name, read_jsonl, safe_name
-from rnnspike.runs.tasks import Progress, different_folds, member_name, rng_for
+from rnnspike.runs.tasks import Progress, different_trainings, member_name, rng_for
 from rnnspike.trials.data import BoolArray, FloatArray, Trials
 
 #: Unit of a network that all units share.
@@ -167,7 +167,7 @@ def _in_order(folder: Path, rows: Sequence[Row]) -> list[Row]:
 
 
 def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
-    """Return the networks to look at: members with different test folds first, so that no two share held-out data."""
+    """Return the networks to look at, each of a training of its own."""
     run = reopen(folder, **options.granted)
     for unknown in [unit for unit in options.units if unit not in (*run.units, ALL_UNITS)]:
         has_all = any(run.members(model, ALL_UNITS) for model in closed_loop() if MODELS[model].pooled)
@@ -185,7 +185,7 @@ def network_tasks(folder: Path, options: DynamicsOptions) -> list[NetworkTask]:
     tasks = [
         NetworkTask(run.job, unit, model, *member, options, pictures=options.pictures and k == 0)
         for unit, model in wanted
-        for k, member in enumerate(different_folds(run.members(model, unit), options.n_members))
+        for k, member in enumerate(different_trainings(run.members(model, unit), options.n_members))
     ]
     if not tasks:
         names = list(dict.fromkeys(model for _, model in wanted))

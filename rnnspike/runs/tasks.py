@@ -87,17 +87,17 @@ def members_of(model: str, n_folds: int, effort: Effort) -> list[tuple[int, int]
     return sorted(member for pair in pairs_of(model, n_folds, effort) for member in pair.members)
 
 
-def different_folds(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
-    """Return at most ``n_most`` members (test fold, validation fold), in order.
+def different_trainings(members: Sequence[tuple[int, int]], n_most: int) -> list[tuple[int, int]]:
+    """Return at most ``n_most`` members (test fold, validation fold), one a training, with many different test folds.
 
-    As many test folds as can be, and as many trainings: one that left out two folds has made a member for each.
+    A training that left out two folds has made a member for each. They share most of their weights' history, often
+    the weights themselves, so that a range over both would be too narrow.
     """
     left, chosen = list(members), list[tuple[int, int]]()
     while left and len(chosen) < n_most:
         tests = Counter(test for test, _ in chosen)
-        trainings = Counter(frozenset(member) for member in chosen)
-        best = min(left, key=lambda member: (tests[member[0]], trainings[frozenset(member)]))
-        left.remove(best)
+        best = min(left, key=lambda member: tests[member[0]])
+        left = [member for member in left if set(member) != set(best)]
         chosen.append(best)
     return sorted(chosen)
 

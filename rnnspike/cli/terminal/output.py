@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import click
 from rnnspike import names
 from rnnspike.cli.terminal.tables import Column, Form, Table, cell
 from rnnspike.errors import EngineLost, ExitCode, OutputError, RnnspikeError, failure_on_one_line, output_errors
+from rnnspike.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 #: Width of a table in a file or pipe, characters.
 FILE_WIDTH = 140
 FORMATS = ("table", "json", "jsonl", "csv")
+#: Units of which the same finding is told one by one.
+MOST_ALIKE = 5
 Row = Mapping[str, Any]
 
 
@@ -320,11 +324,26 @@ def runs_in(folders: Sequence[Path], failures: Failures) -> list[Path]:
 
 
 def log_findings(log: Log, name: str, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
-    """Report warnings, with -v also infos, and the units that were left out."""
+    """Report warnings, with -v also infos, and the units that were left out.
+
+    Of what more than ``MOST_ALIKE`` units have, the first ones are told, and how many more there are.
+    """
     from rnnspike.trials.units import NOT_REQUESTED
 
+    told: Counter[str] = Counter()
     for finding in findings:
-        text = f"{name}: {finding.id}: {finding.message}" + (f" ({finding.option})" if finding.option else "")
-        (log.detail if finding.level == "info" else log.warning)(text)
+        show = log.detail if finding.level == "info" else log.warning
+        told[finding.id] += finding.unit is not None
+        is_more = finding.unit is not None and told[finding.id] > MOST_ALIKE
+        option = f" ({finding.option})" if finding.option else ""
+        (log.detail if is_more else show)(f"{name}: {finding.id}: {finding.message}{option}")
+    warned = {finding.id for finding in findings if finding.level != "info"}
+    for kind, n in told.items():
+        if n > MOST_ALIKE and kind in warned and log.verbosity < 1:
+            log.warning(f"{name}: {kind}: {counted(n - MOST_ALIKE, 'more unit{s}')} (-v lists all)")
+    unwanted = [unit for unit, why in left_out.items() if why != NOT_REQUESTED]
     for unit, why in left_out.items():
-        (log.detail if why == NOT_REQUESTED else log.info)(f"{name}: unit {unit} left out: {why}")
+        is_told = unit in unwanted[:MOST_ALIKE]
+        (log.info if is_told else log.detail)(f"{name}: unit {unit} left out: {why}")
+    if len(unwanted) > MOST_ALIKE and log.verbosity < 1:
+        log.info(f"{name}: {counted(len(unwanted) - MOST_ALIKE, 'more unit{s}')} left out (-v lists all)")

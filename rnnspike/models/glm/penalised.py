@@ -152,7 +152,7 @@ class LogLinear:
         rows = np.flatnonzero(chosen[self.trial])
         per_row = ["position", "condition", "columns", "bins", "spikes", "age", "trial", "offset"]
         values = {name: getattr(self, name) for name in per_row}
-        kept = {name: each[rows] for name, each in values.items() if isinstance(each, np.ndarray)}
+        kept: dict[str, Any] = {name: each[rows] for name, each in values.items() if isinstance(each, np.ndarray)}
         return replace(self, **kept, _design={})
 
     def log_mu(self, at: Coefficients) -> FloatArray:

@@ -16,9 +16,9 @@ from rnnspike.runs.fitting.training import capture_failure, has_models, model_fo
 from rnnspike.runs.job import Job, load_job, unit_trials
 from rnnspike.runs.stored.dynamics_store import write_brief, write_rows
 from rnnspike.runs.stored.store import read_json, safe_name, write_json
-from rnnspike.runs.tasks import Lost, Pair, Task, different_folds, ladder, member_name, members_of, rng_for
+from rnnspike.runs.tasks import Lost, Pair, Task, different_trainings, ladder, member_name, members_of, rng_for
 
-#: Networks of a unit that are read, and held-out trials on which each is.
+#: Networks of a unit that are read at the most, and held-out trials on which each is.
 N_NETWORKS, N_TRIALS = 4, 8
 
 
@@ -34,13 +34,13 @@ def reading_file(job: Job, unit_id: str) -> Path:
 
 
 def read_network(job: Job, unit_id: str) -> None:
-    """Read some networks of a unit, with different test folds; one that cannot be read is a row that says why."""
+    """Read some networks of a unit, one a training; one that cannot be read is a row that says why."""
     model = network_to_read(job.settings)
     if model is None or reading_file(job, unit_id).is_file():
         return
     members = members_of(model, load_job(job).n_folds, job.settings.effort)
     fitted = [each for each in members if has_models(job, unit_id, Pair(*sorted(each)), (model,))]
-    rows = [_member_row(job, unit_id, model, *member) for member in different_folds(fitted, N_NETWORKS)]
+    rows = [_member_row(job, unit_id, model, *member) for member in different_trainings(fitted, N_NETWORKS)]
     if not rows:
         outcome = read_outcome(job, model, unit_id, Pair(*sorted(members[0])))
         rows = [unread_row(job.name, unit_id, model, None, outcome["status"], outcome["message"])]
