@@ -109,6 +109,14 @@ class ModelError(RnnspikeError):
 class TaskLost(RnnspikeError):
     """The process that did a task was killed, crashed or took too long, and so did the one that tried it again."""
 
+    cure = "try the same command again, with fewer --workers"
+
+
+class TaskTookTooLong(TaskLost):
+    """A task took longer than its limit."""
+
+    cure = "try the same command again, with a longer --task-timeout"
+
 
 class EngineLost(RnnspikeError):
     """The cluster that does the tasks can no longer be reached."""
@@ -159,7 +167,7 @@ def failure_on_one_line(path: object, kind: type[RnnspikeError] = RnnspikeError)
     try:
         yield
     except TaskLost as error:
-        raise RnnspikeError(f"{path}: {error} (try the same command again, with fewer --workers)") from error
+        raise RnnspikeError(f"{path}: {error} ({error.cure})") from error
     except (RnnspikeError, BrokenPipeError):
         raise
     except OSError as error:

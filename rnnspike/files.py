@@ -34,7 +34,9 @@ def replacing(path: Path, ending: str = "") -> Iterator[Path]:
         yield temporary
         _synchronise(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # as of a full disk
+            error.filename = str(path)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise

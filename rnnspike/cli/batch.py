@@ -70,8 +70,11 @@ def show_fits(
 def expected(plan: Plan, tasks: Collection[Task]) -> str:
     """Say which tasks of a recording are done here, and about how long what is left takes and how much memory."""
     left = plan.left(tasks)
-    here = "" if len(tasks) in (0, len(plan.tasks)) else f"{len(tasks)} of "
+    is_whole = plan.done.issuperset(plan.tasks)
+    here = "" if is_whole or len(tasks) == len(plan.tasks) else f"{len(tasks)} of "
     what = f"{counted(len(plan.units), 'unit{s}')}, {here}{counted(len(plan.tasks), 'task{s}')}"
+    if not tasks and not is_whole:
+        return f"{what}: nothing for this shard to do now"
     if not left.by_task:
         return f"{what}: done before"
     n, settings = plan.job.settings.workers, plan.job.settings

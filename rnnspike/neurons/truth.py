@@ -18,7 +18,12 @@ def truth_name(unit_id: str) -> str:
 
 def has_truth(recording: Recording) -> bool:
     """Return whether the recording holds the true intensity of any of its units."""
-    return any(_series_name(recording, unit.id) is not None for unit in recording.units)
+    return any(is_known(recording, unit.id) for unit in recording.units)
+
+
+def is_known(recording: Recording, unit_id: str) -> bool:
+    """Return whether the recording holds a true intensity of a unit."""
+    return _series_name(recording, unit_id) is not None
 
 
 def true_intensity(recording: Recording, trials: Trials) -> FloatArray | None:

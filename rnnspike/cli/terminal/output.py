@@ -83,7 +83,9 @@ def stdout_errors() -> Iterator[None]:
         raise
     except OSError as error:
         silence(sys.stdout)
-        raise OutputError(f"standard output cannot be written ({error.strerror}): results are lost") from error
+        raise OutputError(
+            f"standard output cannot be written ({error.strerror}): results on it are lost, those in files are kept"
+        ) from error
 
 
 def emit(text: str | bytes) -> None:

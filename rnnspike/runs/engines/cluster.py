@@ -6,6 +6,8 @@ them died is given up. Checked first: that workers have the same versions, and t
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import os
 import platform
@@ -13,7 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +33,8 @@ T = TypeVar("T")
 CONNECT_S, SEEN_S = 10.0, 5.0
 #: Seconds between two looks at how many workers there are.
 LOOK_S = 2.0
+#: What to do where a worker does not see a file.
+SHARE = "put recordings and --out on a file system that all machines share"
 #: Exit code of a worker process whose task took too long; its nanny begins another.
 TOOK_TOO_LONG = 75
 
@@ -54,6 +58,7 @@ class Cluster:
         self._client = _connect(self._name, scheduler)
         self._timeout_s, self._versions, self._folder = task_timeout_s, versions(), str(Path.cwd())
         self._n_threads, self._counted_s = 0, -LOOK_S
+        self._seen: dict[str, int | None] = {}
         try:
             if "dashboard" in self._client.scheduler_info().get("services", {}):
                 log.info("dashboard: %s", self._client.dashboard_link)
@@ -90,7 +95,15 @@ class Cluster:
         name = f"{getattr(fn, '__name__', 'call')}-{secrets.token_hex(8)}"
         with self._connection():
             theirs = self._client.submit(
-                call_here, self._versions, self._folder, self._timeout_s, fn, args, key=name, pure=False
+                call_here,
+                self._versions,
+                self._seen,
+                self._folder,
+                self._timeout_s,
+                fn,
+                args,
+                key=name,
+                pure=False,
             )
         future.add_done_callback(lambda ours: theirs.cancel() if ours.cancelled() else None)
         theirs.add_done_callback(lambda done: self._take(done, future))
@@ -135,6 +148,7 @@ class Cluster:
             probe.parent.mkdir(parents=True, exist_ok=True)
             probe.write_text(token)
             self._refuse_unseen({str(probe): len(token)})
+            self._seen[str(probe.parent)] = None
         except OSError as error:
             raise ConfigError(f"{probe.parent}: cannot be written: {error.strerror} (try another --out)") from error
         finally:
@@ -144,15 +158,14 @@ class Cluster:
     def _check_inputs(self, paths: Sequence[Path]) -> None:
         """Raise ConfigError where a worker does not see the first recording of each folder as it is here."""
         first = {path.absolute().parent: path.absolute() for path in reversed(paths) if path.exists()}
-        self._refuse_unseen({str(path): path.stat().st_size if path.is_file() else None for path in first.values()})
+        sizes = {str(path): path.stat().st_size if path.is_file() else None for path in first.values()}
+        self._refuse_unseen(sizes)
+        self._seen |= sizes
 
     def _refuse_unseen(self, sizes: Mapping[str, int | None]) -> None:
         for worker, unseen in self._on_workers(unseen_files, sizes).items():
             if unseen:
-                raise ConfigError(
-                    f"{self._name}: worker {worker} does not see {unseen[0]} "
-                    "(put recordings and --out on a file system that all machines share)"
-                )
+                raise ConfigError(f"{self._name}: worker {worker} does not see {unseen[0]} ({SHARE})")
 
     def _on_workers(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Return what a function returns on each worker; ConfigError where rnnspike is not there."""
@@ -172,14 +185,34 @@ def _connect(name: str, scheduler: str | Path) -> distributed.Client:
         raise ConfigError(f"{name}: needs distributed (pip install 'rnnspike[dask]')") from None
     for each in [each for each in logging.root.manager.loggerDict if each.split(".")[0] == "distributed"]:
         logging.getLogger(each).setLevel(logging.CRITICAL + 1)  # what it says is said here, in one line
-    by_file = isinstance(scheduler, Path)
-    if by_file and not Path(scheduler).is_file():
+    if isinstance(scheduler, Path) and not scheduler.is_file():
         raise ConfigError(f"{name}: no such file (dask scheduler --scheduler-file writes it)")
-    where = {"scheduler_file" if by_file else "address": str(scheduler)}
+    address = _address_in(name, scheduler) if isinstance(scheduler, Path) else scheduler
     try:
-        return distributed.Client(**where, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, ImportError, KeyError) as error:
+        with ThreadPoolExecutor(1) as thread:  # a notebook has an event loop of its own in this one
+            thread.submit(asyncio.run, asyncio.wait_for(_identity(address), CONNECT_S)).result()
+        return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, ImportError, KeyError, TypeError) as error:
         raise ConfigError(f"{name}: no scheduler answers there (start one with: dask scheduler)") from error
+
+
+def _address_in(name: str, file: Path) -> str:
+    try:
+        return str(json.loads(file.read_bytes())["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{name}: holds no address (dask scheduler --scheduler-file writes it)") from error
+
+
+async def _identity(address: str) -> Any:
+    """Ask a scheduler who it is: what else listens at an address keeps a client waiting without end."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    scheduler = rpc(address, timeout=CONNECT_S, connection_args=Security().get_connection_args("client"))
+    try:
+        return await scheduler.identity()
+    finally:
+        await scheduler.close_rpc()
 
 
 def versions() -> dict[str, str]:
@@ -221,13 +254,25 @@ def _why_lost(killed: Any) -> str:
     return f"{died}: out of memory, or longer than --task-timeout?"
 
 
-def call_here(wanted: Mapping[str, str], folder: str, timeout_s: float, fn: Callable[..., T], args: Any) -> T:
+def call_here(
+    wanted: Mapping[str, str],
+    seen: Mapping[str, int | None],
+    folder: str,
+    timeout_s: float,
+    fn: Callable[..., T],
+    args: Any,
+) -> T:
     """Do a call on a worker, in the folder of the process that asked for it, within a time limit.
 
-    A worker that joined late is checked here. Past the limit the process ends; its nanny begins another.
+    A worker that joined late is checked here: its versions, and once whether it sees what the others have ``seen``.
+    Past the limit the process ends; its nanny begins another.
     """
     _refuse_other_versions("a worker", versions(), wanted)
-    watch = threading.Timer(timeout_s, os._exit, (TOOK_TOO_LONG,))
+    if (files := tuple(sorted(seen))) not in _CHECKED:
+        if unseen := unseen_files(seen):
+            raise ConfigError(f"a worker on {platform.node()} does not see {unseen[0]} ({SHARE})")
+        _CHECKED.add(files)
+    watch = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), os._exit, (TOOK_TOO_LONG,))
     watch.daemon = True
     watch.start()
     try:
@@ -235,6 +280,10 @@ def call_here(wanted: Mapping[str, str], folder: str, timeout_s: float, fn: Call
             return fn(*args)
     finally:
         watch.cancel()
+
+
+#: Files that this process, as a worker, has seen as others do.
+_CHECKED: set[tuple[str, ...]] = set()
 
 
 class _InFolder:

@@ -13,15 +13,16 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnspike.errors import TaskLost
+from rnnspike.errors import TaskLost, TaskTookTooLong
 from rnnspike.runs.engines import worker
 from rnnspike.runs.engines.logs import messages_here
 from rnnspike.runs.engines.worker import OURS, TOLD_TO_END
@@ -32,6 +33,8 @@ T = TypeVar("T")
 TRIES = 2
 #: Seconds after the death of a worker until its call is begun again: where all of them are told to end, none begins.
 PAUSE_S = 0.2
+#: Longest limit on a task, s (23 days): the system waits for no more milliseconds than fit into an int.
+LONGEST_S = 2e6
 #: Exit code of a process whose own is lost, with what it was forked from; it may still be there.
 UNKNOWN = 255
 
@@ -84,7 +87,7 @@ class Processes:
 
     def __init__(self, n_workers: int, task_timeout_s: float) -> None:
         self.capacity = n_workers + 1  # none waits for its next call
-        self._timeout_s = task_timeout_s
+        self._timeout_s = min(task_timeout_s, LONGEST_S)
         self._context = begin()
         self._threads = ThreadPoolExecutor(n_workers)
         self._mine = threading.local()
@@ -116,24 +119,23 @@ class Processes:
 
     def submit(self, fn: Callable[..., T], /, *args: Any) -> Future[T]:
         """Hand over a call."""
-        name = next((each.label for each in args if hasattr(each, "label")), getattr(fn, "__name__", "a call"))
-        return self._threads.submit(self._do, name, pickle.dumps((fn, args)))
+        return self._threads.submit(self._do, _in_words(fn, args), pickle.dumps((fn, args)))
 
     def _do(self, name: str, call: bytes) -> Any:
         """Do a call on this thread's worker, and once more on a fresh one where that dies."""
-        why = "the workers were ended"
+        lost = TaskLost("the workers were ended")
         for n_tries in range(1, TRIES + 1):
             if self._closing.is_set():
                 break
             try:
                 return self._worker().do(call, self._timeout_s)
-            except TaskLost as lost:
-                why = str(lost)
+            except TaskLost as error:
+                lost = error
             if self._closing.wait(PAUSE_S):
                 break
             if n_tries < TRIES:
-                log.info("%s: %s; it is tried once more", name, why)
-        raise TaskLost(why)
+                log.info("%s: %s; it is tried once more", name, lost)
+        raise lost
 
     def _worker(self) -> _Worker:
         mine: _Worker | None = getattr(self._mine, "worker", None)
@@ -155,6 +157,14 @@ class Processes:
             raise TaskLost(f"no worker could be begun ({error})") from error
 
 
+def _in_words(fn: Callable[..., Any], args: Sequence[Any]) -> str:
+    """Return what a call is of, and what it does: the recording, and the task that it belongs to."""
+    files = (each if isinstance(each, Path) else getattr(each, "path", None) for each in args)
+    of = next((file.name for file in files if isinstance(file, Path)), None)
+    does = next((each.label for each in args if hasattr(each, "label")), fn.__name__.replace("_", " "))
+    return f"{of}: {does}" if of else str(does)
+
+
 class _Worker:
     """A process and the connection to it."""
 
@@ -174,7 +184,7 @@ class _Worker:
             if not ready:
                 self.end(told=True)
                 self.end_by(time.monotonic() + worker.GRACE_S)
-                raise TaskLost(f"it took longer than {timeout_s:g} s (--task-timeout)")
+                raise TaskTookTooLong(f"it took longer than {timeout_s:g} s (--task-timeout)")
             if not self._calls.poll():
                 raise EOFError
             value, error, text = pickle.loads(self._calls.recv_bytes())

@@ -86,13 +86,19 @@ def _of_slurm(environment: Mapping[str, str]) -> Shard:
     try:
         task, low, high = (int(environment[f"SLURM_ARRAY_TASK_{name}"]) for name in ("ID", "MIN", "MAX"))
         step = int(environment.get("SLURM_ARRAY_TASK_STEP") or 1)
-    except (KeyError, ValueError):
+        of = (high - low) // step + 1
+        n_tasks = int(environment.get("SLURM_ARRAY_TASK_COUNT") or of)
+    except (KeyError, ValueError, ZeroDivisionError):
         raise ConfigError(
-            "--shard slurm: SLURM_ARRAY_TASK_ID, _MIN and _MAX are not set: this is not a task of a job array "
-            "(submit it with sbatch --array, or write --shard K/N)"
+            "--shard slurm: SLURM_ARRAY_TASK_ID, _MIN and _MAX are not set, or no numbers: this is not a task of a "
+            "job array (submit it with sbatch --array, or write --shard K/N)"
         ) from None
-    of = (high - low) // step + 1
-    if int(environment.get("SLURM_ARRAY_TASK_COUNT") or of) != of:
+    if step < 1 or not low <= task <= high or (task - low) % step:
+        raise ConfigError(
+            f"--shard slurm: SLURM_ARRAY_TASK_ID {task} is none of the numbers {low} to {high} in steps of {step} "
+            "(submit it with sbatch --array, or write --shard K/N)"
+        )
+    if n_tasks != of:
         raise ConfigError(
             f"--shard slurm: the array leaves out some of its {of} parts (submit all, what is finished is skipped; "
             "or write --shard K/N)"

@@ -40,7 +40,11 @@ def serve(calls: Connection, messages: Messages) -> None:
             os._exit(TOLD_TO_END)
         except BaseException as error:
             answer = None, error, traceback.format_exc()
-        calls.send_bytes(_pickled(answer))
+        packed = _pickled(answer)
+        try:
+            calls.send_bytes(packed)
+        except OSError:  # nobody waits for it any more
+            return
 
 
 def _pickled(answer: tuple[Any, BaseException | None, str]) -> bytes:

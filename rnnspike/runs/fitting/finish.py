@@ -20,7 +20,8 @@ from rnnspike.models.combine.stack import beyond_training
 from rnnspike.models.protocol import FittedModel, HasSpikeFeedback
 from rnnspike.models.registry import MODELS, has_memory, is_network, is_population, without_history
 from rnnspike.models.simulate import simulate
-from rnnspike.neurons.truth import true_intensity, why_not_exact
+from rnnspike.neurons.truth import is_known, true_intensity, why_not_exact
+from rnnspike.recording.data import Recording
 from rnnspike.runs.fitting.links import BASE, write_tests
 from rnnspike.runs.fitting.population import population_remarks
 from rnnspike.runs.fitting.predictions import ModelPrediction, UnitPredictions, held_out_file, rung_names
@@ -170,14 +171,20 @@ def is_task_done(job: Job, task: Task) -> bool:
     return is_done(pair_folder(job, str(task.unit), task.pair))
 
 
-def read_finished(job: Job, unit_id: str, lost: Lost | None = None) -> dict[str, Any]:
-    """Return what the rows of a unit are made of: ``rows``, ``pairs`` and ``rungs``; all failed where it was lost."""
+def read_finished(
+    job: Job, unit_id: str, lost: Lost | None = None, recording: Recording | None = None
+) -> dict[str, Any]:
+    """Return what the rows of a unit are made of: ``rows``, ``pairs`` and ``rungs``; all failed where it was lost.
+
+    The recording, where it was read, tells whether there is a true intensity, which has a row too.
+    """
     file = finished_file(job, unit_id)
     if not file.is_file():
         why = (lost or {}).get(Task("finish", unit_id))
         if why is not None:
             outcome = {"status": "failed", "message": why, "seconds": 0.0}
-            rungs = [{"model": name, **outcome} for name in rung_names(job)]
+            names = [*rung_names(job), *(["oracle"] if recording and is_known(recording, unit_id) else [])]
+            rungs = [{"model": name, **outcome} for name in names]
             return {"unit": unit_id, "rows": [], "pairs": [], "rungs": rungs}
         file = finished_file(job, unit_id, whole=False)
     return read_json(file, {"unit": str})

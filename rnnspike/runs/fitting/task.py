@@ -30,6 +30,9 @@ def run_task(job: Job, task: Task, lost: Lost, provenance: Mapping[str, Any], on
     try:
         with one_thread():
             _do(job, task, lost, provenance, on_complete)
+    except FileNotFoundError:
+        refuse_vanished(job)
+        raise
     finally:
         give_back()
 
@@ -68,7 +71,8 @@ def _write(job: Job, lost: Lost, provenance: Mapping[str, Any], on_complete: OnC
             write_population(job)
             write_single_trials(job)
         write_readings(job, lost)
-        finished = (read_finished(job, unit, lost) for unit in loaded.plan.unit_ids)
+        remove_leftovers(job.folder)  # of workers that were killed
+        finished = (read_finished(job, unit, lost, loaded.recording) for unit in loaded.plan.unit_ids)
         write_run(job, loaded, list(finished), provenance, lost)
     if on_complete is not None:
         on_complete(job.folder, job.settings.report)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import Any
 
-from rnnspike.errors import RunError
+from rnnspike.errors import RnnspikeError, RunError
 from rnnspike.files import name_on_its_way
 from rnnspike.runs.job import Job
 from rnnspike.runs.stored.lock import RunLock, lock_file
@@ -163,14 +163,14 @@ def _matches(path: Path, pattern: str) -> bool:
 
 
 def refuse_vanished(job: Job) -> None:
-    """Raise RunError where the run directory is not this fit's any more: what was done in it is gone."""
+    """Raise RnnspikeError where the run directory is not this fit's any more: what was done in it is gone."""
     if mark_id(job.work / "id.json") != job.id:
         raise vanished(job)
 
 
-def vanished(job: Job) -> RunError:
+def vanished(job: Job) -> RnnspikeError:
     """Return the error of a run directory that others removed, or parts of it, while it was being fitted."""
-    return RunError(f"{job.folder}: was removed, or part of it, during the fit (remove the rest and fit again)")
+    return RnnspikeError(f"{job.folder}: was removed, or part of it, during the fit (remove the rest and fit again)")
 
 
 def _take_up_again(folder: Path) -> None:
