@@ -35,7 +35,7 @@ def replacing(path: Path, ending: str = "") -> Iterator[Path]:
         _synchronise(temporary)
         os.replace(temporary, path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:  # as of a full disk
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # as of a full disk
             error.filename = str(path)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

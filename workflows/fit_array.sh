@@ -16,8 +16,8 @@
 #SBATCH --signal=B:TERM@120
 #SBATCH --requeue
 set -uo pipefail
-recordings=$1
-out=$2
+recordings=${1:?usage: fit_array.sh RECORDINGS.TXT OUT [options of rnnspike fit]}
+out=${2:?usage: fit_array.sh RECORDINGS.TXT OUT [options of rnnspike fit]}
 shift 2
 
 # SLURM sends SIGTERM to this shell two minutes before the end: the fit saves its checkpoints and exits with 143.

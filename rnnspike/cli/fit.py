@@ -155,12 +155,15 @@ def planned(paths: list[Path], configuration: Configuration, i: int) -> Plan:
 def show_tasks(paths: list[Path], plan_of: Callable[[int], Plan], log: Log) -> int:
     """List the tasks of all recordings; ``plan_of`` plans one, by its index."""
     from rnnspike.cli.batch import expected
+    from rnnspike.runs.active import RunFolders, refuse_shared_folder
     from rnnspike.runs.plan import task_rows
 
     writer, failures, shown = RowWriter("jsonl", []), Failures(log), shown_names(paths)
+    folders: RunFolders = {}
     for i, path in enumerate(paths):
         with failures.alone(path):
             plan = plan_of(i)
+            refuse_shared_folder(plan, folders)
             writer.write_all(task_rows(plan))
             log.info(f"{shown[path]}: {expected(plan, plan.tasks)}")
     return failures.exit_code

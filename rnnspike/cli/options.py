@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -315,10 +316,10 @@ def _listed(file: str, null: bool) -> list[Path]:
         content = _stdin() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise click.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="--files-from") from None
-    names = content.split(b"\0") if null else [line.strip() for line in content.splitlines()]
+    names = content.split(b"\0") if null else re.split(rb"\r?\n", content)
     if not null and b"\0" in content:
         raise click.UsageError(f"{file}: names in it end with null bytes: give -0")
-    return [Path(os.fsdecode(name)) for name in names if name]
+    return [Path(os.fsdecode(name)) for name in names if name.strip()]
 
 
 def _stdin() -> bytes:

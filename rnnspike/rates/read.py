@@ -5,7 +5,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import h5py
@@ -14,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from rnnspike.errors import RatesError, RecordingError
+from rnnspike.recording.child_process import run_in_child
 from rnnspike.recording.formats.hdf5 import h5, h5_values
 from rnnspike.recording.formats.nwb.series import load_series
 
@@ -89,11 +92,15 @@ def read_rates(given: str) -> RateTable | RateSeries:
     path, key = split_key(given)
     if path.suffix.lower() not in SUFFIXES:
         raise RatesError(given, f"rates are read from {', '.join(SUFFIXES)} files", "np.savez")
+    if not path.exists():
+        raise RatesError(given, "there is no such file")
+    if not path.is_file():
+        raise RatesError(given, "is no regular file")
     try:
         if path.suffix.lower() == ".csv":
             return _of_csv(given, _read_csv(path))
-        if path.suffix.lower() in HDF5:
-            return _of_hdf5(given, path, key)
+        if path.suffix.lower() in HDF5:  # a damaged file can crash or hang the library
+            return run_in_child(path, partial(_of_hdf5, given, path, key))
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return table_of(loaded, given)
@@ -101,7 +108,9 @@ def read_rates(given: str) -> RateTable | RateSeries:
             return table_of({name: loaded[name] for name in loaded.files}, given, key)
     except FileNotFoundError:
         raise RatesError(given, "there is no such file") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except RecordingError as error:  # of the process that read it
+        raise RatesError(given, f"cannot be read: {error.finding}") from None
+    except (OSError, ValueError, TypeError, EOFError, SyntaxError, TokenError, zipfile.BadZipFile) as error:
         raise RatesError(given, f"cannot be read: {' '.join(str(error).split())}") from None
 
 

@@ -13,9 +13,11 @@ from rnnspike.runs.engines.shards import Shard
 from rnnspike.runs.events import Event, Failed, Fitted, PartDone
 from rnnspike.runs.fitting.finish import is_task_done
 from rnnspike.runs.fitting.task import OnComplete
+from rnnspike.runs.job import Job
+from rnnspike.runs.layout import fields_of
 from rnnspike.runs.plan import Plan
 from rnnspike.runs.schedule import Schedule
-from rnnspike.runs.stored.claim import take
+from rnnspike.runs.stored.claim import recording_in, take
 from rnnspike.runs.stored.lock import RunLock
 from rnnspike.runs.stored.request import keep_request
 from rnnspike.runs.tasks import WRITE, Task
@@ -59,10 +61,11 @@ class FitOptions:
 
 @dataclass
 class ActiveRecording:
-    """A recording whose tasks are being done; without a plan it is being read."""
+    """A recording whose tasks are being done; without a plan it is being read, or was ``read`` and has not begun."""
 
     index: int
     plan: Plan | None = None
+    read: Plan | None = None
     schedule: Schedule = field(default_factory=lambda: Schedule({}))
     error: Exception | None = None
     is_written: bool = False
@@ -70,7 +73,8 @@ class ActiveRecording:
 
     def begin(self, plan: Plan, options: FitOptions, shard: Shard | None, folders: RunFolders) -> None:
         """Take the run directory, unless it holds the finished fit; of a ``shard`` only its tasks are done."""
-        _refuse_shared_folder(plan, folders)
+        refuse_shared_folder(plan, folders)
+        _refuse_folder_of_another(plan)
         if shard and options.overwrite:
             raise RunError(f"{plan.job.folder}: --overwrite would remove what other shards did (remove it first)")
         if options.overwrite or not plan.is_complete:
@@ -124,9 +128,26 @@ class ActiveRecording:
             self.lock.release()
 
 
-def _refuse_shared_folder(plan: Plan, folders: RunFolders) -> None:
+def refuse_shared_folder(plan: Plan, folders: RunFolders) -> None:
     """Raise RunError where another recording of the batch has the same run directory."""
     other = folders.setdefault(str(plan.job.folder.absolute()).casefold(), plan.job.path)
     if other != plan.job.path:
-        both = f"{plan.job.path} and {other} would share this run directory"
-        raise RunError(f"{plan.job.folder}: {both} (add {{name}} to --out)")
+        raise _shared(plan.job, other)
+
+
+def _refuse_folder_of_another(plan: Plan) -> None:
+    """Raise RunError where a layout gives a recording the run directory of another one, also if it is overwritten.
+
+    So it is where each shard has one of them.
+    """
+    job = plan.job
+    if plan.is_complete or not fields_of(job.settings.out):
+        return
+    other = recording_in(job.folder)
+    if other is not None and other.exists() and not other.samefile(job.path):
+        raise _shared(job, other)
+
+
+def _shared(job: Job, other: Path) -> RunError:
+    both = f"{job.path} and {other} would share this run directory"
+    return RunError(f"{job.folder}: {both} (add {{name}} to --out)")

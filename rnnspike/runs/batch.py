@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -21,6 +22,7 @@ from rnnspike.runs.engines.shards import Shard
 from rnnspike.runs.events import Begun, Event, Failed, TaskDone
 from rnnspike.runs.fitting.task import OnComplete, run_task
 from rnnspike.runs.job import Job, PlannedRecording
+from rnnspike.runs.layout import fields_of
 from rnnspike.runs.plan import Plan, plan_of, plan_recording
 from rnnspike.runs.stored.directory import read_rows_with_seconds
 from rnnspike.runs.stored.store import run_name
@@ -207,22 +209,35 @@ class _Batch:
 
     def _note(self, each: ActiveRecording, task: Task | None, future: Future[Any]) -> Iterator[Event]:
         """Take the outcome of a call."""
-        try:
+        with _failing(each):
             if task is None:
-                each.begin(future.result(), self.options, self.shard, self.folders)
+                each.read = future.result()
             else:
                 each.done(task, _loss(future))
-        except EngineLost:
-            raise
-        except Exception as error:
-            each.error = each.error or error
-            return
-        assert each.plan is not None
         if task is None:
-            yield Begun(each.index, each.plan, each.schedule.tasks)
-        elif task != WRITE:
+            yield from self._begin(each)
+        elif task != WRITE and each.error is None and each.plan is not None:
             schedule = each.schedule
             yield TaskDone(each.index, each.plan, schedule.n_done, schedule.n_tasks, task, schedule.lost)
+
+    def _begin(self, last: ActiveRecording) -> Iterator[Event]:
+        """Begin what was read; what is over with that is let go, but for the ``last`` one that was read.
+
+        Where a layout names run directories, recordings begin in order: the first of two has their place.
+        """
+        is_waited_for = False
+        for each in list(self.active.values()):
+            plan = each.read
+            if plan is None:
+                is_waited_for = is_waited_for or (each.plan is None and each.error is None)
+            elif not (is_waited_for and fields_of(plan.job.settings.out)):
+                each.read = None
+                with _failing(each):
+                    each.begin(plan, self.options, self.shard, self.folders)
+                if each.plan is not None and each.error is None:
+                    yield Begun(each.index, each.plan, each.schedule.tasks)
+                if each is not last:
+                    yield from self._let_go(each)
 
     def _let_go(self, each: ActiveRecording) -> Iterator[Event]:
         """Let go of a recording that is over, or has failed and none of its tasks is running any more."""
@@ -235,6 +250,17 @@ class _Batch:
             del self.active[each.index]
             each.let_go()
             yield ended
+
+
+@contextmanager
+def _failing(each: ActiveRecording) -> Iterator[None]:
+    """Let a recording fail by what is raised; the loss of the engine is everybody's."""
+    try:
+        yield
+    except EngineLost:
+        raise
+    except Exception as error:
+        each.error = each.error or error
 
 
 def _loss(future: Future[Any]) -> TaskLost | None:

@@ -59,5 +59,11 @@ def folder_of(out: Path, recording: Recording, name: str) -> Path:
                 f"has no metadata for {{{field}}} in --out (it has {', '.join(filter(None, [has, *known]))})",
                 "--out with {name}",
             )
-    safe = {field: value if field == "name" else safe_name(str(value).strip()) for field, value in values.items()}
+    safe = {field: value if field == "name" else _folder_name(str(value)) for field, value in values.items()}
     return Path(str(out).format(**safe))
+
+
+def _folder_name(value: str) -> str:
+    """Return the name of a folder for a value; one that begins with a dot would be hidden."""
+    name = safe_name(value.strip())
+    return f"%2E{name[1:]}" if name.startswith(".") else name

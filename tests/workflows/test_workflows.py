@@ -98,16 +98,25 @@ def test_an_array_task_whose_time_is_over_goes_back_into_the_queue(
 
 
 @pytest.mark.slow
-def test_the_snakefile_fits_good_recordings_beside_a_bad_one(
+def test_the_snakefile_fits_good_recordings_beside_bad_ones(
     recordings: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
+    """One is damaged, one is missing; two have the same name, with braces in it."""
+    (tmp_path / "day2").mkdir()
+    same = [tmp_path / "e{x}.nwb", tmp_path / "day2" / "e{x}.nwb"]
+    for path in same:
+        shutil.copy(tmp_path / "c.nwb", path)
+    with recordings.open("a") as listed:
+        listed.writelines(f"{path}\n" for path in (tmp_path / "missing.nwb", *same))
     if shutil.which("snakemake", path=environment["PATH"]) is None:
         pytest.skip("snakemake is not installed")
     chosen = [f"recordings={recordings}", "out=runs", f"options={' '.join(OPTIONS)}"]
     command = ["snakemake", "-s", str(SNAKEFILE), "--cores", "2", "--keep-going", "--config", *chosen]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert [row["recording"] for row in rows_of(tmp_path / "runs.csv")] == ["a%201", "a%201", "c", "c"]
+    fitted = [row["recording"] for row in rows_of(tmp_path / "runs.csv")]
+    assert sorted(fitted) == ["a%201"] * 2 + ["c"] * 2 + ["e%7Bx%7D"] * 4, done.stderr
+    assert "missing.nwb" in (tmp_path / "runs.log" / "00004-missing.txt").read_text()
     assert "bad.nwb" in (tmp_path / "runs.log" / "00002-bad.txt").read_text()
     again = subprocess.run(
         [*command, "--dry-run"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False

@@ -81,10 +81,11 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], out: Path | None, tabl
             with failures.alone(run):
                 yield from gather([run], chosen)
 
-    if out is not None:
+    if out is not None and found:  # else what is there stays
         with output_errors(out, "--out"), failure_on_one_line(out, RunError):
             write_table(out, chosen.all_columns, lines())
         echo_path(out)
+    if out is not None:
         ctx.exit(failures.exit_code)
     names = [column.name for column in chosen.all_columns]
     writer = RowWriter(values["output_format"], names, partial(render, table, names))

@@ -115,6 +115,14 @@ def is_run(folder: Path) -> bool:
     )
 
 
+def recording_in(folder: Path) -> Path | None:
+    """Return the recording that a run directory is of, finished or not; None where it does not say."""
+    for file in (folder / "run.json", folder / "work" / "request.json"):
+        if isinstance(found := read_mark_file(file).get("input"), str):
+            return Path(found)
+    return None
+
+
 def mark_id(file: Path) -> str | None:
     """Return the content id that a mark holds; None where the file is no mark."""
     found = read_mark_file(file).get("id")

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -112,6 +113,7 @@ def read_csv(path: Path, columns: Mapping[str, Any], optional: Mapping[str, Any]
 
     types = {**columns, **(optional or {})}
     with damage_errors(path), any_text():
+        _refuse_cut_short(path)
         table = pd.read_csv(  # a unit may be called NA
             path,
             dtype={name: str for name, kind in types.items() if kind is str} or None,
@@ -127,6 +129,15 @@ def read_csv(path: Path, columns: Mapping[str, Any], optional: Mapping[str, Any]
             kinds = [kind for known, kind in types.items() if name == known or str(name).startswith(f"{known}_")]
             _refuse_other_type(column, *kinds[:1])
         return table
+
+
+def _refuse_cut_short(path: Path) -> None:
+    """Raise ValueError where a file does not end with the end of a line."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(-min(1, file.tell()), os.SEEK_END)
+        if file.read() != b"\n":
+            raise ValueError("the last line is cut short")
 
 
 def _refuse_other_type(column: pd.Series[Any], kind: Any = str) -> None:

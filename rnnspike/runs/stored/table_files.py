@@ -57,7 +57,7 @@ def write_table(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> N
 
 def _write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> None:
     names = [column.name for column in columns]
-    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         file.write(csv_line(names))
         file.writelines(csv_line(row.get(name) for name in names) for row in rows)
 

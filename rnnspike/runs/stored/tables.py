@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 #: How many folders down a run directory may lie in one that is named.
-DEEPEST = 4
+DEEPEST = 12
 
 
 def find_runs(folders: Sequence[str | Path]) -> list[Path]:
@@ -61,10 +61,10 @@ def is_finished(folder: Path) -> bool:
 
 def _runs_below(folder: Path, depth: int = DEEPEST) -> Iterator[Path]:
     """Yield the run directories in a folder, in order: those of a layout lie some folders down."""
-    for inside in sorted(each for each in folder.glob("*/") if not each.name.startswith(".")):
+    for inside in sorted(folder.glob("*/")):
         if is_run(inside) or is_finished(inside):
             yield inside
-        elif depth > 1 and not inside.is_symlink():
+        elif depth > 1 and not inside.is_symlink() and not inside.name.startswith("."):
             yield from _runs_below(inside, depth - 1)
 
 
