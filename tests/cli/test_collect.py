@@ -43,6 +43,18 @@ def test_shards_of_recordings_are_fitted_whole_and_gathered(recordings: list[Pat
     assert {line["input"] for line in lines} == set(map(str, recordings))
 
 
+def test_a_table_is_left_alone_where_nothing_was_found(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("mine\n")
+    done = invoke("collect", tmp_path / "typo", "--out", tmp_path / "rows.csv")
+    assert (done.exit_code, done.stdout) == (3, "") and (tmp_path / "rows.csv").read_text() == "mine\n"
+
+
+def test_a_shard_without_a_task_does_not_say_that_all_is_done(session: Path, tmp_path: Path) -> None:
+    done = invoke("fit", session, *OPTIONS, "--out", tmp_path / "runs", "--shard", "20/20")
+    assert done.exit_code == 0 and "nothing for this shard to do now" in done.stderr
+    assert "done before" not in done.stderr
+
+
 def test_shards_by_the_variables_of_a_job_array(
     recordings: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import h5py
@@ -35,6 +37,33 @@ def test_arrays_by_name(tmp_path: Path) -> None:
         read_rates(str(file))
     with pytest.raises(RatesError, match=r"a.npz:none: has no array none \(it has lfads \(2, 3, 4\), other"):
         read_rates(f"{file}:none")
+
+
+def test_a_file_that_crashes_its_library_is_that_files_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.h5"
+    with h5py.File(file, "w") as stored:
+        stored["rates"] = CUBE
+    monkeypatch.setattr("rnnspike.rates.read._of_hdf5", lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
+    with pytest.raises(RatesError, match=r"a\.h5: cannot be read: reading it crashed the reader \(signal 11\)"):
+        read_rates(str(file))
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.csv", "a.h5"])
+def test_a_pipe_and_a_missing_file_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RatesError, match="there is no such file"):
+        read_rates(str(tmp_path / name))
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RatesError, match="is no regular file"):
+        read_rates(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_damaged_header_is_that_files_error(tmp_path: Path, name: str) -> None:
+    np.savez(tmp_path / "a.npz", rates=CUBE) if name.endswith("z") else np.save(tmp_path / "a.npy", CUBE)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content.replace(b"'shape': (2", b"'shape': ((", 1))
+    with pytest.raises(RatesError, match="cannot be read"):
+        read_rates(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("column", ["bin", "time"])

@@ -283,7 +283,7 @@ def test_a_lost_unit_fails_alone_and_tasks_do_not_carry_the_rates(
     assert max(sent.n_bytes) < 20_000 < truth.nbytes
     rows = rows_by_model(tmp_path / "lost" / "cell")
     failed = {key for key, row in rows.items() if row["status"] == "failed"}
-    assert failed == {(lost.unit, model) for model in ("constant", "psth", "psth-gain", "true", "mean")}
+    assert failed == {(lost.unit, model) for model in ("constant", "psth", "psth-gain", "true", "mean", "oracle")}
     assert {rows[key]["message"] for key in failed} == {f"{lost.label}: {WHY}"}
     fit_plan(plan("lost"))
     fit_plan(plan("whole"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -196,6 +197,27 @@ def test_a_scheduler_that_is_not_there_is_one_line(
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(ConfigError, match=r"^--scheduler(-file)? .*: no (scheduler answers|such file)[^\n]*$"):
         Cluster(scheduler, 600.0, tmp_path)
+
+
+def test_what_listens_there_and_is_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ConfigError, match="no scheduler answers"):
+        Cluster(f"tcp://127.0.0.1:{silent.getsockname()[1]}", 600.0, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "no json"])
+def test_a_scheduler_file_without_an_address_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"s\.json: holds no address \(dask scheduler --scheduler-file writes it\)"):
+        Cluster(tmp_path / "s.json", 600.0, tmp_path)
+
+
+def test_a_worker_that_joins_late_and_sees_other_files_says_so(
+    engine: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_seen", {str(tmp_path / "elsewhere"): None})
+    with pytest.raises(ConfigError, match=r"a worker on .* does not see .*elsewhere \(put recordings and --out on"):
+        engine.submit(abs, -3).result(60)
 
 
 def test_a_scheduler_that_goes_ends_the_fit(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

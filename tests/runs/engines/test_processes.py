@@ -54,6 +54,18 @@ def refuse_oddly() -> None:
     raise Unsendable(1, 2)
 
 
+def test_a_limit_of_many_years_is_none() -> None:
+    with Processes(1, 1e300) as engine:
+        assert engine.submit(abs, -3).result(60) == 3
+
+
+def test_what_is_tried_again_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="rnnspike")
+    with Processes(1, 3600.0) as engine:
+        assert engine.submit(die_once, tmp_path / "a.nwb", signal.SIGKILL).result(60) == "done"
+    assert any(text.startswith("a.nwb: die once: the worker was killed by signal 9") for text in caplog.messages)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, "exit"], ids=str)
 def test_a_task_whose_worker_dies_is_done_again(tmp_path: Path, how: object) -> None:
     with Processes(2, 3600.0) as engine:

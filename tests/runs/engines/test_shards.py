@@ -67,6 +67,21 @@ def test_an_array_that_leaves_parts_out_is_refused() -> None:
     assert parse_shard("slurm", {**array(3, 3, 7), "SLURM_ARRAY_TASK_COUNT": "5"}) == Shard(1, 5)
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [
+        array(30, 1, 9),
+        array(0, 1, 9),
+        array(3, 1, 9, 4),
+        array(1, 1, 9, 0),
+        array(1, 1, 9) | {"SLURM_ARRAY_TASK_COUNT": "x"},
+    ],
+)
+def test_a_task_that_is_none_of_its_array_is_refused(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"--shard slurm: .*sbatch --array"):
+        parse_shard("slurm", environment)
+
+
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "slurm"])
 def test_what_is_no_shard_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--shard"):

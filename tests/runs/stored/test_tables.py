@@ -72,6 +72,20 @@ def test_a_folder_of_runs_stands_for_all_of_them(tmp_path: Path) -> None:
     assert find_runs([runs[0], tmp_path]) == runs
 
 
+def test_hidden_and_deep_runs_are_found(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name) for name in (".a", "b/c/d/e/f/g/h")]
+    write_run(tmp_path / ".cache" / "c")
+    assert find_runs([tmp_path]) == runs
+
+
+def test_a_table_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a")
+    file = run / "units" / safe_name("u/0") / "per_trial.csv"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(RunError, match=r"per_trial\.csv: is damaged"):
+        read_unit_tables(run)
+
+
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no finished run"):
         find_runs([tmp_path])
