@@ -11,7 +11,8 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -356,6 +357,18 @@ def without_folder(source: str) -> str:
     """
     file, block, match = source.partition(f" [[{BLOCK}]] ")
     return f"{Path(file).name}{block}{match}"
+
+
+@contextmanager
+def block_errors(path: Path, sources: Mapping[str, str]) -> Iterator[None]:
+    """Let an error of settings that come from blocks name the recording and the blocks: others may have none."""
+    try:
+        yield
+    except ConfigError as error:
+        blocks = sorted({source for source in sources.values() if f" [[{BLOCK}]] " in source})
+        if not blocks:
+            raise
+        raise ConfigError(f"{path}: {error} (settings of this recording: {'; '.join(blocks)})") from error
 
 
 def _layers_of(file: Path) -> list[Layer]:

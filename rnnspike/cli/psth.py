@@ -130,6 +130,7 @@ def command(ctx: click.Context, /, recordings: tuple[str, ...], **values: Any) -
 
 def run(paths: list[Path], configuration: Configuration, values: dict[str, Any], log: Log) -> int:
     """Process the recordings; one that fails does not stop the others."""
+    from rnnspike.config import block_errors
     from rnnspike.report.psth.rows import COLUMNS, POINT_COLUMNS
     from rnnspike.runs.engines.engine import engine_for
 
@@ -143,7 +144,9 @@ def run(paths: list[Path], configuration: Configuration, values: dict[str, Any],
         show = partial(show_recording, values=values, writer=writer, log=log, taken=taken, engine=engine)
         for path in paths:
             with failures.alone(path):
-                unusable += not show(path, configuration.resolve(path)[0], shown=shown[path])
+                settings, sources = configuration.resolve(path)
+                with block_errors(path, sources):
+                    unusable += not show(path, settings, shown=shown[path])
     writer.close()
     return ExitCode.NOTHING_USABLE if unusable and values["strict"] else failures.exit_code
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnspike.config import FitSettings
+from rnnspike.config import FitSettings, block_errors
 from rnnspike.errors import RecordingError
 from rnnspike.models.registry import MODELS, default_models, to_choose
 from rnnspike.recording.data import Finding
@@ -79,7 +79,8 @@ def plan_recording(
     path: Path, settings: FitSettings, taken: Sequence[str] = (), sources: Mapping[str, str] | None = None
 ) -> Plan:
     """Read a recording and return its tasks; RecordingError where it cannot be fitted."""
-    return plan_of(*make_job(path, settings, taken), sources)
+    with block_errors(path, sources or {}):
+        return plan_of(*make_job(path, settings, taken), sources)
 
 
 def plan_of(job: Job, loaded: PlannedRecording, sources: Mapping[str, str] | None = None) -> Plan:

@@ -124,6 +124,15 @@ def test_a_block_that_cannot_be_used_ends_any_command(command: str) -> None:
     assert "match = \"other\": unknown setting 'binn', did you mean 'bin'?" in str(result.exception)
 
 
+@pytest.mark.parametrize("command", [("fit", "--out", "runs"), ("psth", "--draws", "100")])
+def test_an_error_of_a_block_names_recording_and_block(command: tuple[str, ...]) -> None:
+    Path("rnnspike.toml").write_text(TEXT.replace('window = [0, "400ms"]', 'segment = "1s"\nwindow = [0, "400ms"]'))
+    done = CliRunner().invoke(cli, [*command, *RECORDINGS[:2]])
+    assert done.exit_code == 1 and "mouse4_day1" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if "--segment cuts" in line]
+    assert line.startswith("rnnspike: error: mouse3_day1.nwb: --segment cuts") and BLOCK in line
+
+
 def shown(*arguments: str) -> dict[str, dict[str, Any]]:
     lines = run("config", "show", "--format", "jsonl", *arguments).stdout.splitlines()
     return {row.pop("setting"): row for row in map(json.loads, lines)}
