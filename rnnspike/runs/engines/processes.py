@@ -161,7 +161,8 @@ def _in_words(fn: Callable[..., Any], args: Sequence[Any]) -> str:
     """Return what a call is of, and what it does: the recording, and the task that it belongs to."""
     files = (each if isinstance(each, Path) else getattr(each, "path", None) for each in args)
     of = next((file.name for file in files if isinstance(file, Path)), None)
-    does = next((each.label for each in args if hasattr(each, "label")), fn.__name__.replace("_", " "))
+    name = getattr(fn, "__name__", "a call").replace("_", " ")  # a partial has none
+    does = next((each.label for each in args if hasattr(each, "label")), name)
     return f"{of}: {does}" if of else str(does)
 
 
