@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Width of a table in a file or pipe, characters.
 FILE_WIDTH = 140
 FORMATS = ("table", "json", "jsonl", "csv")
-#: Units of which the same finding is told one by one.
+#: Findings of one kind, and units left out, that are told one by one.
 MOST_ALIKE = 5
 Row = Mapping[str, Any]
 
@@ -328,21 +328,19 @@ def runs_in(folders: Sequence[Path], failures: Failures) -> list[Path]:
 def log_findings(log: Log, name: str, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:
     """Report warnings, with -v also infos, and the units that were left out.
 
-    Of what more than ``MOST_ALIKE`` units have, the first ones are told, and how many more there are.
+    Of more than ``MOST_ALIKE`` of a kind the first ones are told, and how many more there are.
     """
     from rnnspike.trials.units import NOT_REQUESTED
 
     told: Counter[str] = Counter()
     for finding in findings:
-        show = log.detail if finding.level == "info" else log.warning
-        told[finding.id] += finding.unit is not None
-        is_more = finding.unit is not None and told[finding.id] > MOST_ALIKE
+        told[finding.id] += finding.level != "info"
+        is_detail = finding.level == "info" or told[finding.id] > MOST_ALIKE
         option = f" ({finding.option})" if finding.option else ""
-        (log.detail if is_more else show)(f"{name}: {finding.id}: {finding.message}{option}")
-    warned = {finding.id for finding in findings if finding.level != "info"}
+        (log.detail if is_detail else log.warning)(f"{name}: {finding.id}: {finding.message}{option}")
     for kind, n in told.items():
-        if n > MOST_ALIKE and kind in warned and log.verbosity < 1:
-            log.warning(f"{name}: {kind}: {counted(n - MOST_ALIKE, 'more unit{s}')} (-v lists all)")
+        if n > MOST_ALIKE and log.verbosity < 1:
+            log.warning(f"{name}: {kind}: {n - MOST_ALIKE} more like these (-v lists all)")
     unwanted = [unit for unit, why in left_out.items() if why != NOT_REQUESTED]
     for unit, why in left_out.items():
         is_told = unit in unwanted[:MOST_ALIKE]

@@ -28,9 +28,14 @@ def test_a_finding_of_many_units_takes_few_lines(n_units: int, capsys, tmp_path:
     more = [line for line in lines if " more " in line]
     assert len(more) == (n_units > MOST_ALIKE)
     if more:
-        n = n_units - MOST_ALIKE
-        assert f"s.nwb: short-isis: {n} more unit{'s' * (n > 1)} (-v lists all)" in more[0]
+        assert f"s.nwb: short-isis: {n_units - MOST_ALIKE} more like these (-v lists all)" in more[0]
     assert log_file.read_text().count("intervals under 1 ms") == n_units  # the log file has them all
+
+
+def test_pairs_of_units_are_many_too(capsys) -> None:
+    pairs = [Finding("units-share-spikes", "warning", f"units 0 and {u} share 20 spikes", 20) for u in range(1, 30)]
+    log_findings(Log(), "s.nwb", pairs, {})
+    assert len(capsys.readouterr().err.splitlines()) == MOST_ALIKE + 1
 
 
 def test_verbose_lists_all(capsys) -> None:
