@@ -19,7 +19,16 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from rnnspike.errors import ConfigError
 from rnnspike.models.registry import default_models, is_population, to_choose
@@ -121,6 +130,13 @@ class FitSettings(BaseModel):
         None, description="longest time of a task, 24h where processes do them"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"is {str(value).lower()}, where a value is wanted")
+        return value
+
     @model_validator(mode="after")
     def _one_scheduler(self) -> FitSettings:
         if self.scheduler and self.scheduler_file:
@@ -218,7 +234,7 @@ INCIDENTAL = ELSEWHERE | {"report", "dynamics"}
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return a hint at the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, known, 1)
+    close = difflib.get_close_matches(word, known, 1, cutoff=0.61)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
@@ -401,8 +417,10 @@ def _layer(source: str, written: Mapping[str, Any], also: Sequence[str] = (), on
     for key, value in written.items():
         name = key.replace("-", "_")
         if name not in FitSettings.model_fields:
-            hint = did_you_mean(name, [*FitSettings.model_fields, *also])
+            hint = did_you_mean(name, [*FitSettings.model_fields, *also]) or " (rnnspike config show lists them)"
             raise ConfigError(f"{source}: unknown setting {key!r}{hint}")
+        if name in values:
+            raise ConfigError(f"{source}: {_option(name)} is there twice, once with - and once with _ (remove one)")
         if name in ONLY_FLAGS and not on_line:
             why = f"{key} can only be given on the command line, since {ONLY_FLAGS[name]}"
             raise ConfigError(f"{source}: {why} (remove it there and give {_option(name)})")
@@ -426,6 +444,8 @@ def fault_of(error: ValidationError) -> tuple[str, str]:
     """Return the first value that cannot be used, by its name (empty for several together), and why, in words."""
     first = error.errors(include_url=False)[0]
     text = str(first["msg"]).removeprefix("Value error, ")
+    if text.startswith("Input is not a valid path"):
+        return str(first["loc"][0]), "should be a path, as text"
     if text.startswith("Input should"):
         text = text.partition(", unable")[0].replace("Input should", "should", 1).replace("a valid string", "text")
         text = text.replace("a valid integer", "a whole number").replace("a valid number", "a number")

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "": 1.0}
+#: Factor and divisor from a unit to seconds: 9 / 1000 is .009, and 9 times .001 is not.
+_SECONDS = {
+    "us": (1.0, 1e6),
+    "ms": (1.0, 1e3),
+    "s": (1.0, 1.0),
+    "min": (60.0, 1.0),
+    "h": (3600.0, 1.0),
+    "": (1.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,12 @@ def parse_duration(value: str | float, option: str | None = None) -> float:
 
     Examples
     --------
-    >>> parse_duration("1ms"), parse_duration("2 s"), parse_duration(-0.2)
-    (0.001, 2.0, -0.2)
+    >>> parse_duration("9ms"), parse_duration("2 s"), parse_duration(-0.2)
+    (0.009, 2.0, -0.2)
     """
     number, unit = _parts(value)
-    seconds = float(number) * _SECONDS[unit]
+    factor, divisor = _SECONDS[unit]
+    seconds = float(number) * factor / divisor
     if not math.isfinite(seconds):
         raise ValueError(f"{value} is not a finite duration")
     if option is None:

@@ -205,6 +205,12 @@ def test_environment_and_flags_win_over_blocks_and_blocks_over_what_holds_for_al
         ('[[recording]]\nmatch = "a"\nbin = 1', 'match = "a": --bin .*--bin 1ms'),
         ('[[recording]]\nmatch = "a"\nout = "x"', 'match = "a": out is the same for all recordings'),
         ('[[recording]]\nmatch = "a"\nallow_pickle = true', 'match = "a": allow_pickle can only be given on the com'),
+        (
+            '[[recording]]\nmatch = "a"\nmin-spikes = true',
+            'match = "a": --min-spikes is true, where a value is wanted',
+        ),
+        ('[[recording]]\nmatch = "a"\nevents = 3', 'match = "a": --events should be a path, as text'),
+        ('burn-in = "1s"\nburn_in = "2s"', ": --burn-in is there twice, once with - and once with _"),
     ],
 )
 def test_blocks_that_cannot_be_used_are_refused_whatever_they_match(elsewhere: Path, text: str, message: str) -> None:
@@ -228,3 +234,10 @@ def test_patterns_that_match_no_recording_are_named(elsewhere: Path) -> None:
 
 def test_all_models_stand_for_each_that_can_be_chosen() -> None:
     assert FitSettings(models=("glm", "all")).models == tuple(to_choose())
+
+
+def test_a_variable_that_is_no_setting_names_the_command_that_lists_them(elsewhere: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"RNNSPIKE_LOG_FILE: unknown setting 'log_file' \(rnnspike config show lists"
+    ):
+        read_configuration({}, environment={"RNNSPIKE_LOG_FILE": "a.txt"})

@@ -32,6 +32,7 @@ from rnnspike.report.methods.text import methods
 from rnnspike.report.network import has_dynamics, network_payload, why_no_network
 from rnnspike.report.overview.commands import run_folder
 from rnnspike.report.overview.dropped import dropped
+from rnnspike.report.overview.findings import listed
 from rnnspike.report.packing import columnar, deflated, to_script
 from rnnspike.report.payload import links_payload, unit_payload
 from rnnspike.report.population.pairs import captured_models, correlations_payload
@@ -115,7 +116,7 @@ def render(run: Run) -> str:
         warnings=advice.warnings(run, headline) if run.units else [],
         next_steps=advice.next_steps(run, headline, has_dynamics(run)) if run.units else [],
         tiles=tiles(run, headline) if run.units else [],
-        findings=run.findings,
+        findings=listed(run.findings),
         overview=Markup(to_script(shown)),
         units=[Markup(unit_script(run, unit, share)) for unit in run.units],
         deflated=share < 1,

@@ -49,6 +49,18 @@ def test_a_table_is_left_alone_where_nothing_was_found(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (3, "") and (tmp_path / "rows.csv").read_text() == "mine\n"
 
 
+def test_a_run_in_another_run_is_found_and_a_run_of_two_names_is_taken_once(
+    recordings: list[Path], tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    assert invoke("fit", recordings[0], *OPTIONS, "--out", runs).exit_code == 0
+    assert invoke("fit", recordings[1], *OPTIONS, "--out", runs / "a").exit_code == 0
+    (tmp_path / "alias").symlink_to(runs)
+    found = invoke("collect", runs, tmp_path / "alias", runs / "a" / ".", "--format", "jsonl")
+    assert found.exit_code == 0
+    assert [json.loads(line)["recording"] for line in found.stdout.splitlines()] == ["a", "a", "b", "b"]
+
+
 def test_a_shard_without_a_task_does_not_say_that_all_is_done(session: Path, tmp_path: Path) -> None:
     done = invoke("fit", session, *OPTIONS, "--out", tmp_path / "runs", "--shard", "20/20")
     assert done.exit_code == 0 and "nothing for this shard to do now" in done.stderr

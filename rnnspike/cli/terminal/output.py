@@ -314,7 +314,7 @@ def shown_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def runs_in(folders: Sequence[Path], failures: Failures) -> list[Path]:
     """Return the run directories that are named or lie in these folders, and warn of those that are not finished."""
-    from rnnspike.runs.stored.tables import find_runs, unfinished_runs
+    from rnnspike.runs.stored.tables import distinct, find_runs, unfinished_runs
 
     for run in [run for run in unfinished_runs(folders) if run not in folders]:  # a named one is an error below
         failures.log.warning(f"{run}: left out because it is not finished (run the same fit again)")
@@ -322,7 +322,7 @@ def runs_in(folders: Sequence[Path], failures: Failures) -> list[Path]:
     for folder in folders:
         with failures.looking_at(folder):
             found += find_runs([folder])
-    return list(dict.fromkeys(found))
+    return distinct(found)
 
 
 def log_findings(log: Log, name: str, findings: Sequence[Finding], left_out: Mapping[str, str]) -> None:

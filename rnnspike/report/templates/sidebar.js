@@ -10,8 +10,10 @@ if (sideUnits) sideUnits.replaceChildren(...overview.units.map((name, index) => 
 function markUnit() {
   if (!sideUnits) return;
   Array.from(sideUnits.children).forEach((item, index) => { if (index === chosen) item.firstChild.setAttribute("aria-current", "true"); else item.firstChild.removeAttribute("aria-current"); });
-  const item = sideUnits.children[chosen];
-  if (item) sideUnits.scrollTop = item.offsetTop - sideUnits.offsetTop - sideUnits.clientHeight / 2;
+  requestAnimationFrame(() => {  // when the page is laid out anyway: of 1000 units that takes half a second
+    const item = sideUnits.children[chosen];
+    if (item) sideUnits.scrollTop = item.offsetTop - sideUnits.offsetTop - sideUnits.clientHeight / 2;
+  });
 }
 const sideLinks = Array.from(sidebar.querySelectorAll('a[href^="#"]:not([href^="#unit="])')).filter((link) => byId(link.getAttribute("href").slice(1)));
 // the last section that begins near the top of the window, and the one that it is part of

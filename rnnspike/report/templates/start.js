@@ -24,7 +24,7 @@ if (unitData.length) {
 } else drawTable();
 let themeBefore = null, unfolded = [], wide = window.innerWidth, resized = 0;  // folded lists are printed in full
 window.addEventListener("resize", () => { if (window.innerWidth === wide) return; wide = window.innerWidth; clearTimeout(resized); resized = setTimeout(() => refresh(""), 200); });  // panels go beside or below each other
-window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; unfolded = Array.from(document.querySelectorAll("details.unfold:not([open])")); for (const each of unfolded) each.open = true; drawTable(); for (const state of figures.values()) state.stale = true; drawEverything(); });
+window.addEventListener("beforeprint", () => { themeBefore = isDark(); document.documentElement.classList.add("printing"); if (themeBefore) document.documentElement.dataset.theme = "light"; unfolded = Array.from(document.querySelectorAll("details.unfold:not([open])")); for (const each of unfolded) each.open = true; drawTable(); if (furtherRows.length) drawFurtherRows(); for (const state of figures.values()) state.stale = true; drawEverything(); });
 window.addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); if (themeBefore) document.documentElement.dataset.theme = "dark"; for (const each of unfolded) each.open = false; drawTable(); refresh(""); });
 // Figures of all units are drawn in idle moments, so that a picture of the whole page has them; a unit's when they are reached.
 const whenIdle = window.requestIdleCallback || ((task) => setTimeout(task, 50));

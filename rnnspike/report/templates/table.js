@@ -82,6 +82,13 @@ function matcher(typed, columns) {
   const without = /^not\s+\S/.test(asked), part = without ? asked.slice(4).trim() : asked;
   return (row) => columns.some(({ key, form }) => cellText(row, key, form).toLowerCase().includes(part)) !== without;
 }
+// Rows of a long table that wait until the page is there: to lay out 1000 of them takes as long as all the rest.
+const ROWS_AT_ONCE = 100;
+let furtherRows = [];
+function drawFurtherRows() {
+  byId("units").tBodies[0].append(...furtherRows.map(bodyRow));
+  furtherRows = [];
+}
 function drawTable() {
   const table = byId("units");
   if (!table) return;
@@ -91,7 +98,9 @@ function drawTable() {
   const total = rows.length, typed = filter.value.trim(), columns = COLUMNS.filter(({ key }) => !filterColumn.value || key === filterColumn.value);
   if (typed) rows = rows.filter(matcher(typed, columns));
   if (sortKey) rows = rows.slice().sort(compare);
-  table.tBodies[0].replaceChildren(...rows.map(bodyRow));
+  table.tBodies[0].replaceChildren(...rows.slice(0, ROWS_AT_ONCE).map(bodyRow));
+  furtherRows = rows.slice(ROWS_AT_ONCE);
+  if (furtherRows.length) setTimeout(drawFurtherRows);
   byId("remarks").replaceChildren(...rows.filter((row) => onShow.has("message") && known(row.message)).map((row) => text("li", (row.recording ? row.recording + ", " : "") + "unit " + row.unit + ": " + row.message)));
   byId("filter-said").textContent = !typed ? "" : rows.length ? rows.length + " of " + total + " units" : "No unit matches “" + typed + "” in " + (filterColumn.value ? inFull(columns[0]) : "any column") + (!filterColumn.value && /^[<>=≤≥]/.test(typed) ? ": choose a column of numbers to compare with" : "") + ".";
   byId("filter-clear").hidden = !typed;

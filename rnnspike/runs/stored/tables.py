@@ -21,7 +21,7 @@ from rnnspike.evaluation.scores.across import (
     pairs_of,
 )
 from rnnspike.runs.rows import FURTHER_TRIAL_TYPES, SCHEMA, SESSION_TYPES, TRIAL_TYPES
-from rnnspike.runs.stored.claim import is_run
+from rnnspike.runs.stored.claim import FOLDERS, is_run
 from rnnspike.runs.stored.directory import RESOLVED, open_run, read_provenance, read_rows, read_settings
 from rnnspike.runs.stored.store import distinct_name, read_csv, safe_name
 
@@ -45,7 +45,15 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
     for folder in map(Path, folders):
         inside = [] if is_run(folder) else [each for each in _runs_below(folder) if is_finished(each)]
         runs += inside or [open_run(folder)]
-    return list(dict.fromkeys(runs))
+    return distinct(runs)
+
+
+def distinct(runs: Sequence[Path]) -> list[Path]:
+    """Return each run directory once, by the first of the paths that lead to it."""
+    by_place: dict[Path, Path] = {}
+    for run in runs:
+        by_place.setdefault(run.resolve(), run)
+    return list(by_place.values())
 
 
 def unfinished_runs(folders: Sequence[str | Path]) -> list[Path]:
@@ -60,11 +68,14 @@ def is_finished(folder: Path) -> bool:
 
 
 def _runs_below(folder: Path, depth: int = DEEPEST) -> Iterator[Path]:
-    """Yield the run directories in a folder, in order: those of a layout lie some folders down."""
+    """Yield the run directories in a folder, in order: those of a layout lie some folders down, or in another run."""
+    own = FOLDERS if is_run(folder) or is_finished(folder) else ()
     for inside in sorted(folder.glob("*/")):
+        if inside.name in own:
+            continue
         if is_run(inside) or is_finished(inside):
             yield inside
-        elif depth > 1 and not inside.is_symlink() and not inside.name.startswith("."):
+        if depth > 1 and not inside.is_symlink() and not inside.name.startswith("."):
             yield from _runs_below(inside, depth - 1)
 
 

@@ -105,3 +105,27 @@ with ending_by_signals(lambda why: print(why)) as stop:
 def test_an_interruption_that_python_loses_comes_again() -> None:
     child = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60, check=False)
     assert (child.returncode, child.stdout, child.stderr) == (143, "unwound\nterminated\n", "")
+
+
+EARLY = """
+import os, signal, sys
+import rnnspike.__main__
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "rnnspike.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+rnnspike.__main__.main()
+"""
+
+
+def test_an_interruption_while_modules_are_imported_leaves_no_traceback() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        child = subprocess.Popen([sys.executable, "-c", EARLY], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    _, told = child.communicate()
+    assert (child.returncode, told) == (-signal.SIGINT, "")
