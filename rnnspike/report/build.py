@@ -133,6 +133,7 @@ def render(run: Run) -> str:
         covariate_sentence=covariate_sentence(run.decoded_covariate) if run.decoded_covariate else None,
         no_network=None if network else why_no_network(run),
         network=Markup(to_script(network)) if network else None,
+        network_population=any("pattern_hz" in each["memory"] for each in (network or {}).get("networks", ())),
         settings=run.settings["settings"],
         versions=run.provenance["versions"],
         sha256=run.provenance["sha256"],

@@ -531,6 +531,22 @@ NETWORK = (
     ),
 )
 
+#: Of networks that step all units.
+NETWORK_POPULATION = (
+    Figure(
+        "n-patterns",
+        "Patterns of the closed loop",
+        "Expected rate of each unit in each state at which the network, fed its own expected spikes, comes to rest. "
+        "Units that fire in the same patterns are side by side.",
+        "States of rest that differ; units are ordered by the angle of their loadings on two components of the log "
+        "rates.",
+        "A band along the diagonal: a bump of activity that can rest at several places.",
+        "A single pattern: the network remembers nothing once the spikes stop.",
+        paper=("network:patterns",),
+        tall=True,
+    ),
+)
+
 COMPARISON = (
     Figure(
         "ladder",

@@ -13,8 +13,10 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from rnnspike.dynamics.population.pictures import map_order
 from rnnspike.dynamics.rows import spread_text
 from rnnspike.models.registry import closed_loop
+from rnnspike.names import visible
 from rnnspike.report.load import Curves, Run
 from rnnspike.report.packing import packed, spread
 from rnnspike.runs.stored.store import read_arrays, read_jsonl, safe_name
@@ -23,6 +25,8 @@ from rnnspike.runs.stored.store import read_arrays, read_jsonl, safe_name
 MAX_NETWORKS, MAX_POINTS, MAX_VISITED = 48, 12, 400
 #: Trajectories and bins of each, points of a curve.
 MAX_TRAJECTORIES, MAX_BINS, MAX_CURVE = 6, 250, 150
+#: Patterns of a population network.
+MAX_PATTERNS = 40
 #: Columns of the table of networks: key of a summary row -> heading.
 COLUMNS = {
     "unit": "unit",
@@ -202,7 +206,22 @@ def _memory(memory: Curves) -> dict[str, Any]:
         kept |= {"trajectories": packed(some), "plane_explained": packed(memory["plane_explained"])}
     if "input_gain" in memory and "input_names" in memory:
         kept |= {name: packed(memory[name]) for name in ("input_names", "input_gain", "input_gain_variation")}
-    return kept
+    return kept | _population(memory)
+
+
+def _population(memory: Curves) -> dict[str, Any]:
+    """Return the patterns of a population network's closed loop; nothing of another network."""
+    rates_hz = memory.get("pattern_hz", np.empty((0, 0)))
+    if not len(rates_hz):
+        return {}
+    units, patterns = map_order(rates_hz)
+    some = patterns[:MAX_PATTERNS]
+    return {
+        "pattern_hz": packed(rates_hz[some][:, units].T),
+        "pattern_units": [visible(str(memory["input_names"][unit])) for unit in units],
+        "pattern_numbers": [int(k) + 1 for k in some],
+        "n_patterns": len(rates_hz),
+    }
 
 
 def _log_safe(name: str, values: Any) -> Any:

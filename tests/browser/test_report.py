@@ -107,6 +107,26 @@ def test_every_figure_is_drawn_or_says_why_not(page: Any) -> None:
     assert all(len(why) > 15 for why in empty)
 
 
+def test_patterns_of_a_population_are_a_map(opened: Any, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs[0], folder)
+    memory = next((folder / "dynamics").glob("*/*/*/memory.npz"))
+    with np.load(memory) as stored:
+        arrays = dict(stored)
+    rates_hz = np.array([[1.0, 9.0, 5.0], [8.0, 1.0, 2.0]])
+    np.savez(memory, **arrays | {"pattern_hz": rates_hz, "input_names": np.array(["x", "<y>", "z"])})
+    page = opened(build_report(folder))
+    page.evaluate("drawEverything()")
+    drawn = page.evaluate(
+        "(() => { const [map] = document.getElementById('n-patterns').data; return [map.z, map.text]; })()"
+    )
+    for rates, texts in zip(*drawn, strict=True):
+        for rate, text in zip(rates, texts, strict=True):
+            unit, pattern = re.fullmatch(r"unit (.*), pattern (\d)", text).groups()  # type: ignore[union-attr]
+            assert rate == rates_hz[int(pattern) - 1, ["x", "&lt;y>", "z"].index(unit)]
+    assert page.locator("#n-patterns-note").inner_text().startswith("2 patterns. How many come back")
+
+
 def test_a_figure_is_drawn_when_it_is_reached(page: Any) -> None:
     assert page.locator("#f-predictive .main-svg").count() == 0
     page.locator("#f-predictive").scroll_into_view_if_needed()

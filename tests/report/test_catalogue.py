@@ -17,6 +17,7 @@ from rnnspike.report.catalogue import (
     DECODING,
     GLANCE,
     NETWORK,
+    NETWORK_POPULATION,
     PAIRS,
     POPULATION,
     SINGLE_TRIALS,
@@ -41,6 +42,7 @@ DECLARED = (
     *DECODED_COVARIATE,
     *UNIT,
     *NETWORK,
+    *NETWORK_POPULATION,
     *COMPARISON,
 )
 

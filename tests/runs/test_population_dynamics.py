@@ -18,6 +18,9 @@ from rnnspike.models.population.blocks import Clock
 from rnnspike.models.population.shared_state import FittedSharedState
 from rnnspike.recording.data import Recording, Unit
 from rnnspike.recording.write import write_nwb
+from rnnspike.report.catalogue import NETWORK_POPULATION
+from rnnspike.report.figures.export import drawn
+from rnnspike.report.figures.network import Analysed
 from rnnspike.report.load import load_run
 from rnnspike.report.network import network_payload
 from rnnspike.runs.batch import fit_recording
@@ -92,6 +95,15 @@ def test_rows_files_and_pictures_of_a_population(folder: Path) -> None:
     assert (member / "trials.png").is_file() and len(list(member.parent.rglob("trials.png"))) == 1
     payload = network_payload(load_run(folder))
     assert payload is not None and payload["networks"][0]["unit"] == ALL_UNITS
+    shown = payload["networks"][0]["memory"]
+    assert sorted(shown["pattern_units"]) == ["a", "b/1", "c", "d"] and sorted(shown["pattern_numbers"]) == [1, 2]
+    rate_hz, names = arrays["pattern_hz"], arrays["input_names"].tolist()
+    for u, unit in enumerate(shown["pattern_units"]):
+        wanted = [rate_hz[k - 1, names.index(unit)] for k in shown["pattern_numbers"]]
+        np.testing.assert_allclose(shown["pattern_hz"][u], wanted, rtol=1e-3)
+    table = next(drawn(NETWORK_POPULATION, Analysed.read(member / "memory.npz"))).numbers
+    for pattern, unit, rate in table.itertuples(index=False):
+        assert rate == rate_hz[pattern - 1, names.index(unit)]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,7 @@ def draw_patterns(rates_hz: FloatArray, unit_ids: Sequence[str], path: Path, tit
     n_patterns, n_units = rates_hz.shape
     figure = Figure(figsize=(3.5 + 0.25 * min(n_patterns, 30), 2.2 + 0.18 * min(n_units, 40)), layout="constrained")
     axes = figure.subplots()
-    order = neighbours(rates_hz)
-    columns = np.argsort(rates_hz[:, order].argmax(axis=1), kind="stable")
+    order, columns = map_order(rates_hz)
     image = axes.imshow(rates_hz[columns][:, order].T, aspect="auto", interpolation="nearest", vmin=0.0)
     figure.colorbar(image, ax=axes, label="expected rate (Hz)")
     axes.set_xticks(range(n_patterns), [f"{k + 1}" for k in columns], fontsize=7)
@@ -59,6 +58,15 @@ def draw_patterns(rates_hz: FloatArray, unit_ids: Sequence[str], path: Path, tit
     axes.set_title("patterns that the closed loop keeps", fontsize=10, loc="left")
     figure.suptitle(in_picture(title, 60), fontsize=10)
     save_picture(figure, path)
+
+
+def map_order(rates_hz: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return the orders of units (unit,) and patterns (pattern,) in a map of the rates (pattern, unit).
+
+    Units by the angle of their loadings on two components of the patterns, patterns by the unit that fires most.
+    """
+    units = neighbours(rates_hz)
+    return units, np.argsort(rates_hz[:, units].argmax(axis=1), kind="stable")
 
 
 def neighbours(rates_hz: FloatArray) -> IntArray:

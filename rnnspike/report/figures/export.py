@@ -17,6 +17,7 @@ from rnnspike.report.catalogue import (
     DECODING,
     GLANCE,
     NETWORK,
+    NETWORK_POPULATION,
     PAIRS,
     POPULATION,
     SINGLE_TRIALS,
@@ -50,7 +51,8 @@ def write_figures(run: Run, folder: Path) -> list[Path]:
         written += _write(unit_figures(run, unit), folder / f"unit_{safe_name(unit)}")
     analysed = run.folder / "dynamics"
     for file in sorted(analysed.glob("*/*/*/memory.npz")):
-        written += _write(drawn(NETWORK, Analysed.read(file)), folder / "network" / file.parent.relative_to(analysed))
+        place = folder / "network" / file.parent.relative_to(analysed)
+        written += _write(drawn((*NETWORK, *NETWORK_POPULATION), Analysed.read(file)), place)
     return written
 
 

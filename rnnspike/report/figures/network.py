@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rnnspike.dynamics.population.pictures import map_order
 from rnnspike.names import in_picture
 from rnnspike.report.figures.drawing import Picture, axes, levels
 from rnnspike.report.load import Curves
@@ -177,3 +178,24 @@ def bend(network: Analysed) -> Picture | None:
     on.plot(ends, ends, color="0.5", ls="--", lw=0.8)
     table = {"sum_of_responses": memory["bend_sum"], "response_to_both": memory["bend_both"]}
     return Picture("bend", figure, pd.DataFrame(table))
+
+
+def patterns(network: Analysed) -> Picture | None:
+    """Return the rates of units in the patterns of a population network's closed loop."""
+    rates_hz = network.memory.get("pattern_hz", np.empty((0, 0)))
+    if not len(rates_hz):
+        return None
+    units, order = map_order(rates_hz)
+    figure, on = axes("pattern", "unit", (3.35, 3.0))
+    image = on.imshow(rates_hz[order][:, units].T, aspect="auto", interpolation="nearest", vmin=0.0)
+    figure.colorbar(image, ax=on, label="expected rate (Hz)")
+    on.set_xticks(range(len(order)), [f"{k + 1}" for k in order], fontsize=5)
+    names = [in_picture(str(network.memory["input_names"][unit])) for unit in units]
+    shown = range(0, len(names), -(-len(names) // 24))
+    on.set_yticks(shown, [names[k] for k in shown], fontsize=5)
+    table = {
+        "pattern": np.repeat(order + 1, len(units)),
+        "unit": np.tile(network.memory["input_names"][units], len(order)),
+        "rate_hz": rates_hz[order][:, units].ravel(),
+    }
+    return Picture("patterns", figure, pd.DataFrame(table))
