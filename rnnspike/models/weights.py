@@ -18,6 +18,7 @@ from safetensors.numpy import save as to_bytes
 
 from rnnspike.errors import damage_errors
 from rnnspike.files import write_file
+from rnnspike.models.packed import read_packed
 
 WEIGHTS, CHECKSUM = "weights.safetensors", "sha256"
 
@@ -39,7 +40,7 @@ def save_config(folder: Path, config: Mapping[str, Any], name: str = "config.jso
 def load_weights(folder: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Return arrays and config of ``save_weights``; RunError where they are missing, damaged or not of one model."""
     with damage_errors(folder / WEIGHTS):
-        weights = (folder / WEIGHTS).read_bytes()
+        weights = read_packed(folder / WEIGHTS)
         arrays = from_bytes(weights)
     return arrays, load_config(folder, weights=weights)
 
@@ -47,7 +48,7 @@ def load_weights(folder: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, A
 def load_config(folder: Path, name: str = "config.json", weights: bytes = b"") -> dict[str, Any]:
     """Return the plain values of ``save_config``; RunError where they are missing, damaged or of other weights."""
     with damage_errors(folder / name):
-        config: dict[str, Any] = json.loads((folder / name).read_text("utf-8"))
+        config: dict[str, Any] = json.loads(read_packed(folder / name).decode("utf-8"))
         checksum = config.pop(CHECKSUM, None)  # of older models there is none
         if checksum not in (None, _checksum(config, weights)):
             raise ValueError("the checksum is another")

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy.typing as npt
 
+from rnnspike.errors import damage_errors
+from rnnspike.models.packed import FOLDER, packed_files
 from rnnspike.runs.rows import COUPLING_TYPES, PAIR_TYPES, SESSION_TYPES
 from rnnspike.runs.stored.decoding import Decoding, read_covariate, read_decoding
 from rnnspike.runs.stored.directory import (
@@ -25,9 +27,9 @@ from rnnspike.runs.stored.directory import (
 from rnnspike.runs.stored.population import read_population, read_single_trials
 from rnnspike.runs.stored.store import (
     distinct_name,
+    parse_json,
     read_arrays,
     read_csv,
-    read_json,
     read_jsonl,
     read_stack,
     safe_name,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Curves = dict[str, npt.NDArray[Any]]
+#: Configs of fitted models in a folder of models: of a unit or all of them, and of a group of units.
+CONFIGS = ("*/test*/*.json", "*/group*/test*/*.json")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -300,10 +304,16 @@ class Run:
 
 def _configs(owner: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield model, member and config of the fitted models that lie in the folder of a unit, or of a run."""
-    folder = owner / "models"
-    for config in sorted([*folder.glob("*/test*/*.json"), *folder.glob("*/group*/test*/*.json")]):
-        model, *_, member, _ = config.relative_to(folder).parts
-        yield model, member, read_json(config, {"training": dict[str, Any] | None})
+    folder = owner / FOLDER
+    with damage_errors(folder):
+        found = list(packed_files(folder, _is_config))
+    for name, content in found:
+        model, *_, member, _ = name.parts
+        yield model, member, parse_json(folder / name, content, {"training": dict[str, Any] | None})
+
+
+def _is_config(name: PurePosixPath) -> bool:
+    return any(name.match(pattern) and len(name.parts) == pattern.count("/") + 1 for pattern in CONFIGS)
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 @pytest.fixture
 def broken(fitted: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(fitted, tmp_path / "broken"))
+
+
+@pytest.fixture
+def unpacked(broken: Path) -> Path:
+    """The run with the models of a unit in a folder, as they lie there during a fit."""
+    file = broken / "units/0/models.zip"
+    with zipfile.ZipFile(file) as packed:
+        packed.extractall(broken / "units/0/models")
+    file.unlink()
+    return broken
 
 
 def a_folder(file: Path) -> None:
@@ -153,15 +164,25 @@ def test_the_comparison_of_other_runs_goes_on(fitted: Path, broken: Path, tmp_pa
 
 @pytest.mark.parametrize("damage", [*WHOLE, "cut"])
 @pytest.mark.parametrize("name", ["weights.safetensors", "config.json"])
-def test_damaged_models(broken: Path, tmp_path: Path, name: str, damage: str, capsys) -> None:
-    file = broken / "units/0/models/psth/test0-stop0" / name
+def test_damaged_models(unpacked: Path, tmp_path: Path, name: str, damage: str, capsys) -> None:
+    file = unpacked / "units/0/models/psth/test0-stop0" / name
     {**WHOLE, "cut": cut}[damage](file)
-    code, _, err = run(capsys, "simulate", broken, "--model", "psth", "--out", tmp_path / "x.nwb")
+    code, _, err = run(capsys, "simulate", unpacked, "--model", "psth", "--out", tmp_path / "x.nwb")
     assert code == ExitCode.BAD_INPUT and str(file.parent) in err and "--overwrite" in err and err.count("\n") == 1
 
 
-def test_weights_of_another_model(broken: Path, tmp_path: Path, capsys) -> None:
-    folder = broken / "units/0/models/psth"
-    shutil.copy(folder / "test1-stop1/weights.safetensors", folder / "test0-stop0")
+@pytest.mark.parametrize("damage", [*WHOLE, "cut"])
+def test_damaged_packed_models(broken: Path, tmp_path: Path, damage: str, capsys) -> None:
+    {**WHOLE, "cut": cut}[damage](broken / "units/0/models.zip")
     code, _, err = run(capsys, "simulate", broken, "--model", "psth", "--out", tmp_path / "x.nwb")
+    told = (
+        "psth was not fitted to unit 0" if damage in ("missing", "a folder") else "units/0/models.zip: is damaged and"
+    )
+    assert code == ExitCode.BAD_INPUT and told in err and err.count("\n") == 1
+
+
+def test_weights_of_another_model(unpacked: Path, tmp_path: Path, capsys) -> None:
+    folder = unpacked / "units/0/models/psth"
+    shutil.copy(folder / "test1-stop1/weights.safetensors", folder / "test0-stop0")
+    code, _, err = run(capsys, "simulate", unpacked, "--model", "psth", "--out", tmp_path / "x.nwb")
     assert code == ExitCode.BAD_INPUT and "test0-stop0/config.json: is damaged" in err

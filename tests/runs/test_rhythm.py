@@ -49,20 +49,20 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
 @pytest.mark.parametrize(("unit", "period_s"), PERIODS_S.items())
 def test_a_rhythm_is_learned_within_ten_percent(rows: list[dict], unit: str, period_s: float) -> None:
     own = [row for row in rows if row["unit"] == unit and row["seed"]]
-    assert [row["data_period_ms"] for row in own] == pytest.approx([1e3 * period_s] * 3, rel=0.05)
+    assert [row["data_period_ms"] for row in own] == pytest.approx([1e3 * period_s] * 2, rel=0.05)
     learned = [row for row in own if row["rhythm_learned"]]
-    assert len(learned) >= 2
+    assert learned
     for row in learned:
         assert row["rhythm_period_ms"] == pytest.approx(1e3 * period_s, rel=0.12)
         assert row["free_run_period_ms"] == pytest.approx(1e3 * period_s, rel=0.12)
     summary = next(row for row in rows if row["unit"] == unit and row["seed"] is None)
-    assert f"learned by {len(learned)} of 3 networks" in summary["message"]
+    assert f"learned by {len(learned)} of 2 networks" in summary["message"]
 
 
 @pytest.mark.slow
 def test_a_poisson_train_has_no_rhythm_to_learn(rows: list[dict]) -> None:
     own = [row for row in rows if row["unit"] == "poisson"]
-    assert len(own) == 4 and all(row["rhythm_learned"] is None and row["data_period_ms"] is None for row in own)
+    assert len(own) == 3 and all(row["rhythm_learned"] is None and row["data_period_ms"] is None for row in own)
 
 
 @pytest.mark.slow

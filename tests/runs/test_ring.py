@@ -29,8 +29,8 @@ def test_the_patterns_of_a_network_trained_on_a_ring_are_bumps(tmp_path: Path) -
     rows = analyse_run(job.folder, DynamicsOptions(units=(ALL_UNITS,), n_members=3, pictures=False))
     held = [row for row in rows if row["seed"] and row["input"] == "base"]
     loops = [row for row in rows if row["seed"] and row["input"] == "closed-loop"]
-    assert len(held) == len(loops) == 3 and all(row["n_stable"] == 1 for row in held)
-    assert sum(row["n_stable"] for row in loops) >= 6
+    assert len(held) == len(loops) == 2 and all(row["n_stable"] == 1 for row in held)
+    assert sum(row["n_stable"] for row in loops) >= 4
     # where each unit sits on the ring, and the patterns of its stable states: bumps that differ in place
     angle = 2 * np.pi * np.random.default_rng(np.random.SeedSequence(SEED).spawn(4)[0]).permutation(N_UNITS) / N_UNITS
     places = []

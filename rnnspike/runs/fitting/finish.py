@@ -17,6 +17,7 @@ from rnnspike.evaluation.free_running.stability import quasi_renewal
 from rnnspike.evaluation.scores.comparison import nadeau_bengio
 from rnnspike.files import write_file
 from rnnspike.models.combine.stack import beyond_training
+from rnnspike.models.packed import FOLDER, pack
 from rnnspike.models.protocol import FittedModel, HasSpikeFeedback
 from rnnspike.models.registry import MODELS, has_memory, is_network, is_population, without_history
 from rnnspike.models.simulate import simulate
@@ -133,6 +134,7 @@ def finish_unit(job: Job, unit_id: str, lost: Lost | None = None) -> None:
         "pairs": result.pairs,
         "rungs": outcomes,
     }
+    pack(folder / FOLDER)
     write_json(finished_file(job, unit_id, whole=not lost), finished)
     if not lost:
         remove_predictions(job, unit_id)

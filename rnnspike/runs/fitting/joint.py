@@ -21,6 +21,7 @@ from rnnspike.evaluation.scores.resampling import MIN_TRIALS
 from rnnspike.evaluation.shared.capture import N_SAMPLES, JointRun, SharedActivity
 from rnnspike.evaluation.shared.marks import MarkedRescaling, marked_rescaling
 from rnnspike.evaluation.shared.statistics import pair_index
+from rnnspike.models.packed import packed_folders
 from rnnspike.models.population.joint import simulate_together
 from rnnspike.models.registry import is_population, load
 from rnnspike.runs.fitting.held_out import Stored
@@ -230,7 +231,7 @@ def held_out_folder(job: Job, loaded: PlannedRecording, name: str, unit: str, te
     """Return where a model of a unit lies that has not seen the test fold: the member that single free runs take."""
     member = next(each for each in members_of(name, loaded.n_folds, job.settings.effort) if each[0] == test)
     folder = model_folder(job, name, unit, loaded.group_of(name, unit)) / member_name(*member)
-    if not folder.is_dir():
+    if folder.name not in packed_folders(folder.parent):
         raise ModelError(f"{name} was not fitted to unit {unit}")
     return folder
 

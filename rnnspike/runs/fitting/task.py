@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnspike.memory import give_back
+from rnnspike.models.packed import FOLDER, pack
 from rnnspike.models.registry import is_population
 from rnnspike.runs.fitting.finish import finish_unit, read_finished
 from rnnspike.runs.fitting.joint import write_population
@@ -72,6 +73,7 @@ def _write(job: Job, lost: Lost, provenance: Mapping[str, Any], on_complete: OnC
             write_single_trials(job)
         write_readings(job, lost)
         remove_leftovers(job.folder)  # of workers that were killed
+        pack(job.folder / FOLDER)
         finished = (read_finished(job, unit, lost, loaded.recording) for unit in loaded.plan.unit_ids)
         write_run(job, loaded, list(finished), provenance, lost)
     if on_complete is not None:

@@ -31,7 +31,7 @@ WRITTEN = (
     *("decode_covariate.jsonl", "decode_covariate.npz", "report.html"),
     *(f"units/*/{name}" for name in ("curves.npz", "per_trial.csv", "stack.json", "intensity.npz")),
     *("units/*/models/*/test*-stop*/**/*", "models/*/test*-stop*/**/*"),
-    "models/*/group*/test*-stop*/**/*",
+    *("models/*/group*/test*-stop*/**/*", "units/*/models.zip", "models.zip"),
     *("dynamics/rows.jsonl", "dynamics/summary.jsonl", "dynamics/*/*/*/*.npz", "dynamics/*/*/*/*.png"),
     "work/**/*",
 )

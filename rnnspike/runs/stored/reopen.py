@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
 from rnnspike.config import ONLY_FLAGS, FitSettings
 from rnnspike.errors import RunError, damage_errors
 from rnnspike.models.combine.stack import Pool, Stack
+from rnnspike.models.packed import packed_folders
 from rnnspike.models.protocol import FittedModel
 from rnnspike.models.registry import MODELS, load
 from rnnspike.recording.provenance import Source
@@ -41,7 +43,8 @@ class Reopened:
     def members(self, model: str, unit_id: str) -> list[tuple[int, int]]:
         """Return (test fold, validation fold) of the fitted models of a rung that lie in the run."""
         folder = model_folder(self.job, model, unit_id, self.loaded.group_of(model, unit_id))
-        found = (each.name.removeprefix("test").split("-stop") for each in folder.glob("test*-stop*"))
+        names = [name for name in packed_folders(folder) if fnmatch(name, "test*-stop*")]
+        found = (name.removeprefix("test").split("-stop") for name in names)
         return sorted((int(test), int(validation)) for test, validation in found)
 
     def load(self, model: str, unit_id: str, member: tuple[int, int]) -> FittedModel:

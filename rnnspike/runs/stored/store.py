@@ -44,7 +44,13 @@ def read_json(path: Path, form: Form) -> dict[str, Any]:
     Keys whose type takes None may be absent, and there may be others.
     """
     with damage_errors(path):
-        return _of_form(path.read_text(encoding="utf-8"), form)
+        return parse_json(path, path.read_bytes(), form)
+
+
+def parse_json(path: Path, content: bytes, form: Form) -> dict[str, Any]:
+    """Return what ``read_json`` does, of the content of ``path``."""
+    with damage_errors(path):
+        return _of_form(content.decode("utf-8"), form)
 
 
 def _of_form(text: str, form: Form) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnnspike.config import FitSettings
+from rnnspike.models.packed import packed_folders
 from rnnspike.models.population import links
 from rnnspike.neurons.registry import cell_spec
 from rnnspike.neurons.session import SessionOptions, simulate_session
@@ -55,9 +56,9 @@ def test_pooled_networks_take_groups_of_units(session: Path, settings: FitSettin
         assert np.isfinite(model.intensity(again.trials(unit).take([0, 1]))).all()
         assert {name for name, _, _ in run.trainings(unit)} == {"spike-lstm"}
     n_trainings = [len(list(run.trainings(unit))) for unit in "012"]
-    assert len(set(n_trainings)) == 1 and len(list((job.folder / "models").glob("spike-lstm/group*/*"))) == (
-        2 * n_trainings[0]
-    )
+    folder = job.folder / "models" / "spike-lstm"
+    n_members = [len(packed_folders(folder / group)) for group in packed_folders(folder)]
+    assert n_members == 2 * [n_trainings[0]] == 2 * [n_trainings[2]]
 
 
 def test_few_units_are_trained_as_one(session: Path, settings: FitSettings) -> None:

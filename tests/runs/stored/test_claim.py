@@ -30,6 +30,7 @@ def write_run(folder: Path) -> None:
         "report.html",
         *("units/7/curves.npz", "units/7/per_trial.csv", "units/7/stack.json", "units/7/intensity.npz"),
         *("units/7/models/glm/test0-stop1/0/config.json", "models/lstm/test0-stop1/weights.safetensors"),
+        *("units/7/models.zip", "models.zip"),
         *("dynamics/rows.jsonl", "dynamics/7/lstm/test0-stop1/silent.npz", "dynamics/7/lstm/test0-stop1/memory.png"),
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
