@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from rnnspike.evaluation.goodness_of_fit.rescaling import draw_uniform, ks_test, rescale
 from rnnspike.models.protocol import FittedModel
-from rnnspike.models.registry import MODELS, build
+from rnnspike.models.registry import MODELS, build, is_population
 from rnnspike.models.simulate import simulate
 from rnnspike.neurons.cell import simulate as simulate_cell
 from rnnspike.neurons.loglinear import Kernel, LogLinear
@@ -28,7 +28,7 @@ CELLS = {
     "refractory": LogLinear(60.0, absolute_s=0.003),
 }
 OWN = [name for name, spec in MODELS.items() if spec.fitted and not spec.needs and not spec.hidden]
-TRAINED = [name for name, spec in MODELS.items() if spec.needs and not spec.hidden]
+TRAINED = [name for name, spec in MODELS.items() if spec.needs and not spec.hidden and not is_population(name)]
 
 
 def ragged(rng: np.random.Generator, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
