@@ -134,4 +134,4 @@ def test_the_dask_recipe_fits_good_recordings_beside_a_bad_one(
     begun = time.monotonic()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1 and "bad.nwb" in done.stderr, (done.stderr, time.monotonic() - begun)
-    assert [row.split(",")[1] for row in done.stdout.splitlines()[1:]] == ["a%201", "a%201", "c", "c"]
+    assert [row.split(",")[1] for row in done.stdout.splitlines()[1:]] == ["a%201", "a%201", "bad", "c", "c"]
