@@ -132,9 +132,9 @@ class FitSettings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+    def _true_and_false_are_switches(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise ValueError(f"is {str(value).lower()}, where a value is wanted")
+            raise ValueError(f"cannot be {str(value).lower()}")
         return value
 
     @model_validator(mode="after")
@@ -234,7 +234,7 @@ INCIDENTAL = ELSEWHERE | {"report", "dynamics"}
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return a hint at the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, known, 1, cutoff=0.61)
+    close = difflib.get_close_matches(word, known, 1, cutoff=0.61)  # by .6 log_file would mean allow_pickle
     return f", did you mean {close[0]!r}?" if close else ""
 
 

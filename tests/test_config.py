@@ -207,7 +207,7 @@ def test_environment_and_flags_win_over_blocks_and_blocks_over_what_holds_for_al
         ('[[recording]]\nmatch = "a"\nallow_pickle = true', 'match = "a": allow_pickle can only be given on the com'),
         (
             '[[recording]]\nmatch = "a"\nmin-spikes = true',
-            'match = "a": --min-spikes is true, where a value is wanted',
+            'match = "a": --min-spikes cannot be true',
         ),
         ('[[recording]]\nmatch = "a"\nevents = 3', 'match = "a": --events should be a path, as text'),
         ('burn-in = "1s"\nburn_in = "2s"', ": --burn-in is there twice, once with - and once with _"),

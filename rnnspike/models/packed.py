@@ -1,6 +1,6 @@
 """The folder ``models`` of a unit or a run, in one file ``models.zip`` once all of them are fitted.
 
-A run has hundreds of fitted models a unit, and file systems of clusters limit the number of files. A path in the
+The fitted models of a unit are some hundred files, and file systems of clusters limit their number. A path in the
 folder stands for the file there, or for the one of that name in ``models.zip`` beside it.
 """
 
@@ -38,7 +38,8 @@ def read_packed(path: Path) -> bytes:
     except OSError as error:
         if error.errno not in _GONE:
             raise
-        for archive, name in _places(path):
+        if place := _place(path):
+            archive, name = place
             with damage_errors(archive), zipfile.ZipFile(archive) as packed:
                 if name in packed.NameToInfo:
                     return _content(packed, name)
@@ -95,13 +96,13 @@ class _Sources:
         self.own = {PurePosixPath(each.relative_to(folder).as_posix()) for each in files if each.is_file()}
         self._archive: zipfile.ZipFile | None = None
         self._packed: dict[PurePosixPath, str] = {}
-        for archive, prefix in _places(folder):
+        if place := _place(folder):
+            archive, prefix = place
             with damage_errors(archive):
                 self._archive = zipfile.ZipFile(archive)
             inside = f"{prefix}/" if prefix else ""
             names = (each for each in self._archive.namelist() if each.startswith(inside) and not each.endswith("/"))
             self._packed = {PurePosixPath(each.removeprefix(inside)): each for each in names}
-            break
 
     def __enter__(self) -> _Sources:
         return self
@@ -123,12 +124,13 @@ class _Sources:
             return _content(self._archive, self._packed[name])
 
 
-def _places(path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each ``models.zip`` that a path may be packed in, and its name there."""
+def _place(path: Path) -> tuple[Path, str] | None:
+    """Return the ``models.zip`` that a path may be packed in, and its name there; None where there is none."""
     for parent in (path, *path.parents):
         if parent.name == FOLDER and (archive := parent.with_name(FILE)).is_file():
             name = path.relative_to(parent).as_posix()
-            yield archive, "" if name == "." else name
+            return archive, "" if name == "." else name
+    return None
 
 
 def _content(packed: zipfile.ZipFile, name: str) -> bytes:

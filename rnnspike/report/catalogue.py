@@ -541,7 +541,7 @@ NETWORK_POPULATION = (
         "States of rest that differ; units are ordered by the angle of their loadings on two components of the log "
         "rates.",
         "A band along the diagonal: a bump of activity that can rest at several places.",
-        "A single pattern: the network remembers nothing once the spikes stop.",
+        "A single pattern: wherever the closed loop comes to rest, it is at the same rates.",
         paper=("network:patterns",),
         tall=True,
     ),

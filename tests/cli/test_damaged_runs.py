@@ -176,7 +176,9 @@ def test_damaged_packed_models(broken: Path, tmp_path: Path, damage: str, capsys
     {**WHOLE, "cut": cut}[damage](broken / "units/0/models.zip")
     code, _, err = run(capsys, "simulate", broken, "--model", "psth", "--out", tmp_path / "x.nwb")
     told = (
-        "psth was not fitted to unit 0" if damage in ("missing", "a folder") else "units/0/models.zip: is damaged and"
+        "psth of unit 0 is missing from the run"
+        if damage in ("missing", "a folder")
+        else "units/0/models.zip: is damaged and"
     )
     assert code == ExitCode.BAD_INPUT and told in err and err.count("\n") == 1
 

@@ -106,7 +106,7 @@ if (network) {
   });
   figure("n-patterns", (id) => {
     const m = memoryOf();
-    if (!m.pattern_hz) return nothing(id, "not in this reading, or a network of one unit: the closed loop of all units is looked into by rnnspike dynamics RUN");
+    if (!m.pattern_hz) return nothing(id, "only of a network of all units that rnnspike dynamics RUN has looked into");
     const n = m.pattern_units.length, step = Math.max(1, Math.ceil(n / 24)), ticks = range(n).filter((i) => i % step === 0), of = m.n_patterns === 1 ? "1 pattern" : m.n_patterns + " patterns";
     const traces = [{ z: m.pattern_hz, x: range(m.pattern_numbers.length), y: range(n), type: "heatmap", zmin: 0, colorscale: "Viridis", text: m.pattern_units.map((u) => m.pattern_numbers.map((k) => "unit " + u + ", pattern " + k)), hovertemplate: "%{text}<br>%{z:.2f} Hz<extra></extra>", colorbar: { title: { text: "expected rate, Hz", side: "right" }, thickness: 12 } }];
     draw(id, traces, { xaxis: titled("pattern", { tickvals: range(m.pattern_numbers.length), ticktext: m.pattern_numbers.map(String), showgrid: false, zeroline: false }), yaxis: titled("unit", { range: [n - 0.5, -0.5], tickvals: ticks, ticktext: ticks.map((i) => shortened(m.pattern_units[i], 10)), showgrid: false, zeroline: false }) }, "Expected rates of " + n + " units in " + of + " of the closed loop");

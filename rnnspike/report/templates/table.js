@@ -82,7 +82,7 @@ function matcher(typed, columns) {
   const without = /^not\s+\S/.test(asked), part = without ? asked.slice(4).trim() : asked;
   return (row) => columns.some(({ key, form }) => cellText(row, key, form).toLowerCase().includes(part)) !== without;
 }
-// Rows of a long table that wait until the page is there: to lay out 1000 of them takes as long as all the rest.
+// Rows of a long table that wait until the page is there: to lay out 1000 of them takes half a second.
 const ROWS_AT_ONCE = 100;
 let furtherRows = [];
 function drawFurtherRows() {

@@ -18,7 +18,14 @@ from rnnspike.models.registry import MODELS, load
 from rnnspike.recording.provenance import Source
 from rnnspike.runs.fitting.training import model_folder
 from rnnspike.runs.job import Job, PlannedRecording, load_recording
-from rnnspike.runs.stored.directory import open_run, read_mark, read_provenance, read_settings, recording_name
+from rnnspike.runs.stored.directory import (
+    open_run,
+    read_mark,
+    read_provenance,
+    read_rows,
+    read_settings,
+    recording_name,
+)
 from rnnspike.runs.stored.store import read_stack, safe_name
 from rnnspike.runs.tasks import member_name
 from rnnspike.trials.data import Trials
@@ -62,6 +69,12 @@ class Reopened:
             raise RunError(f"{self.job.folder}: has no model {model!r}")
         mine = [member for member in self.members(model, unit_id) if member[0] == test]
         if not mine:
+            rows = read_rows(self.job.folder)
+            if any((row["unit"], row["model"], row["status"]) == (unit_id, model, "ok") for row in rows):
+                raise RunError(
+                    f"{self.job.folder}: {model} of unit {unit_id} is missing from the run"
+                    " (fit the recording again with --overwrite)"
+                )
             raise RunError(f"{self.job.folder}: {model} was not fitted to unit {unit_id}")
         return self.load(model, unit_id, mine[0])
 

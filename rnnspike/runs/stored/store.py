@@ -44,7 +44,8 @@ def read_json(path: Path, form: Form) -> dict[str, Any]:
     Keys whose type takes None may be absent, and there may be others.
     """
     with damage_errors(path):
-        return parse_json(path, path.read_bytes(), form)
+        content = path.read_bytes()
+    return parse_json(path, content, form)
 
 
 def parse_json(path: Path, content: bytes, form: Form) -> dict[str, Any]:
