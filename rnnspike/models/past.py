@@ -88,24 +88,27 @@ def convolve_history(past: Past, kernel: FloatArray, gap_kernel: FloatArray | No
     ``kernel`` (lag,) starts at lag 1. ``gap_kernel``, of the same shape, is what an unobserved bin contributes.
     Summed spike by spike in order of time: so a later spike changes no earlier bin, not even by rounding.
     """
-    out = np.zeros((len(past.spikes), past.n_time))
+    out = np.zeros((len(past.spikes), past.n_time - past.n_burn_in))
     lag_loops.convolve(past.spikes, np.ascontiguousarray(kernel, np.float64), past.n_burn_in, out)
     if gap_kernel is not None and gap_kernel.any():
         _add_gaps(out, past, gap_kernel)
-    return out[:, past.n_burn_in :]
+    return out
 
 
 def _add_gaps(out: FloatArray, past: Past, gap_kernel: FloatArray) -> None:
     n_lags = len(gap_kernel)
     total = np.concatenate([[0.0], np.cumsum(gap_kernel)])  # (lag + 1,)
-    bins = np.arange(past.n_time)
     trial, start, stop = gap_edges(past, n_lags)
-    gaps, which = np.unique(np.stack([start, stop]), axis=1, return_inverse=True)  # most trials have the same
-    for i, (first, after) in enumerate(gaps.T):
+    reaches = stop + n_lags > past.n_burn_in
+    trial, start, stop = trial[reaches], start[reaches], stop[reaches]
+    code, which = np.unique(start * (past.n_time + 1) + stop, return_inverse=True)  # most trials have the same
+    for i, (first, after) in enumerate(zip(*np.divmod(code, past.n_time + 1), strict=True)):
+        bins = np.arange(max(first + 1, past.n_burn_in), min(after + n_lags, past.n_time))
         # Lags start at 1; the gap's bins first..after-1 lie bin - first down to bin - after + 1 bins back.
         far = np.clip(bins - first, 0, n_lags)
         near = np.clip(bins - after, 0, n_lags)
-        out[trial[which == i]] += np.where(bins > first, total[far] - total[near], 0.0)
+        here = slice(bins[0] - past.n_burn_in, bins[-1] + 1 - past.n_burn_in)
+        out[trial[which == i], here] += total[far] - total[near]
 
 
 def leaky_traces(past: Past, taus_bins: Sequence[float], fill: float) -> FloatArray:

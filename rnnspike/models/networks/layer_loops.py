@@ -14,21 +14,22 @@ from rnnspike.models.numerics.observation_loops import bin_loss, bounded_log_mu
 
 #: Without gradients, this many rows are stepped together; up to FEW_ROWS are stepped one by one, because calling BLAS
 #: for a few rows and a small matrix takes longer than the product itself.
-ROWS_AT_A_TIME, FEW_ROWS = 32, 11
+ROWS_AT_A_TIME, FEW_ROWS = 32, 3
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
 @compiled
-def _see(h: Single, x: Single, first: int, seen: Single) -> None:
-    """Fill [h, x, 1] of each row from row ``first`` on."""
+def _see(h: Single, x: Single, seen: Single) -> None:
+    """Fill [h, x, 1] of each row."""
     n, n_inputs = h.shape[1], x.shape[1]
     for r in range(len(seen)):
+        row, own, given = seen[r], h[r], x[r]
         for k in range(n):
-            seen[r, k] = h[first + r, k]
+            row[k] = own[k]
         for k in range(n_inputs):
-            seen[r, n + k] = x[first + r, k]
-        seen[r, n + n_inputs] = _ONE
+            row[n + k] = given[k]
+        row[n + n_inputs] = _ONE
 
 
 @compiled
@@ -65,6 +66,39 @@ def lstm_step(
 
 
 @compiled
+def _curves_of_rows(n: int, n_rows: int) -> tuple[Single, Single]:
+    """Return the ``lstm_curves`` of some rows, one after another (row and gate,)."""
+    scale, shift = np.empty((n_rows, 4 * n), np.float32), np.empty((n_rows, 4 * n), np.float32)
+    for r in range(n_rows):
+        scale[r], shift[r] = lstm_curves(n)
+    return scale.reshape(-1), shift.reshape(-1)
+
+
+@compiled
+def _lstm_step_rows(
+    gates: Single, scale: Single, shift: Single, last: Single, cells: Single, bounded: Single, states: Single
+) -> None:
+    """Step some rows as ``lstm_step`` does one.
+
+    The curves of all rows are taken in one loop: a loop over the few units of one row is too short to be fast.
+    """
+    n = states.shape[1]
+    gate, cell, tanh_c = gates.reshape(-1), cells.reshape(-1), bounded.reshape(-1)
+    for j in range(len(gate)):
+        gate[j] = shift[j] + scale[j] * tanh(scale[j] * gate[j])
+    for r in range(len(states)):
+        own, before, now = gates[r], last[r], cells[r]
+        for k in range(n):
+            now[k] = own[n + k] * before[k] + own[k] * own[2 * n + k]
+    for j in range(len(cell)):
+        tanh_c[j] = tanh(cell[j])
+    for r in range(len(states)):
+        own, now, out = gates[r], bounded[r], states[r]
+        for k in range(n):
+            out[k] = own[3 * n + k] * now[k]
+
+
+@compiled
 def lstm_forward(
     inputs: Single,
     weights: Single,
@@ -82,14 +116,12 @@ def lstm_forward(
     more.
     """
     n_steps, n_rows, n = states.shape
-    scale, shift = lstm_curves(n)
-    first = 0
+    scale, shift = _curves_of_rows(n, n_rows)
     for t in range(n_steps):
         last_h, last_c = (states[t - 1], cells[t - 1]) if t else (h0, c0)
-        _see(last_h, inputs[t], first, seen[t])
+        _see(last_h, inputs[t], seen[t])
         np.dot(seen[t], weights, gates[t])
-        for r in range(n_rows):
-            lstm_step(gates[t, r], scale, shift, last_c[r], cells[t, r], bounded[t, r], states[t, r])
+        _lstm_step_rows(gates[t], scale, shift, last_c, cells[t], bounded[t], states[t])
 
 
 @compiled
@@ -142,17 +174,18 @@ def lstm_run(inputs: Single, weights: Single, h0: Single, c0: Single, states: Si
         _lstm_run_few(inputs, weights, h0, c0, states, cells)
         return
     n_seen, n_gates = weights.shape
-    (scale, shift), bounded = lstm_curves(n), np.empty(n, np.float32)
     for begin in range(0, n_rows, ROWS_AT_A_TIME):
-        n_some = min(ROWS_AT_A_TIME, n_rows - begin)
+        end = min(begin + ROWS_AT_A_TIME, n_rows)
+        n_some = end - begin
+        scale, shift = _curves_of_rows(n, n_some)
         seen, gates = np.empty((n_some, n_seen), np.float32), np.empty((n_some, n_gates), np.float32)
+        bounded = np.empty((n_some, n), np.float32)
         for t in range(n_steps):
             last_h, last_c = (states[t - 1], cells[t - 1]) if t else (h0, c0)
-            _see(last_h, inputs[t], begin, seen)
+            _see(last_h[begin:end], inputs[t, begin:end], seen)
             np.dot(seen, weights, gates)
-            for r in range(n_some):
-                row = begin + r
-                lstm_step(gates[r], scale, shift, last_c[row], cells[t, row], bounded, states[t, row])
+            now, out = cells[t, begin:end], states[t, begin:end]
+            _lstm_step_rows(gates, scale, shift, last_c[begin:end], now, bounded, out)
 
 
 @compiled

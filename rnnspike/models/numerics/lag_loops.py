@@ -91,14 +91,23 @@ def leaky_sum(values: Double, leak: float, before: Double, out: Double) -> None:
 
 
 @compiled
+def _add_scaled(scale: float, values: Double, out: Double) -> None:
+    """Add ``scale`` times values (bin,) to ``out``; compiled on its own, the loop becomes vector instructions."""
+    for k in range(len(values)):
+        out[k] += scale * values[k]
+
+
+@compiled
 def convolve(spikes: Count, kernel: Double, first: int, out: Double) -> None:
-    """Add ``kernel`` after every spike to ``out`` (row, bin) from bin ``first`` on, in order of time."""
+    """Add ``kernel`` after every spike to ``out``, the bins (row, bin) from ``first`` on, in order of time."""
+    n_bins = spikes.shape[1]
     for r in range(spikes.shape[0]):
-        for b in range(spikes.shape[1]):
-            count = float(spikes[r, b])
-            if count > 0.0:
-                for k in range(max(first - b - 1, 0), min(len(kernel), spikes.shape[1] - b - 1)):
-                    out[r, b + 1 + k] += count * kernel[k]
+        for b in range(max(first - len(kernel), 0), n_bins):
+            if spikes[r, b] > 0:
+                begin = max(b + 1, first)
+                gain = kernel[begin - b - 1 : n_bins - b - 1]
+                at = begin - first
+                _add_scaled(float(spikes[r, b]), gain, out[r, at : at + len(gain)])
 
 
 @compiled
