@@ -103,11 +103,12 @@ def _add_gaps(out: FloatArray, past: Past, gap_kernel: FloatArray) -> None:
     trial, start, stop = trial[reaches], start[reaches], stop[reaches]
     code, which = np.unique(start * (past.n_time + 1) + stop, return_inverse=True)  # most trials have the same
     for i, (first, after) in enumerate(zip(*np.divmod(code, past.n_time + 1), strict=True)):
-        bins = np.arange(max(first + 1, past.n_burn_in), min(after + n_lags, past.n_time))
+        low, high = max(first + 1, past.n_burn_in), min(after + n_lags, past.n_time)
+        bins = np.arange(low, high)
         # Lags start at 1; the gap's bins first..after-1 lie bin - first down to bin - after + 1 bins back.
         far = np.clip(bins - first, 0, n_lags)
         near = np.clip(bins - after, 0, n_lags)
-        here = slice(bins[0] - past.n_burn_in, bins[-1] + 1 - past.n_burn_in)
+        here = slice(low - past.n_burn_in, max(high, low) - past.n_burn_in)
         out[trial[which == i], here] += total[far] - total[near]
 
 
