@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks, oaconvolve
 
@@ -131,7 +132,7 @@ def autocovariance(counts: FloatArray, exposure: FloatArray, n_lags: int) -> tup
     Each pair of bins is weighted by its exposures, so that gaps and edges do not bias the curve.
     """
     rate = counts.sum() / max(float(exposure.sum()), 1e-300)
-    n = 2 ** int(np.ceil(np.log2(counts.shape[1] + n_lags + 1)))
+    n = next_fast_len(counts.shape[1] + n_lags + 1, real=True)
     pairs = np.maximum(_lagged(exposure, n, n_lags), 1e-9)
     covariance = _lagged(counts - rate * exposure, n, n_lags) / pairs / max(rate**2, 1e-300)
     averaged = 2 * np.sqrt(np.pi) * np.array(WIDTHS)[:, None]
@@ -220,7 +221,7 @@ def history_reach(
     n_lags = n_bins // 2
     if n_lags < 4:
         return 0.0
-    n = 2 ** int(np.ceil(np.log2(n_bins + n_lags + 1)))
+    n = next_fast_len(n_bins + n_lags + 1, real=True)
     covariance = _lagged(residual, n, n_lags)
     pairs = np.rint(_lagged(mask.astype(float), n, n_lags))  # whole numbers but for the rounding of the transform
     variance = float((residual**2).sum() / max(mask.sum(), 1))

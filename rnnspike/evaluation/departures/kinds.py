@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import bdtr, pdtr, pdtrc, stdtrit
 
 from rnnspike.evaluation.departures.adaptation import WINDOWS_S
@@ -299,30 +300,46 @@ def _slope(
     """Return slope of log O / E on the recent count, its error, and each trial's part in it (trial,).
 
     None where the count does not vary. The variance over trials is that of sums with the trial left out (HC3).
+    Bins of equal count and strata, of which there are many, are fitted as one.
     """
     at, n = np.flatnonzero(count >= 0), history.n_trials
     y, e = (values.ravel()[at].astype(np.float64) for values in (history.spikes, levelled))
     if n < MIN_TRIALS or y.sum() < 10:
         return None
-    x = count.ravel()[at].astype(np.float64)
-    strata = [each.stratum.ravel()[at].astype(np.intp) for each in effects]
-    expected = [np.maximum(np.bincount(stratum, e), 1e-300) for stratum in strata]
+    cell, *groups = _cells([count.ravel()[at], *(each.stratum.ravel()[at] for each in effects)])
+    x, strata = groups[0].astype(np.float64), groups[1:]
+    y_cell, e_cell = np.bincount(cell, y), np.bincount(cell, e)
+    expected = [np.maximum(np.bincount(stratum, e_cell), 1e-300) for stratum in strata]
     for _ in range(N_FITTINGS):
         for stratum, total in zip(strata, expected, strict=True):
-            x -= (np.bincount(stratum, e * x) / total)[stratum]
-    slope = 0.0
+            x -= (np.bincount(stratum, e_cell * x) / total)[stratum]
+    slope, trend = 0.0, np.ones(len(x))
     for _ in range(N_FITTINGS):
-        mean = e * np.exp(np.clip(slope * x, -MOST_TREND, MOST_TREND))
+        trend = np.exp(np.clip(slope * x, -MOST_TREND, MOST_TREND))
+        mean = e_cell * trend
         information = float(mean @ x**2)
         if information < 1e-9:
             return None
-        slope += float(np.clip((y - mean) @ x / information, -1.0, 1.0))
-    trial = at // history.n_bins
-    left, part = np.bincount(trial, (y - mean) * x, n), np.bincount(trial, mean * x**2, n) / information
+        slope += float(np.clip((y_cell - mean) @ x / information, -1.0, 1.0))
+    trial, expected_now = at // history.n_bins, e * trend[cell]
+    left = np.bincount(trial, (y - expected_now) * x[cell], n)
+    part = np.bincount(trial, expected_now * (x**2)[cell], n) / information
     influence = left / information / np.maximum(1 - part, 1e-3)
     over_trials = math.sqrt(float(influence @ influence) * n / (n - 1))
     error = max(over_trials, 1 / math.sqrt(information))
     return slope, error, influence * (error / max(over_trials, 1e-300))
+
+
+def _cells(numbers: Sequence[np.ndarray]) -> list[npt.NDArray[np.intp]]:
+    """Return the cell (bin,) of each bin by its small whole ``numbers``, and the numbers (cell,) of each cell."""
+    code, sizes = np.zeros(len(numbers[0]), np.intp), [int(each.max()) + 1 for each in numbers]
+    for each, size in zip(numbers, sizes, strict=True):
+        code *= size
+        code += each
+    found = np.flatnonzero(np.bincount(code))
+    place = np.empty(found[-1] + 1, np.intp)
+    place[found] = np.arange(len(found))
+    return [place[code], *np.unravel_index(found, sizes)]
 
 
 def poisson_slope(x: FloatArray, observed: FloatArray, expected: FloatArray, n_steps: int = 25) -> FloatArray:

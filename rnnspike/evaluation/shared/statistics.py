@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import next_fast_len
 
 from rnnspike.trials.data import CountArray, FloatArray, IntArray
 
@@ -65,7 +66,8 @@ class Sharing:
         self.windows = count_windows(self.n_bins, bin_s)
         self.n_lags = min(round(LONGEST_LAG_S / bin_s), self.n_bins - 1) + 1
         self._tiles = [self._tiled(length) for length in self.windows]
-        self._length = self.n_bins + self.n_lags - 1  # of Fourier transforms: lags do not wrap round
+        # Of Fourier transforms, so long that lags do not wrap round.
+        self._length = next_fast_len(self.n_bins + self.n_lags - 1, real=True)
         self._coincidences = np.stack([self._lagged(run.astype(np.float32)) for run in self.counts])
 
     def as_recorded(self) -> IntArray:
