@@ -1,7 +1,8 @@
 """The engine of an existing dask cluster: its scheduler is given by address or file, its workers come and go.
 
 ``distributed`` looks after lost workers: their tasks are done elsewhere, and one that was running when several of
-them died is given up. Checked first: that workers have the same versions, and that they see the same files.
+them died is given up. Checked first: that workers have the same versions, and that they see the same files. One that
+joins later and fails these checks is told of, and its tasks go to the others.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ TOOK_TOO_LONG = 75
 log = logging.getLogger(__name__)
 
 
+class UnfitWorker(Exception):
+    """A worker, by its ``address``, that has other versions or does not see the files, and ``why`` in words."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(address, why)
+        self.address, self.why = address, why
+
+
 class Cluster:
     """An engine whose calls are done by the workers of a dask scheduler."""
 
@@ -57,8 +66,9 @@ class Cluster:
         self._name = f"--scheduler{'-file' if isinstance(scheduler, Path) else ''} {scheduler}"
         self._client = _connect(self._name, scheduler)
         self._timeout_s, self._versions, self._folder = task_timeout_s, versions(), str(Path.cwd())
-        self._n_threads, self._counted_s = 0, -LOOK_S
+        self._n_threads, self._counted_s = dict[str, int](), -LOOK_S
         self._seen: dict[str, int | None] = {}
+        self._unfit: set[str] = set()
         try:
             if "dashboard" in self._client.scheduler_info().get("services", {}):
                 log.info("dashboard: %s", self._client.dashboard_link)
@@ -83,16 +93,26 @@ class Cluster:
     @property
     def capacity(self) -> int:
         """Twice the threads of the cluster: none waits, and a cluster that adapts sees that there is more to do."""
+        return 2 * max(1, sum(self._fit_workers().values()))
+
+    def _fit_workers(self) -> dict[str, int]:
+        """Return the workers that tasks are meant for, by address, and the threads of each; as of ``LOOK_S`` ago."""
         if time.monotonic() - self._counted_s >= LOOK_S:
             with self._connection():
-                self._n_threads = sum(self._client.nthreads().values())
+                self._n_threads = dict(self._client.nthreads())
             self._counted_s = time.monotonic()
-        return 2 * max(1, self._n_threads)
+        return {address: n for address, n in self._n_threads.items() if address not in self._unfit}
 
     def submit(self, fn: Callable[..., T], /, *args: Any) -> Future[T]:
         """Hand over a call."""
         future: Future[T] = Future()
+        self._hand_over(future, fn, args)
+        return future
+
+    def _hand_over(self, future: Future[T], fn: Callable[..., T], args: tuple[Any, ...]) -> None:
         name = f"{getattr(fn, '__name__', 'call')}-{secrets.token_hex(8)}"
+        # Where none of these is left, any other may try: a task must not wait for workers that do not come back.
+        only = {"workers": list(self._fit_workers()), "allow_other_workers": True} if self._unfit else {}
         with self._connection():
             theirs = self._client.submit(
                 call_here,
@@ -104,25 +124,46 @@ class Cluster:
                 args,
                 key=name,
                 pure=False,
+                **only,
             )
         future.add_done_callback(lambda ours: theirs.cancel() if ours.cancelled() else None)
-        theirs.add_done_callback(lambda done: self._take(done, future))
-        return future
+        theirs.add_done_callback(lambda done: self._take(done, future, fn, args))
 
-    def _take(self, theirs: distributed.Future, future: Future[Any]) -> None:
-        """Pass on what a call came to."""
+    def _take(
+        self, theirs: distributed.Future, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
+        """Pass on what a call came to; where a worker was not fit for it, hand it over again."""
         from distributed.scheduler import KilledWorker
 
+        if theirs.status == "error" and isinstance(unfit := theirs.exception(), UnfitWorker) and self._others(unfit):
+            try:
+                return None if future.cancelled() else self._hand_over(future, fn, args)
+            except EngineLost as lost:
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(lost)
+                return None
         if not future.set_running_or_notify_cancel():
-            return
+            return None
         try:
             future.set_result(theirs.result())
+        except UnfitWorker as alone:
+            future.set_exception(ConfigError(f"{self._name}: worker {alone.address} {alone.why}"))
         except KilledWorker as killed:
             future.set_exception(TaskLost(_why_lost(killed)))
         except (CancelledError, TimeoutError, OSError) as error:
             future.set_exception(self._gone() if theirs.status in ("cancelled", "lost", "pending") else error)
         except Exception as error:
             future.set_exception(error)
+        return None
+
+    def _others(self, unfit: UnfitWorker) -> bool:
+        """Tell of an unfit worker, once; return whether there are others."""
+        if unfit.address not in self._unfit:
+            self._unfit.add(unfit.address)
+            log.warning("%s: worker %s %s: its tasks go to others", self._name, unfit.address, unfit.why)
+        with suppress(EngineLost):
+            return bool(self._fit_workers())
+        return False
 
     @contextmanager
     def _connection(self) -> Iterator[None]:
@@ -138,7 +179,8 @@ class Cluster:
     def _check_versions(self) -> None:
         """Raise ConfigError where a worker has other versions than this process."""
         for worker, found in self._on_workers(versions).items():
-            _refuse_other_versions(f"{self._name}: worker {worker}", found, self._versions)
+            if why := other_version(found, self._versions):
+                raise ConfigError(f"{self._name}: worker {worker} {why}")
 
     def _check_out(self, folder: Path) -> None:
         """Raise ConfigError where a worker does not see a file that was just written to a folder."""
@@ -165,7 +207,7 @@ class Cluster:
     def _refuse_unseen(self, sizes: Mapping[str, int | None]) -> None:
         for worker, unseen in self._on_workers(unseen_files, sizes).items():
             if unseen:
-                raise ConfigError(f"{self._name}: worker {worker} does not see {unseen[0]} ({SHARE})")
+                raise ConfigError(f"{self._name}: worker {worker} {_unseen(unseen)}")
 
     def _on_workers(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Return what a function returns on each worker; ConfigError where rnnspike is not there."""
@@ -224,10 +266,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def _refuse_other_versions(who: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+def other_version(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
+    """Return what a worker has in another version than this process wants, in words; None where all are the same."""
     for name, version in wanted.items():
         if found.get(name) != version:
-            raise ConfigError(f"{who} has {name} {found.get(name)}, this process {version} (install the same there)")
+            return f"has {name} {found.get(name)}, this process {version} (install the same there)"
+    return None
+
+
+def _unseen(files: Sequence[str]) -> str:
+    return f"does not see {files[0]} ({SHARE})"
 
 
 def unseen_files(sizes: Mapping[str, int | None]) -> list[str]:
@@ -264,14 +312,13 @@ def call_here(
 ) -> T:
     """Do a call on a worker, in the folder of the process that asked for it, within a time limit.
 
-    A worker that joined late is checked here: its versions, and once whether it sees what the others have ``seen``.
-    Past the limit the process ends; its nanny begins another.
+    A worker that joined late is checked here: its versions, and once whether it sees what the others have ``seen``;
+    UnfitWorker says what is wrong. Past the limit the process ends; its nanny begins another.
     """
-    _refuse_other_versions("a worker", versions(), wanted)
-    if (files := tuple(sorted(seen))) not in _CHECKED:
-        if unseen := unseen_files(seen):
-            raise ConfigError(f"a worker on {platform.node()} does not see {unseen[0]} ({SHARE})")
-        _CHECKED.add(files)
+    from distributed import get_worker
+
+    if why := other_version(versions(), wanted) or _not_seen_here(seen):
+        raise UnfitWorker(get_worker().address, why)
     watch = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), os._exit, (TOOK_TOO_LONG,))
     watch.daemon = True
     watch.start()
@@ -282,8 +329,16 @@ def call_here(
         watch.cancel()
 
 
-#: Files that this process, as a worker, has seen as others do.
-_CHECKED: set[tuple[str, ...]] = set()
+#: Of files that this process, as a worker, has looked for: what it does not see, in words, or None.
+_LOOKED_FOR: dict[tuple[str, ...], str | None] = {}
+
+
+def _not_seen_here(seen: Mapping[str, int | None]) -> str | None:
+    files = tuple(sorted(seen))
+    if files not in _LOOKED_FOR:
+        unseen = unseen_files(seen)
+        _LOOKED_FOR[files] = _unseen(unseen) if unseen else None
+    return _LOOKED_FOR[files]
 
 
 class _InFolder:

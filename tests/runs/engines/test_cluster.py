@@ -27,7 +27,7 @@ from rnnspike.runs.scoring import ScoreOptions, plan_scoring
 from tests.cli.conftest import session  # noqa: F401 - a fixture
 from tests.runs.test_lost import contents
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 ROOT = Path(__file__).parents[3]
 #: One lost worker is enough to give a task up: tests need not wait for more.
 ENVIRONMENT = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": ""}
@@ -174,7 +174,9 @@ class Versions:
 
 def test_a_worker_that_joins_late_with_other_versions_does_nothing(engine: Cluster) -> None:
     engine._versions = {**engine._versions, "rnnspike": "9.9"}
-    with pytest.raises(ConfigError, match="a worker has rnnspike"):
+    with pytest.raises(
+        ConfigError, match=r"^--scheduler-file .*: worker tcp://.* has rnnspike .*, this process 9\.9"
+    ):
         engine.submit(abs, -3).result(60)
 
 
@@ -216,8 +218,35 @@ def test_a_worker_that_joins_late_and_sees_other_files_says_so(
     engine: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_seen", {str(tmp_path / "elsewhere"): None})
-    with pytest.raises(ConfigError, match=r"a worker on .* does not see .*elsewhere \(put recordings and --out on"):
+    with pytest.raises(ConfigError, match=r"worker tcp://.* does not see .*elsewhere \(put recordings and --out on"):
         engine.submit(abs, -3).result(60)
+
+
+def worker_here(_: object) -> str:
+    """Return the worker that does this task, after a while: so that no worker does all of them."""
+    time.sleep(0.05)
+    return str(distributed.get_worker().address)
+
+
+def test_tasks_of_a_late_worker_that_sees_other_files_go_to_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Dask(tmp_path)
+    try:
+        running.worker("--no-nanny")
+        with Cluster(running.file, 600.0, tmp_path) as engine:
+            wait_for(lambda: len(engine._client.nthreads()) == 1)
+            (fit,) = engine._client.nthreads()
+            blind = tmp_path / "blind.py"
+            blind.write_text("from rnnspike.runs.engines import cluster\ncluster.unseen_files = list\n")
+            running.worker("--no-nanny", "--preload", str(blind))
+            wait_for(lambda: len(engine._client.nthreads()) == 2)
+            found = [engine.submit(worker_here, k) for k in range(20)]
+            assert {each.result(60) for each in found} == {fit}
+    finally:
+        running.end()
+    (warning,) = [each.message for each in caplog.records if "its tasks go to others" in each.message]
+    assert "does not see" in warning
 
 
 def test_a_scheduler_that_goes_ends_the_fit(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
