@@ -101,9 +101,9 @@ class FittedGlm:
         log_mu = self.without_spikes(trials)
         if self.layout.parts.history:
             log_mu = log_mu + convolve_history(past, self.kernel, self.layout.fill * self.kernel)
-        traces = leaky_traces(past, self.layout.trace_taus, self.layout.fill)
-        for weight, trace, tau in zip(self.trace_weights, traces, self.layout.trace_taus, strict=True):
-            log_mu = log_mu + weight * self.layout.log_trace(trace, tau)
+        if self.layout.trace_taus:
+            traces = leaky_traces(past, self.layout.trace_taus, self.layout.fill)
+            log_mu = log_mu + self.layout.trace_gain(self.trace_weights, traces)
         if self.layout.parts.age:
             ages, _ = past.ages(self.layout.age.n_lags)
             log_mu = log_mu + self.age_table[ages]  # UNKNOWN is -1: the last entry

@@ -183,6 +183,12 @@ class Layout:
         """Return the log of a leaky trace over the expected one; half a spike is added, so that it is finite."""
         return np.asarray(np.log(trace + TRACE_PRIOR)) - self._log_expected(tau)
 
+    def trace_gain(self, weights: FloatArray, traces: FloatArray) -> FloatArray:
+        """Return the weighted sum of ``log_trace`` of leaky traces (trace, trial, bin), (trial, bin)."""
+        logs = traces + TRACE_PRIOR
+        np.log(logs, out=logs)  # another array of this size takes longer than the logarithm
+        return np.asarray(np.tensordot(weights, logs, 1) - weights @ self.log_expected_traces)
+
     def _log_expected(self, tau: float) -> float:
         return float(np.log(self.fill / (1.0 - np.exp(-1.0 / tau)) + TRACE_PRIOR))
 
