@@ -1,10 +1,14 @@
-"""Numbers in words: counts, values, intervals and p, for the terminal, the report and messages."""
+"""Numbers and commands in words, for the terminal, the report and messages."""
 
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Iterable
 
 _WORDS = ({"s": "", "v": "s", "are": "is", "have": "has"}, {"s": "s", "v": "", "are": "are", "have": "have"})
+#: What means something to a shell between double quotes.
+_LIVE = set('"$`\\!\n')
 #: A smaller p is given as below this.
 LEAST_P = 0.001
 #: A p this many times the least that its test can give is that least: some draws may have been undefined.
@@ -20,6 +24,17 @@ def counted(number: int, text: str) -> str:
     ('1 spike is lost', '2 trials overlap the next')
     """
     return f"{number} {text.format_map(_WORDS[number != 1])}"
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Return a command to be pasted into a shell; words with single quotes stand in double ones where they can.
+
+    Examples
+    --------
+    >>> print(command_line(["rnnspike", "fit", "a b.nwb", "--units", "id in ['1', '2']"]))
+    rnnspike fit 'a b.nwb' --units "id in ['1', '2']"
+    """
+    return " ".join(f'"{word}"' if "'" in word and not set(word) & _LIVE else shlex.quote(word) for word in words)
 
 
 def number(value: float | None, form: str = ".3f") -> str:

@@ -14,6 +14,8 @@ from rnnspike.wording import counted
 
 #: A recording of fewer trials gets a warning.
 FEW_TRIALS = 30
+#: Units that a command names at the most.
+MOST_LISTED = 20
 #: Kind of strata in which a model is off -> what that usually means.
 LACKS = {
     "lag": "time since the last spike (a narrower --bin, or memory that the rung lacks)",
@@ -142,7 +144,7 @@ def _foreign(run: Run, model: str) -> list[Step]:
     if not units or len(units) == len(run.units):
         return []
     text = f"{_units(units)}: sort again, or leave out the units that hold spikes of other cells."
-    return [Step(text, commands.fit_without(run, units))]
+    return [Step(text, commands.fit_without(run, units) if len(units) <= MOST_LISTED else None)]
 
 
 def _units(names: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +28,7 @@ from rnnspike.report.tallies import (
     sufficient,
     verdict_counts,
 )
-from rnnspike.wording import counted
+from rnnspike.wording import command_line, counted
 
 #: A free run over fewer trials is said to be a first look.
 FEW_SIMULATED = 10
@@ -262,7 +261,7 @@ def repeat_command(run: Run, **changed: Any) -> str:
             words += _option(name, entry["value"])
     for name, value in changed.items():
         words += _option(name, value)
-    return shlex.join(words)
+    return command_line(words)
 
 
 def _option(name: str, value: Any) -> list[str]:

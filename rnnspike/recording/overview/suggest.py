@@ -11,7 +11,6 @@ estimates the variance of the rate over its squared mean. Noise that rows do not
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +25,7 @@ from rnnspike.recording.checks.times import known_times
 from rnnspike.recording.data import Covariate, FloatArray, ReadOptions, Recording
 from rnnspike.recording.overview.summary import column_summaries, extent_s
 from rnnspike.units_of_time import DURATIONS
+from rnnspike.wording import command_line
 
 #: Names of columns that hold experimental conditions, best first.
 _CONDITION_NAMES = re.compile(
@@ -129,7 +129,7 @@ def suggested_fit(recording: Recording, options: ReadOptions | None = None) -> S
 
     def line(arguments: Sequence[str]) -> str:
         words = ["rnnspike", "fit", str(recording.path), *reading, *arguments]
-        return " ".join(shlex.quote(word) for word in words)
+        return command_line(words)
 
     events = list(alignable_events(recording))
     best = best_event(events)

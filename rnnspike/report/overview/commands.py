@@ -37,8 +37,10 @@ def fit_otherwise(run: Run, name: str, **changed: Any) -> str:
 
 def fit_without(run: Run, units: list[str]) -> str:
     """Return the command that fits the recording again without some of its units."""
-    listed = ", ".join(f'"{unit}"' for unit in units)
-    asked, others = run.setting("units"), f"id not in [{listed}]"
+    asked = run.setting("units")
+    quote = "'" if asked and '"' not in asked else '"'  # one kind in the whole query is simpler to paste
+    listed = ", ".join(f"{quote}{unit}{quote}" for unit in units)
+    others = f"id not in [{listed}]"
     return fit_otherwise(run, "fewer_units", units=f"({asked}) and {others}" if asked else others)
 
 
