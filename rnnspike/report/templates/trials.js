@@ -2,7 +2,7 @@
 const trials = overview.trials ? lazy(overview.trials) : null;
 const trialSelect = byId("one-trial"), trialModel = byId("one-trial-model");
 const chosenTrial = () => Math.max(0, trialSelect.selectedIndex);
-const conditionOf = (code) => trials.conditions.length > 1 ? ", " + trials.conditions[code] : "";
+const conditionOf = (code) => trials.conditions.length > 1 ? " (condition " + trials.conditions[code] + ")" : "";
 const COMPONENTS = () => isDark() ? ["#f2f5f8", "#7cc7f2", "#ff8f4d"] : ["#16191d", "#1d5fa6", "#c04f00"];
 if (trials && trialSelect) {
   const again = () => { refresh("p-trial"); refresh("p-states"); };
@@ -29,7 +29,7 @@ figure("p-trial", (id) => {
   const axes = { xaxis: titled("time, s", { range: trials.window_s, anchor: at >= 0 ? "y2" : "y" }), yaxis: titled("unit", { domain: [lower, 1], range: [n - 0.5, -0.5], tickvals: ticks, ticktext: ticks.map((i) => shortened(trials.unit[i], 10)), showgrid: false, zeroline: false }) };
   if (at >= 0) axes.yaxis2 = titled("state", { domain: [0, lower - 0.06], showgrid: false });
   draw(id, traces, axes, "Spikes of " + n + " units in trial " + trials.trial[k] + conditionOf(trials.condition[k]) + (m >= 0 ? ", over what " + trialModel.value + " adds to their rates" : ""));
-  note(id, "Trial " + trials.trial[k] + conditionOf(trials.condition[k]) + ", " + x.length / 3 + " spikes of " + n + " units." + (m >= 0 ? " Colours end at " + number(most, 1) + "." : "") + (at >= 0 ? " Below: principal components of the hidden units of " + trials["state.model"] + "." : ""));
+  note(id, "Trial " + trials.trial[k] + conditionOf(trials.condition[k]) + ": " + x.length / 3 + " spikes of " + n + " units." + (m >= 0 ? " Colours end at " + number(most, 1) + "." : "") + (at >= 0 ? " Below: principal components of the hidden units of " + trials["state.model"] + "." : ""));
 });
 figure("p-states", (id) => {
   if (!trials || !trials["state.model"]) return nothing(id, "no network of all units was fitted");
