@@ -52,7 +52,7 @@ def is_gone(group: int) -> bool:
 def test_nothing_is_left_but_one_line(session: Path, tmp_path: Path, signals: tuple[int, ...], more: tuple[str, ...]):
     before = {each: signal.signal(each, signal.SIG_DFL) for each in CODES}  # not ignored, as under nohup or by `&`
     try:
-        child = start(session, tmp_path, "-m", "lstm", "--effort", "thorough", *more)  # much is left to be done
+        child = start(session, tmp_path, "-m", "lstm", *more)  # much is left to be done
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
