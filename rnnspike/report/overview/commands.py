@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from rnnspike.config import FitSettings
 from rnnspike.report.load import Run
 from rnnspike.report.words import repeat_command
 from rnnspike.runs.scoring import OUT as SCORES
+from rnnspike.wording import command_line
 
 #: Folder of the new run: the one of this run holds a run of this name already.
 ELSEWHERE = "runs_{}"
@@ -37,8 +37,8 @@ def fit_otherwise(run: Run, name: str, **changed: Any) -> str:
 
 def fit_without(run: Run, units: list[str]) -> str:
     """Return the command that fits the recording again without some of its units."""
-    asked = run.setting("units")
-    quote = "'" if asked and '"' not in asked else '"'  # one kind in the whole query is simpler to paste
+    asked = run.setting("units") or ""
+    quote = '"' if '"' in asked or any("'" in unit for unit in units) else "'"  # one kind in the whole query
     listed = ", ".join(f"{quote}{unit}{quote}" for unit in units)
     others = f"id not in [{listed}]"
     return fit_otherwise(run, "fewer_units", units=f"({asked}) and {others}" if asked else others)
@@ -46,10 +46,10 @@ def fit_without(run: Run, units: list[str]) -> str:
 
 def analyse(run: Run) -> str:
     """Return the commands that look into the run's networks and show them in its page."""
-    folder = shlex.quote(run_folder(run))
-    return f"rnnspike dynamics {folder}\nrnnspike report {folder}"
+    folder = run_folder(run)
+    return "\n".join(command_line(["rnnspike", command, folder]) for command in ("dynamics", "report"))
 
 
 def look_at_recording(run: Run) -> str:
     """Return the command that tells of the recording: its tables and columns, and the events that rates follow."""
-    return shlex.join(["rnnspike", "inspect", run.input_name])
+    return command_line(["rnnspike", "inspect", run.input_name])

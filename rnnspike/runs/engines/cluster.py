@@ -157,13 +157,17 @@ class Cluster:
         return None
 
     def _others(self, unfit: UnfitWorker) -> bool:
-        """Tell of an unfit worker, once; return whether there are others."""
-        if unfit.address not in self._unfit:
-            self._unfit.add(unfit.address)
+        """Return whether there are other workers than an unfit one, of which is told once."""
+        is_new = unfit.address not in self._unfit
+        self._unfit.add(unfit.address)
+        self._counted_s = -LOOK_S  # those of a moment ago may be gone, or others have come
+        try:
+            found = bool(self._fit_workers())
+        except EngineLost:
+            return False
+        if is_new and found:
             log.warning("%s: worker %s %s: its tasks go to others", self._name, unfit.address, unfit.why)
-        with suppress(EngineLost):
-            return bool(self._fit_workers())
-        return False
+        return found
 
     @contextmanager
     def _connection(self) -> Iterator[None]:
