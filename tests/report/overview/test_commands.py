@@ -57,3 +57,15 @@ def test_networks_are_looked_into_where_the_run_lies(whole_folder: Path) -> None
     assert commands.analyse(run) == "rnnspike dynamics rnnspike_runs/whole\nrnnspike report rnnspike_runs/whole"
     page = render(run)
     assert "<code>rnnspike fit whole.nwb" in page
+
+
+@pytest.mark.parametrize(("n_foreign", "has_command"), [(20, True), (21, False)])
+def test_a_command_lists_no_more_units_than_one_reads(run: Run, n_foreign: int, has_command: bool) -> None:
+    one = next(row for row in run.rows if row["model"] == "psth-gain" and row["status"] == "ok")
+    gates = ["contaminated"] * n_foreign + ["clean"]
+    rows = [{**one, "unit": f"{u}", "contamination_gate": gate} for u, gate in enumerate(gates)]
+    many = replace(run, rows=rows)
+    (step,) = [each for each in advice.next_steps(many, "psth-gain", False) if "sort again" in each.text]
+    assert (step.command is not None) == has_command
+    if step.command:
+        assert "id not in ['0', '1', " in step.command
